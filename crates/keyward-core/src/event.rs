@@ -1,0 +1,106 @@
+//! What happened, to whom, and from where? One row of the audit trail.
+
+use serde_json::{Map, Value};
+
+use crate::id::{EventId, SessionId, UserId};
+use crate::time::Timestamp;
+
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// What happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum EventType {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl EventType {
+            /// Every type there is.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The word of the contract.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// The type of that name.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.as_str() == text)
+            }
+        }
+    };
+}
+
+events! {
+    /// An account was made.
+    Signup = "signup";
+    /// Somebody signed in.
+    Login = "login";
+    /// Somebody failed to.
+    LoginFailed = "login_failed";
+    /// A session was ended by its person, here.
+    Logout = "logout";
+    /// All sessions of a person were ended by them.
+    LogoutAll = "logout_all";
+    /// A refresh token was rotated (only with `events.log_refresh`).
+    Refresh = "refresh";
+    /// A genuine refresh token was refused.
+    RefreshFailed = "refresh_failed";
+    /// The answer with a new refresh token was lost, and another one made.
+    RefreshForgiven = "refresh_forgiven";
+    /// A copy of a refresh token was noticed, and the session ended.
+    RefreshReused = "refresh_reused";
+    /// A session was ended by somebody or something else than a logout.
+    SessionRevoked = "session_revoked";
+    /// A session ended because nobody used it.
+    SessionIdle = "session_idle";
+    /// A person changed their password.
+    PasswordChanged = "password_changed";
+    /// Somebody asked for a mail to reset a password.
+    PasswordResetRequested = "password_reset_requested";
+    /// A password was reset.
+    PasswordReset = "password_reset";
+    /// An e-mail address was confirmed.
+    EmailVerified = "email_verified";
+    /// Too much was asked in too short a time.
+    RateLimited = "rate_limited";
+    /// An account was activated.
+    UserActivated = "user_activated";
+    /// An account was deactivated.
+    UserDeactivated = "user_deactivated";
+    /// The roles of an account changed.
+    RolesChanged = "roles_changed";
+    /// The permissions of a role changed.
+    RoleChanged = "role_changed";
+    /// Another key signs from now on.
+    KeyRotated = "key_rotated";
+    /// A key was revoked.
+    KeyRevoked = "key_revoked";
+}
+
+/// One row of the audit trail. It never holds a password, a token or a key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its name.
+    pub id: EventId,
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: EventType,
+    /// To whose account; `None` where there is none.
+    pub user: Option<UserId>,
+    /// To which session.
+    pub session: Option<SessionId>,
+    /// From which address.
+    pub ip: Option<String>,
+    /// By which user agent.
+    pub user_agent: Option<String>,
+    /// Whether the one who asked got what they asked for.
+    pub success: bool,
+    /// Why not.
+    pub reason: Option<String>,
+    /// What else is worth knowing.
+    pub details: Map<String, Value>,
+    /// Set where further events alike are counted into this row instead of making their own:
+    /// what they have in common. `details.count` is how many there were.
+    pub tally: Option<String>,
+}

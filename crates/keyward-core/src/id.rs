@@ -1,0 +1,120 @@
+//! How is a thing named? By a UUIDv7 (RFC 9562 §5.7), typed by what it names.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+use uuid::{Builder, Uuid};
+
+use crate::time::Timestamp;
+
+/// A text that is no UUID in the hyphenated lower-case form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidId;
+
+impl fmt::Display for InvalidId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a UUID")
+    }
+}
+
+impl std::error::Error for InvalidId {}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id, made of the present moment and ten fresh random bytes.
+            pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
+                let millis = u64::try_from(now.micros() / 1_000).unwrap_or(0);
+                Self(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+            }
+
+            /// The id that these sixteen bytes spell.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
+
+            /// The sixteen bytes of the id.
+            pub const fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let id = Uuid::try_parse(text).map_err(|_| InvalidId)?;
+                // One id has one spelling, so that it can be compared, logged and limited as text.
+                if id.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text {
+                    Ok(Self(id))
+                } else {
+                    Err(InvalidId)
+                }
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+            }
+        }
+    };
+}
+
+id! {
+    /// Names a person's account: the `sub` of their tokens, for as long as it exists.
+    UserId
+}
+id! {
+    /// Names one session: the `sid` of its tokens.
+    SessionId
+}
+id! {
+    /// Names one row of the audit trail.
+    EventId
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_spelling() {
+        let id = SessionId::new(Timestamp::from_seconds(1_795_216_671), [7; 10]);
+        let text = id.to_string();
+        assert_eq!(text.parse(), Ok(id));
+        for other in [
+            text.to_uppercase(),
+            text.replace('-', ""),
+            format!("{{{text}}}"),
+            format!("urn:uuid:{text}"),
+            String::new(),
+        ] {
+            assert_eq!(other.parse::<SessionId>(), Err(InvalidId), "{other}");
+        }
+    }
+
+    #[test]
+    fn ids_sort_by_the_time_they_were_made() {
+        let early = UserId::new(Timestamp::from_seconds(1), [255; 10]);
+        let late = UserId::new(Timestamp::from_seconds(2), [0; 10]);
+        assert!(early < late);
+    }
+}

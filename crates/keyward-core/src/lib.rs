@@ -1,0 +1,29 @@
+//! The rules of Keyward, and nothing else.
+//!
+//! Everything here is synchronous and pure: no I/O, no clock, no source of randomness. Time and
+//! fresh bytes are arguments, so that every rule can be asked what it would say at any moment.
+//! The crate `keyward` loads records, asks these rules and commits what they decide.
+//!
+//! Read [`session`] first: it is what Keyward exists for.
+
+pub mod session;
+
+pub mod access_token;
+pub mod key;
+pub mod refresh_token;
+pub mod revocation;
+
+pub mod account;
+pub mod email;
+pub mod password;
+pub mod phone;
+pub mod role;
+
+pub mod change;
+pub mod denial;
+pub mod event;
+pub mod policy;
+pub mod throttle;
+
+pub mod id;
+pub mod time;

@@ -1,0 +1,417 @@
+//! What becomes of a session when one of its refresh tokens is presented?
+//!
+//! A session is one record and one life. Each of its refresh tokens has a generation, a number
+//! that only rises, and was handed out in exactly one answer. [`Session::present`] is the whole
+//! rule: a pure function of the record, the presented token, the time and the policy. It says one
+//! of eight things, and what must be written before it is said aloud.
+//!
+//! | presented | condition | verdict |
+//! |---|---|---|
+//! | any | account inactive, session ended, past a deadline | [`Verdict::Refuse`] |
+//! | newest | settled | [`Verdict::Rotate`] |
+//! | newest | not settled | [`Verdict::Keep`] |
+//! | parent | not settled, newest made by rotation | [`Verdict::Keep`] |
+//! | parent after a forgiveness, older after an adoption | not settled | [`Verdict::Wait`] |
+//! | parent | settled, newest not seen | [`Verdict::Forgive`] |
+//! | ahead of newest, or the progress is lost; not dead | | [`Verdict::Adopt`] |
+//! | anything else | | [`Verdict::Theft`] |
+//!
+//! It does not check the token's MAC ([`crate::refresh_token`] does) and it writes nothing.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::id::{SessionId, UserId};
+use crate::policy::Policy;
+use crate::time::Timestamp;
+
+/// The number of a refresh token within its session. It only rises.
+pub type Generation = u64;
+
+/// How far the number leaps after an adoption: above anything that the store which lost its
+/// newest writes can have handed out since.
+pub const LEAP: Generation = 1 << 16;
+
+/// How the tokens of a session travel, fixed when it is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// In `HttpOnly` cookies alone: browsers.
+    Cookie,
+    /// In bodies and the `Authorization` header alone: mobile, command line, services.
+    Bearer,
+}
+
+impl Transport {
+    /// The word of the contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cookie => "cookie",
+            Self::Bearer => "bearer",
+        }
+    }
+
+    /// The transport of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Cookie, Self::Bearer].into_iter().find(|t| t.as_str() == text)
+    }
+}
+
+/// Why a session ended. Kept with the record, so that the reason can be told as long as any of
+/// its refresh tokens could be presented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// The person signed out here.
+    Logout,
+    /// The person signed out everywhere.
+    LogoutAll,
+    /// The person or an operator ended this one from a list of sessions.
+    Revoked,
+    /// Another login in the same browser took its place.
+    Replaced,
+    /// The account had more sessions than it may, and this was the least recently active.
+    TooMany,
+    /// The account's password was changed or reset.
+    PasswordChanged,
+    /// The account was deactivated.
+    Deactivated,
+    /// A copied refresh token, or anything of a generation given up for lost, was presented.
+    Theft,
+    /// Nobody did anything with it for the idle timeout.
+    Idle,
+}
+
+impl EndReason {
+    const ALL: [Self; 9] = [
+        Self::Logout,
+        Self::LogoutAll,
+        Self::Revoked,
+        Self::Replaced,
+        Self::TooMany,
+        Self::PasswordChanged,
+        Self::Deactivated,
+        Self::Theft,
+        Self::Idle,
+    ];
+
+    /// The word that stores and answers use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Logout => "logout",
+            Self::LogoutAll => "logout_all",
+            Self::Revoked => "revoked",
+            Self::Replaced => "replaced",
+            Self::TooMany => "too_many",
+            Self::PasswordChanged => "password_changed",
+            Self::Deactivated => "deactivated",
+            Self::Theft => "theft",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// The reason of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|r| r.as_str() == text)
+    }
+}
+
+/// When and why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct End {
+    /// The moment.
+    pub at: Timestamp,
+    /// The reason.
+    pub why: EndReason,
+}
+
+/// One session: opened once, ended at most once, of one size for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Its name, `sid` in access tokens.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// How its tokens travel.
+    pub transport: Transport,
+    /// When it was opened: the absolute deadline counts from here.
+    pub opened_at: Timestamp,
+    /// When the person last proved who they are (RFC 9068 §2.2.1).
+    pub auth_time: Timestamp,
+    /// How they proved it (RFC 8176), the values separated by spaces.
+    pub amr: String,
+    /// The address it was opened from.
+    pub ip: String,
+    /// The user agent it was opened by.
+    pub user_agent: String,
+    /// When and why it ended; `None` while it is open.
+    pub ended: Option<End>,
+    /// How far it has come; `None` where the store that held this lost it.
+    pub progress: Option<Progress>,
+}
+
+/// The moving part of a session: all that a refresh reads and writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Progress {
+    /// The generation that can rotate.
+    pub newest: Generation,
+    /// The generation it was made from, which a lost answer may leave a client with.
+    pub parent: Option<Generation>,
+    /// How the newest generation came to be.
+    pub made_by: MadeBy,
+    /// When.
+    pub made_at: Timestamp,
+    /// Whether anything of the newest generation (its refresh token, or an access token that
+    /// names it) was presented since.
+    pub seen: bool,
+    /// When the person last did something.
+    pub last_active_at: Timestamp,
+}
+
+/// How the newest generation of a session came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MadeBy {
+    /// The login that opened the session.
+    Opening,
+    /// [`Verdict::Rotate`].
+    Rotation,
+    /// [`Verdict::Forgive`].
+    Forgiveness,
+    /// [`Verdict::Adopt`].
+    Adoption,
+}
+
+impl MadeBy {
+    const ALL: [Self; 4] = [Self::Opening, Self::Rotation, Self::Forgiveness, Self::Adoption];
+
+    /// The word that stores use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opening => "opening",
+            Self::Rotation => "rotation",
+            Self::Forgiveness => "forgiveness",
+            Self::Adoption => "adoption",
+        }
+    }
+
+    /// The origin of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|m| m.as_str() == text)
+    }
+}
+
+/// A genuine refresh token, as the rule sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Presented {
+    /// Its generation.
+    pub generation: Generation,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// Whether its generation was given up for lost: it stands in the revocation set.
+    pub dead: bool,
+}
+
+/// What the rule says of a presented refresh token. `after` is what must be written, on condition
+/// that nobody wrote before; `names` is the generation that the answer's access token names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// Nothing is given and nothing of the session changes.
+    Refuse(Refusal),
+    /// A new refresh token, the newest, and an access token beside it.
+    Rotate {
+        /// The progress to write.
+        after: Progress,
+    },
+    /// An access token; the caller keeps the refresh token that it has. Nothing is written.
+    Keep {
+        /// The generation presented.
+        names: Generation,
+    },
+    /// Nothing: ask again at that moment. Nothing is written.
+    Wait {
+        /// When the newest generation settles.
+        until: Timestamp,
+    },
+    /// As [`Verdict::Rotate`]; the answer before was lost. The generation never seen is dead and
+    /// enters the revocation set before the new one is handed out.
+    Forgive {
+        /// The progress to write, on condition that the former newest is still not seen.
+        after: Progress,
+        /// The generation given up for lost.
+        dead: Generation,
+    },
+    /// The store lost its newest writes. An access token; the caller keeps its refresh token,
+    /// which is now the newest.
+    Adopt {
+        /// The progress to write.
+        after: Progress,
+    },
+    /// Two hold what only one was given. The session ends.
+    Theft,
+}
+
+/// Why a genuine refresh token brings nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The account is deactivated.
+    Inactive,
+    /// The session has ended.
+    Ended(EndReason),
+    /// The session is past its absolute deadline, or was not refreshed for too long.
+    Expired,
+    /// Nobody did anything with the session for too long.
+    Idle,
+}
+
+impl Session {
+    /// What becomes of this session when `token` is presented at `now`.
+    ///
+    /// `active` tells whether the account may sign in at all.
+    pub fn present(&self, token: Presented, active: bool, now: Timestamp, policy: &Policy) -> Verdict {
+        let known = self.progress.filter(|p| token.generation <= p.newest);
+        let progress = known.unwrap_or_else(|| self.lost_progress(token, now, policy));
+        if let Some(refusal) = self.refusal(&progress, active, now, policy) {
+            return Verdict::Refuse(refusal);
+        }
+        if known.is_none() {
+            return if token.dead {
+                Verdict::Theft
+            } else {
+                Verdict::Adopt { after: Progress { made_at: now, ..progress } }
+            };
+        }
+        let settled = progress.settled(now, policy);
+        if token.generation == progress.newest {
+            return if settled {
+                Verdict::Rotate { after: progress.rotated(now) }
+            } else {
+                Verdict::Keep { names: progress.newest }
+            };
+        }
+        let is_parent = progress.parent == Some(token.generation);
+        if !settled {
+            let until = progress.made_at.after(policy.rotation_window);
+            return match progress.made_by {
+                MadeBy::Rotation if is_parent => Verdict::Keep { names: token.generation },
+                MadeBy::Forgiveness if is_parent => Verdict::Wait { until },
+                MadeBy::Adoption => Verdict::Wait { until },
+                _ => Verdict::Theft,
+            };
+        }
+        if is_parent && !progress.seen {
+            return Verdict::Forgive { after: progress.forgiven(now), dead: progress.newest };
+        }
+        Verdict::Theft
+    }
+
+    /// Why the session gives nothing at `now`, in the order in which reasons are told.
+    fn refusal(&self, progress: &Progress, active: bool, now: Timestamp, policy: &Policy) -> Option<Refusal> {
+        if !active {
+            Some(Refusal::Inactive)
+        } else if let Some(end) = self.ended {
+            Some(Refusal::Ended(end.why))
+        } else if now >= self.absolute_deadline(policy) || now >= progress.refresh_deadline(policy) {
+            Some(Refusal::Expired)
+        } else if self.idle_deadline(progress, policy).is_some_and(|deadline| now >= deadline) {
+            Some(Refusal::Idle)
+        } else {
+            None
+        }
+    }
+
+    /// What a token that is ahead of the record proves of the progress that the store lost. Its
+    /// holder was active at most until the access token issued beside it ended.
+    fn lost_progress(&self, token: Presented, now: Timestamp, policy: &Policy) -> Progress {
+        let active_until = token.made_at.after(policy.rotation_window).after(policy.access_ttl).min(now);
+        Progress {
+            newest: token.generation,
+            parent: None,
+            made_by: MadeBy::Adoption,
+            made_at: token.made_at,
+            seen: true,
+            last_active_at: self.progress.map_or(active_until, |p| p.last_active_at.max(active_until)),
+        }
+    }
+
+    /// Why an access token of this session is worth nothing at `now` although its own `exp` is
+    /// not reached; `None` where the session lives.
+    pub fn over(&self, active: bool, now: Timestamp, policy: &Policy) -> Option<Refusal> {
+        match &self.progress {
+            Some(progress) => self.refusal(progress, active, now, policy),
+            None if !active => Some(Refusal::Inactive),
+            None => self.ended.map(|end| Refusal::Ended(end.why)),
+        }
+    }
+
+    /// When the session ends, whatever happens.
+    pub fn absolute_deadline(&self, policy: &Policy) -> Timestamp {
+        self.opened_at.after(policy.absolute_ttl)
+    }
+
+    /// When the session ends unless its person does something.
+    pub fn idle_deadline(&self, progress: &Progress, policy: &Policy) -> Option<Timestamp> {
+        policy.idle(self.transport).map(|idle| progress.last_active_at.after(idle))
+    }
+
+    /// When the session ends if nothing further happens but refreshing: the earlier of its idle
+    /// and its absolute deadline. No access token is good past it.
+    pub fn end_of_access(&self, progress: &Progress, policy: &Policy) -> Timestamp {
+        let absolute = self.absolute_deadline(policy);
+        self.idle_deadline(progress, policy).map_or(absolute, |idle| idle.min(absolute))
+    }
+
+    /// Until when any refresh token of this session could be presented and its reason told; the
+    /// record can go once this is past.
+    pub fn forgettable_at(&self, policy: &Policy) -> Timestamp {
+        let made_at = self.progress.map_or(self.opened_at, |p| p.made_at);
+        made_at.after(policy.refresh_ttl)
+    }
+}
+
+impl Progress {
+    /// The progress of a session opened at `now`.
+    pub fn opened(now: Timestamp) -> Self {
+        Self {
+            newest: 0,
+            parent: None,
+            made_by: MadeBy::Opening,
+            made_at: now,
+            seen: false,
+            last_active_at: now,
+        }
+    }
+
+    /// Whether the answer that handed out the newest generation is under way no longer. The first
+    /// one is, at once: nobody can hold anything older.
+    pub fn settled(&self, now: Timestamp, policy: &Policy) -> bool {
+        self.newest == 0
+            || policy.rotation_window == Duration::ZERO
+            || now >= self.made_at.after(policy.rotation_window)
+    }
+
+    /// When the newest refresh token can no longer be presented.
+    pub fn refresh_deadline(&self, policy: &Policy) -> Timestamp {
+        self.made_at.after(policy.refresh_ttl)
+    }
+
+    fn rotated(self, now: Timestamp) -> Self {
+        let step = if self.made_by == MadeBy::Adoption { LEAP } else { 1 };
+        self.succeeded(self.newest, step, MadeBy::Rotation, now)
+    }
+
+    fn forgiven(self, now: Timestamp) -> Self {
+        Self { parent: self.parent, ..self.succeeded(self.newest, 1, MadeBy::Forgiveness, now) }
+    }
+
+    fn succeeded(self, parent: Generation, step: Generation, made_by: MadeBy, now: Timestamp) -> Self {
+        Self {
+            newest: self.newest.saturating_add(step),
+            parent: Some(parent),
+            made_by,
+            made_at: now,
+            seen: false,
+            last_active_at: self.last_active_at,
+        }
+    }
+}
