@@ -395,6 +395,17 @@ impl Progress {
         self.made_at.after(policy.refresh_ttl)
     }
 
+    /// The progress with what was noted since it was written: that something of `seen` was
+    /// presented, which counts only if that is the newest, and when the person did something.
+    #[must_use]
+    pub fn noted(self, seen: Option<Generation>, active_at: Option<Timestamp>) -> Self {
+        Self {
+            seen: self.seen || seen == Some(self.newest),
+            last_active_at: active_at.map_or(self.last_active_at, |at| at.max(self.last_active_at)),
+            ..self
+        }
+    }
+
     fn rotated(self, now: Timestamp) -> Self {
         let step = if self.made_by == MadeBy::Adoption { LEAP } else { 1 };
         self.succeeded(self.newest, step, MadeBy::Rotation, now)
