@@ -1,0 +1,214 @@
+//! What is to be written, on what condition, and what happened with it?
+//!
+//! A use case loads, decides and commits one [`Change`]: all of it or nothing, with its events in
+//! the same transaction. Each write carries the condition under which it was decided; where that
+//! no longer holds nothing is written, and the use case loads and decides again.
+
+use std::time::Duration;
+
+use crate::account::Account;
+use crate::event::Event;
+use crate::id::{SessionId, UserId};
+use crate::key::KeyRecord;
+use crate::password::PasswordHash;
+use crate::revocation::{Entry, Revocation};
+use crate::session::{End, Generation, Progress, Session};
+use crate::time::Timestamp;
+
+/// Everything that one use case writes.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// The writes, in order.
+    pub writes: Vec<Write>,
+    /// What happened, for the audit trail.
+    pub events: Vec<Event>,
+}
+
+impl Change {
+    /// A change of these writes, with no event yet.
+    pub fn of(writes: impl IntoIterator<Item = Write>) -> Self {
+        Self { writes: writes.into_iter().collect(), events: Vec::new() }
+    }
+
+    /// The change with this event beside it.
+    #[must_use]
+    pub fn with(mut self, event: Event) -> Self {
+        self.events.push(event);
+        self
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.events.is_empty()
+    }
+}
+
+/// One write, with its condition.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// Makes an account. Its e-mail address and phone number must be free.
+    CreateAccount(Box<Account>),
+    /// Replaces a password, on condition that the account is at this version, and raises that.
+    SetPassword {
+        /// Whose.
+        user: UserId,
+        /// The version the account was loaded at.
+        version: u64,
+        /// The hash of the new password.
+        password: PasswordHash,
+    },
+    /// Replaces the hash of the same password by one of today's cost, on the same condition. The
+    /// version stays: no login has to be refused for it.
+    Rehash {
+        /// Whose.
+        user: UserId,
+        /// The version the account was loaded at.
+        version: u64,
+        /// The new hash.
+        password: PasswordHash,
+    },
+    /// Replaces the phone number, on condition of the version. It must be free.
+    SetPhone {
+        /// Whose.
+        user: UserId,
+        /// The version the account was loaded at.
+        version: u64,
+        /// The number, or none.
+        phone_number: Option<crate::phone::Phone>,
+    },
+    /// Replaces the roles of an account and says whether it may sign in, on condition of its
+    /// version; raises that, and with the roles their version.
+    SetRoles {
+        /// Whose.
+        user: UserId,
+        /// The version the account was loaded at.
+        version: u64,
+        /// The roles, sorted, each once.
+        roles: Vec<String>,
+        /// Whether the account may sign in.
+        is_active: bool,
+    },
+    /// Opens a session, on condition that the account is active and at this version, and that it
+    /// has fewer open sessions than `limit`.
+    OpenSession {
+        /// The session, with its progress.
+        session: Box<Session>,
+        /// The version the account was loaded at.
+        account_version: u64,
+        /// How many sessions a user may have at once, this one included.
+        limit: u32,
+    },
+    /// Writes how far a session has come, on condition that it has not ended, that its newest
+    /// generation is still `newest`, and, where `unseen`, that nothing of that was seen.
+    Advance {
+        /// Which session.
+        session: SessionId,
+        /// The newest generation it was loaded with; `None` where its progress was lost.
+        newest: Option<Generation>,
+        /// Whether the condition is also that the newest was not seen.
+        unseen: bool,
+        /// The progress to write.
+        after: Progress,
+    },
+    /// Notes on the way what was seen and done: the mark of a receipt counts only for the newest
+    /// generation, activity only where it is later than what is known. No condition.
+    Note {
+        /// Which session.
+        session: SessionId,
+        /// Something of this generation was presented.
+        seen: Option<Generation>,
+        /// The person did something.
+        active_at: Option<Timestamp>,
+    },
+    /// Records that the person proved again who they are, on condition that the session is open.
+    Reauthenticate {
+        /// Which session.
+        session: SessionId,
+        /// When.
+        auth_time: Timestamp,
+        /// How (RFC 8176), the values separated by spaces.
+        amr: String,
+    },
+    /// Ends a session, on condition that it is open. Its revocation matters until `until`.
+    EndSession {
+        /// Which session.
+        session: SessionId,
+        /// When and why.
+        end: End,
+        /// From when on none of its access tokens can be alive.
+        until: Timestamp,
+    },
+    /// Ends every open session of a user but one. No condition.
+    EndSessionsOf {
+        /// Whose.
+        user: UserId,
+        /// The one that goes on.
+        except: Option<SessionId>,
+        /// When and why.
+        end: End,
+        /// From when on none of their access tokens can be alive.
+        until: Timestamp,
+    },
+    /// Ends every open session of everybody, and makes every access token out of date. No condition.
+    EndEverySession {
+        /// When and why.
+        end: End,
+        /// From when on no access token from before can be alive.
+        until: Timestamp,
+    },
+    /// Cuts something off. No condition.
+    Revoke {
+        /// What.
+        revocation: Revocation,
+        /// From when on no token can be alive that it concerns.
+        until: Timestamp,
+    },
+    /// Replaces the table of keys, on condition that it is at this version, and raises that.
+    SetKeys {
+        /// The version it was loaded at.
+        version: u64,
+        /// All keys.
+        keys: Vec<KeyRecord>,
+    },
+    /// Adds a key for refresh tokens, on condition that its number is free.
+    AddMacKey {
+        /// The number by which tokens name it.
+        id: u16,
+        /// The key, sealed under the master key.
+        sealed: Vec<u8>,
+        /// When it was made.
+        created_at: Timestamp,
+    },
+    /// Records that access tokens of this length were given out at this moment.
+    NoteAccessTtl {
+        /// The length.
+        ttl: Duration,
+        /// The moment.
+        at: Timestamp,
+    },
+}
+
+/// What a store answers when a change is committed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Committed {
+    /// The revocations that the change brought, with their positions.
+    pub revocations: Vec<Entry>,
+}
+
+impl Committed {
+    /// How many sessions the change ended.
+    pub fn sessions_ended(&self) -> usize {
+        self.revocations.iter().filter(|e| matches!(e.revocation, Revocation::Session(_))).count()
+    }
+}
+
+/// Why a change was not written. Nothing of it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Conflict {
+    /// What it was decided on is no longer so: load and decide again.
+    Changed,
+    /// Another account has the e-mail address.
+    EmailTaken,
+    /// Another account has the phone number.
+    PhoneTaken,
+}

@@ -1,0 +1,203 @@
+//! Is this access token good at this moment?
+//!
+//! Answered from memory: the signature and claims once, then a cache keyed by the whole token;
+//! the revocation set every time that it grew. A cached token never outlives its `exp`, its key
+//! or a revocation.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use keyward_core::access_token::{self, Claims, Invalid};
+use keyward_core::denial::Denial;
+use keyward_core::revocation::{CutOff, Subject};
+use keyward_core::time::Timestamp;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+
+use crate::engine::Engine;
+use crate::error::{Denied, Error};
+use crate::store::Loaded;
+
+/// How much memory the verified tokens may take, in bytes.
+const CACHE_BYTES: u64 = 16 << 20;
+/// How many tokens that is, roughly: what the cache makes room for.
+const CACHE_TOKENS: usize = 8 << 10;
+/// What an entry takes besides the text of its token, roughly.
+const ENTRY_BYTES: u64 = 1 << 10;
+/// How long what a node read of a session for showing it is shown again.
+const VIEW: Duration = Duration::from_secs(1);
+
+/// An access token that was verified.
+#[derive(Debug)]
+pub(crate) struct Access {
+    pub(crate) claims: Claims,
+    /// What the hint cookie calls the session.
+    pub(crate) tag: String,
+    /// The epoch of the feed at which it was last found good.
+    checked: AtomicU64,
+    /// Whether it is noted that its generation was seen.
+    noted: AtomicBool,
+    view: Mutex<Option<View>>,
+}
+
+/// What was read of a session for showing it, and when.
+#[derive(Debug)]
+struct View {
+    at: Timestamp,
+    epoch: u64,
+    loaded: Arc<Loaded>,
+}
+
+/// The verified tokens, by their whole text.
+#[derive(Debug)]
+pub(crate) struct AccessCache(Cache<Box<str>, Arc<Access>, Bytes>);
+
+#[derive(Debug, Clone)]
+struct Bytes;
+
+impl Weighter<Box<str>, Arc<Access>> for Bytes {
+    fn weight(&self, token: &Box<str>, _: &Arc<Access>) -> u64 {
+        // The claims say again what the token says.
+        ENTRY_BYTES + 2 * token.len() as u64
+    }
+}
+
+impl Default for AccessCache {
+    fn default() -> Self {
+        Self(Cache::with_weighter(CACHE_TOKENS, CACHE_BYTES, Bytes))
+    }
+}
+
+impl Engine {
+    /// Verifies an access token, and notes that its generation was seen.
+    ///
+    /// # Errors
+    /// `token_expired`, `token_stale`, `session_revoked`, `invalid_token`; `store_unavailable`
+    /// where the node can't know what was revoked.
+    pub(crate) async fn authenticate(&self, token: &str) -> Result<Arc<Access>, Error> {
+        let now = self.clock.now();
+        self.know_revocations().await?;
+        let epoch = self.feed.epoch();
+        let known = self.verified.0.get(token);
+        let access = match known {
+            Some(access) => {
+                if now >= access.claims.expires_at.after(self.settings.policy.leeway) {
+                    self.verified.0.remove(token);
+                    return Err(Denial::TokenExpired.into());
+                }
+                access
+            }
+            None => match access_token::verify(token, &self.ring(), &self.expect, now) {
+                Ok(claims) => Arc::new(Access::new(claims)),
+                Err(Invalid::Expired(_)) => return Err(Denial::TokenExpired.into()),
+                Err(_) => return Err(Denial::InvalidToken.into()),
+            },
+        };
+        if access.checked.load(Ordering::Acquire) != epoch {
+            if let Err(error) = self.check(&access.claims).await {
+                self.verified.0.remove(token);
+                return Err(error);
+            }
+            // As of the epoch read before the check: what came since is checked next time.
+            if access.checked.swap(epoch, Ordering::AcqRel) == NEVER {
+                self.verified.0.insert(token.into(), Arc::clone(&access));
+            }
+        }
+        if !access.noted.swap(true, Ordering::Relaxed) {
+            self.notes.seen(access.claims.session, access.claims.generation);
+        }
+        Ok(access)
+    }
+
+    /// The claims of a token that is ours, be it expired or not.
+    pub(crate) fn genuine(&self, token: &str) -> Option<Claims> {
+        match access_token::verify(token, &self.ring(), &self.expect, self.clock.now()) {
+            Ok(claims) => Some(claims),
+            Err(Invalid::Expired(claims)) => Some(*claims),
+            Err(_) => None,
+        }
+    }
+
+    /// Makes sure that this node knows what was revoked until a moment ago.
+    pub(crate) async fn know_revocations(&self) -> Result<(), Error> {
+        if self.feed.is_fresh(self.clock.monotonic()) {
+            return Ok(());
+        }
+        self.poll().await?;
+        Ok(())
+    }
+
+    async fn check(&self, claims: &Claims) -> Result<(), Error> {
+        // A key that left the ring takes its tokens with it.
+        if self.ring().get(&claims.kid).is_none() {
+            return Err(Denial::InvalidToken.into());
+        }
+        let subject = Subject {
+            kid: &claims.kid,
+            session: claims.session,
+            generation: claims.generation,
+            user: claims.user,
+            roles_version: claims.roles_version,
+            role_table_version: claims.role_table_version,
+        };
+        match self.feed.check(subject) {
+            None => Ok(()),
+            Some(CutOff::Key | CutOff::User | CutOff::Roles) => Err(Denial::TokenStale.into()),
+            Some(CutOff::Session) => Err(Denial::SessionRevoked.into()),
+            Some(CutOff::Generation) => {
+                // Given up for lost, and yet somebody has it: two hold what one was given.
+                self.end_for_theft(claims.session).await?;
+                Err(Denial::SessionRevoked.into())
+            }
+        }
+    }
+
+    /// The session of a verified token with its account, at most a second old, with what is noted
+    /// since.
+    ///
+    /// # Errors
+    /// As [`Engine::authenticate`], where the session turns out to be over.
+    pub(crate) async fn view(&self, access: &Access) -> Result<Arc<Loaded>, Error> {
+        let now = self.clock.now();
+        let epoch = self.feed.epoch();
+        if let Some(view) = &*access.view() {
+            if view.epoch == epoch && now < view.at.after(VIEW) {
+                return Ok(Arc::clone(&view.loaded));
+            }
+        }
+        let loaded = self.live(access).await?;
+        let loaded = Arc::new(loaded);
+        *access.view() = Some(View { at: now, epoch, loaded: Arc::clone(&loaded) });
+        Ok(loaded)
+    }
+
+    /// The session of a verified token with its account, as the store has it at this moment.
+    ///
+    /// # Errors
+    /// As [`Engine::authenticate`], where the session turns out to be over.
+    pub(crate) async fn live(&self, access: &Access) -> Result<Loaded, Error> {
+        let revoked = || Error::from(Denied::from(Denial::SessionRevoked));
+        let loaded = self.store.session(access.claims.session).await?.ok_or_else(revoked)?;
+        let over = loaded.session.ended.is_some() || !loaded.account.is_active;
+        if over { Err(revoked()) } else { Ok(loaded) }
+    }
+}
+
+const NEVER: u64 = u64::MAX;
+
+impl Access {
+    fn new(claims: Claims) -> Self {
+        Self {
+            tag: crate::http::cookie::tag(claims.session),
+            claims,
+            checked: AtomicU64::new(NEVER),
+            noted: AtomicBool::new(false),
+            view: Mutex::new(None),
+        }
+    }
+
+    fn view(&self) -> std::sync::MutexGuard<'_, Option<View>> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,125 @@
+//! What time is it, and where do fresh bytes come from? The only door for both.
+//!
+//! Everything else takes moments and random bytes as arguments. A test hands in a clock of its
+//! own and moves it; nothing sleeps.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::encoding::AsDer;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
+use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair};
+use keyward_core::key::Algorithm;
+use keyward_core::time::Timestamp;
+use zeroize::Zeroizing;
+
+/// A clock: the system's, or one that a test moves by hand.
+#[derive(Clone, Default)]
+pub struct Clock(Source);
+
+#[derive(Clone, Default)]
+enum Source {
+    #[default]
+    System,
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The clock of the machine.
+    pub const fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that stands still at `start` until it is moved with [`Clock::advance`].
+    pub fn manual(start: Timestamp) -> Self {
+        Self(Source::Manual(Arc::new(AtomicI64::new(start.micros()))))
+    }
+
+    /// Moves a manual clock forward. The system's can't be moved.
+    pub fn advance(&self, by: Duration) {
+        if let Source::Manual(at) = &self.0 {
+            let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+            at.fetch_add(by, Ordering::SeqCst);
+        }
+    }
+
+    /// The present moment in UTC.
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            Source::System => {
+                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Timestamp::default().after(since)
+            }
+            Source::Manual(at) => Timestamp::from_micros(at.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// How long ago some fixed moment was, by a clock that is never set back: for measuring how
+    /// old something is on this machine, never for deciding on a session.
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    pub fn monotonic(&self) -> Duration {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        match &self.0 {
+            Source::System => START.elapsed(),
+            Source::Manual(at) => Timestamp::from_micros(at.load(Ordering::SeqCst)).since(Timestamp::default()),
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Source::System => "Clock::system",
+            Source::Manual(_) => "Clock::manual",
+        })
+    }
+}
+
+/// Fresh random bytes of the operating system's generator.
+///
+/// # Panics
+/// If the operating system gives none: there is no safe way to go on.
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    #[expect(clippy::expect_used, reason = "without randomness no answer is safe")]
+    SystemRandom::new().fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+/// A name for a request: unique in this process, and across processes with overwhelming odds.
+pub fn request_id() -> String {
+    static START: LazyLock<u64> = LazyLock::new(|| u64::from_be_bytes(random()));
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("{:016x}-{:x}", *START, COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The operating system, or its generator, could not make a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no signing key could be made")]
+pub struct KeyGeneration;
+
+/// The private bytes of a new signing key, as [`keyward_core::key::Key`] reads them: PKCS#8, or
+/// for HS256 the 32 bytes of the secret.
+pub fn signing_key(algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>, KeyGeneration> {
+    let fail = |_| KeyGeneration;
+    let bytes = match algorithm {
+        Algorithm::Rs256 => {
+            let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).map_err(fail)?;
+            AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair).map_err(fail)?.as_ref().to_vec()
+        }
+        Algorithm::Es256 => {
+            let pair = EcdsaKeyPair::generate(&signature::ECDSA_P256_SHA256_FIXED_SIGNING).map_err(fail)?;
+            pair.to_pkcs8v1().map_err(fail)?.as_ref().to_vec()
+        }
+        Algorithm::EdDsa => {
+            let pair = Ed25519KeyPair::generate().map_err(fail)?;
+            pair.to_pkcs8().map_err(fail)?.as_ref().to_vec()
+        }
+        Algorithm::Hs256 => random::<32>().to_vec(),
+    };
+    Ok(Zeroizing::new(bytes))
+}

@@ -1,0 +1,246 @@
+//! What does a running Keyward hold in memory, and what keeps that up to date?
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use keyward_core::access_token::Expect;
+use keyward_core::account::Account;
+use keyward_core::change::{Change, Committed, Write};
+use keyward_core::event::{Event, EventType};
+use keyward_core::id::{EventId, SessionId};
+use keyward_core::key::KeyRing;
+use keyward_core::password::PasswordHash;
+use keyward_core::policy::CLOCK_SKEW;
+use keyward_core::refresh_token::MacKeys;
+use keyward_core::role::Roles;
+use keyward_core::seal::MasterKey;
+use keyward_core::session::Session;
+use keyward_core::time::Timestamp;
+
+use crate::access::AccessCache;
+use crate::client::Client;
+use crate::clock::{self, Clock};
+use crate::error::Error;
+use crate::feed::Feed;
+use crate::hashing::Hashing;
+use crate::http::bounce::Bounces;
+use crate::notes::Notes;
+use crate::settings::Settings;
+use crate::store::{Fault, News, NotCommitted, Store};
+use crate::tally::Tallies;
+use crate::throttle::Throttles;
+
+/// How often what changes slowly is looked after: keys, lengths in force, the sweep.
+pub(crate) const CARE: Duration = Duration::from_secs(10 * 60);
+
+pub(crate) struct Engine {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) settings: Settings,
+    pub(crate) master: MasterKey,
+    pub(crate) expect: Expect,
+    pub(crate) mac_keys: MacKeys,
+    pub(crate) feed: Feed,
+    pub(crate) notes: Notes,
+    pub(crate) tallies: Tallies,
+    pub(crate) hashing: Hashing,
+    pub(crate) throttles: Throttles,
+    pub(crate) verified: AccessCache,
+    pub(crate) bounces: Bounces,
+    /// What a login for an unknown name is checked against, so that it costs the same.
+    pub(crate) nobody: PasswordHash,
+    ring: RwLock<Arc<KeyRing>>,
+    keys_version: AtomicU64,
+    roles: RwLock<Arc<Roles>>,
+    /// How long the longest access token in force may live, in seconds.
+    longest_access: AtomicU64,
+}
+
+/// What an engine is made of besides what it starts empty with.
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) settings: Settings,
+    pub(crate) master: MasterKey,
+    pub(crate) mac_keys: MacKeys,
+    pub(crate) hashing: Hashing,
+    pub(crate) nobody: PasswordHash,
+}
+
+impl Engine {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { store, clock, settings, master, mac_keys, hashing, nobody } = parts;
+        let idle = [settings.policy.idle_timeout, settings.policy.idle_timeout_bearer].into_iter().flatten().min();
+        let monotonic = clock.clone();
+        Self {
+            store,
+            expect: Expect {
+                issuer: settings.issuer().to_owned(),
+                audience: settings.audience.clone(),
+                leeway: settings.policy.leeway,
+            },
+            feed: Feed::default(),
+            notes: Notes::new(idle),
+            tallies: Tallies::default(),
+            throttles: Throttles::new(&settings.limits, Arc::new(move || monotonic.monotonic())),
+            verified: AccessCache::default(),
+            bounces: Bounces::default(),
+            ring: RwLock::new(Arc::new(KeyRing::default())),
+            keys_version: AtomicU64::new(0),
+            roles: RwLock::default(),
+            longest_access: AtomicU64::new(settings.policy.access_ttl.as_secs()),
+            clock,
+            settings,
+            master,
+            mac_keys,
+            hashing,
+            nobody,
+        }
+    }
+
+    /// The keys that verify, and the one that signs.
+    pub(crate) fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_ring(&self, version: u64, ring: KeyRing) {
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        self.keys_version.store(version, Ordering::Release);
+        self.feed.touch();
+    }
+
+    /// Asks the store what was revoked, and takes over keys that another node or command made.
+    pub(crate) async fn poll(&self) -> Result<(), Fault> {
+        let News { keys_version, .. } = self.feed.poll(&*self.store, self.clock.monotonic()).await?;
+        if keys_version != self.keys_version.load(Ordering::Acquire) {
+            self.load_ring().await?;
+        }
+        Ok(())
+    }
+
+    /// Commits a change; what it revokes is in force here before this returns.
+    pub(crate) async fn commit(&self, change: Change) -> Result<Committed, NotCommitted> {
+        let committed = self.store.commit(change).await?;
+        self.feed.apply(&committed.revocations);
+        Ok(committed)
+    }
+
+    /// Until when something that is cut off now must be remembered: the longest access token in
+    /// force, and what clocks may differ by.
+    pub(crate) fn matters_until(&self, now: Timestamp) -> Timestamp {
+        now.after(self.outlives_tokens())
+    }
+
+    /// How long after its making no access token can be alive.
+    pub(crate) fn outlives_tokens(&self) -> Duration {
+        Duration::from_secs(self.longest_access.load(Ordering::Relaxed)) + self.settings.policy.leeway + CLOCK_SKEW
+    }
+
+    /// Learns which lengths of access tokens may still be alive, and records the present one.
+    pub(crate) async fn note_access_ttl(&self, now: Timestamp) -> Result<(), Error> {
+        let present = self.settings.policy.access_ttl.as_secs().saturating_add(1);
+        let slack = self.settings.policy.leeway + CLOCK_SKEW;
+        let alive = |(ttl, last): &(u64, Timestamp)| last.after(Duration::from_secs(*ttl) + slack) >= now;
+        let former = self.store.access_ttls().await?.into_iter().filter(alive).map(|(ttl, _)| ttl).max();
+        self.longest_access.store(former.unwrap_or(0).max(present), Ordering::Relaxed);
+        // In force at least until it is recorded again, even if that comes late.
+        let note = Write::NoteAccessTtl { ttl: Duration::from_secs(present), at: now.after(2 * CARE) };
+        self.commit(Change::of([note])).await?;
+        Ok(())
+    }
+
+    /// The table of roles, at least as new as `version`.
+    pub(crate) async fn roles(&self, version: u64) -> Result<Arc<Roles>, Fault> {
+        let known = Arc::clone(&self.roles.read().unwrap_or_else(PoisonError::into_inner));
+        if known.version == version && !known.permissions.is_empty() {
+            return Ok(known);
+        }
+        self.load_roles().await
+    }
+
+    /// The table of roles as it is in the store.
+    pub(crate) async fn load_roles(&self) -> Result<Arc<Roles>, Fault> {
+        let roles = Arc::new(self.store.roles().await?);
+        *self.roles.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&roles);
+        Ok(roles)
+    }
+
+    /// A session's record with what is noted of it since it was written.
+    pub(crate) fn with_notes(&self, mut session: Session) -> Session {
+        let (seen, active_at) = self.notes.of(session.id);
+        session.progress = session.progress.map(|progress| progress.noted(seen, active_at));
+        session
+    }
+
+    /// An event of this type at this moment, by this client.
+    pub(crate) fn event(&self, kind: EventType, client: &Client, now: Timestamp) -> Event {
+        Event {
+            id: EventId::new(now, clock::random()),
+            at: now,
+            kind,
+            user: None,
+            session: None,
+            ip: client.ip.map(|ip| ip.to_string()),
+            user_agent: (!client.user_agent.is_empty()).then(|| client.user_agent.clone()),
+            success: true,
+            reason: None,
+            details: serde_json::Map::new(),
+            tally: None,
+        }
+    }
+
+    /// Writes an event that is counted with those alike, if it is the first of its minute.
+    pub(crate) async fn tally(&self, event: Event, what: &str) -> Result<(), Error> {
+        match self.tallies.count(event, what) {
+            Some(first) => Ok(self.commit(Change::default().with(first)).await.map(drop)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what is noted and counted in memory; with `all`, also what could wait.
+    pub(crate) async fn flush(&self, all: bool) -> Result<(), Error> {
+        let now = self.clock.now();
+        for batch in self.notes.due(now, all) {
+            self.commit(Change::of(batch.iter().cloned())).await?;
+            self.notes.written(&batch, now);
+        }
+        let events = self.tallies.take(now);
+        if !events.is_empty() {
+            self.commit(Change { writes: Vec::new(), events }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Words for an event about an account.
+pub(crate) trait About {
+    fn about(self, account: &Account) -> Self;
+    fn in_session(self, session: SessionId) -> Self;
+    fn failed(self, reason: &str) -> Self;
+    fn saying(self, key: &str, value: impl Into<serde_json::Value>) -> Self;
+}
+
+impl About for Event {
+    fn about(mut self, account: &Account) -> Self {
+        self.user = Some(account.id);
+        self
+    }
+
+    fn in_session(mut self, session: SessionId) -> Self {
+        self.session = Some(session);
+        self
+    }
+
+    fn failed(mut self, reason: &str) -> Self {
+        self.success = false;
+        self.reason = Some(reason.to_owned());
+        self
+    }
+
+    fn saying(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.details.insert(key.to_owned(), value.into());
+        self
+    }
+}
+

@@ -1,0 +1,94 @@
+//! What was revoked, as far as this node knows, and how fresh is that?
+//!
+//! The set stands in memory, so that verifying a token asks no store. A poll reads what was
+//! committed past the last position; what this node commits itself is in force before it answers.
+//! What a node knows is as old as the moment it *sent* the last poll that was answered: older
+//! than [`TRUST`], it must not be believed.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use keyward_core::revocation::{CutOff, Entry, RevocationSet, Subject};
+use keyward_core::time::Timestamp;
+
+use crate::store::{Fault, NEWS_LIMIT, News, Store};
+
+/// How often a node asks what was revoked.
+pub(crate) const POLL: Duration = Duration::from_millis(250);
+/// How long a node believes what it knows.
+pub(crate) const TRUST: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Default)]
+pub(crate) struct Feed {
+    set: RwLock<RevocationSet>,
+    /// The last position that a poll brought.
+    position: AtomicU64,
+    /// When the last poll that was answered was sent, in microseconds of the monotonic clock.
+    known_at: AtomicU64,
+    /// Rises whenever the set grows: what was checked at this number need not be checked again.
+    epoch: AtomicU64,
+    polling: tokio::sync::Mutex<()>,
+}
+
+impl Feed {
+    /// Asks the store for what is new, and remembers that it was asked at `sent`.
+    pub(crate) async fn poll(&self, store: &dyn Store, sent: Duration) -> Result<News, Fault> {
+        // One at a time: the last position must not fall behind.
+        let _one = self.polling.lock().await;
+        loop {
+            let news = store.news(self.position.load(Ordering::Acquire)).await?;
+            self.apply(&news.revocations);
+            if let Some(last) = news.revocations.last() {
+                self.position.store(last.position, Ordering::Release);
+            }
+            if news.revocations.len() < NEWS_LIMIT {
+                self.known_at.fetch_max(micros(sent), Ordering::AcqRel);
+                return Ok(news);
+            }
+        }
+    }
+
+    /// Whether what this node knows may be believed at `now`, by the monotonic clock.
+    pub(crate) fn is_fresh(&self, now: Duration) -> bool {
+        micros(now).saturating_sub(self.known_at.load(Ordering::Acquire)) <= micros(TRUST)
+    }
+
+    /// Takes in what was revoked.
+    pub(crate) fn apply(&self, entries: &[Entry]) {
+        if entries.is_empty() {
+            return;
+        }
+        let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
+        for entry in entries {
+            set.insert(entry);
+        }
+        drop(set);
+        self.touch();
+    }
+
+    /// Makes everything that was checked be checked again.
+    pub(crate) fn touch(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn check(&self, token: Subject<'_>) -> Option<CutOff> {
+        self.set().check(token)
+    }
+
+    pub(crate) fn set(&self) -> RwLockReadGuard<'_, RevocationSet> {
+        self.set.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn sweep(&self, now: Timestamp) {
+        self.set.write().unwrap_or_else(PoisonError::into_inner).sweep(now);
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,191 @@
+//! What can be done with accounts and sessions? One use case a file; each reads: load, decide,
+//! commit.
+
+pub(crate) mod accounts;
+pub(crate) mod keys;
+pub(crate) mod passwords;
+pub(crate) mod refresh;
+pub(crate) mod sessions;
+pub(crate) mod sign_in;
+pub(crate) mod sign_out;
+pub(crate) mod sign_up;
+pub(crate) mod sweep;
+
+use std::time::Duration;
+
+use keyward_core::access_token::{self, Claims};
+use keyward_core::account::Account;
+use keyward_core::change::{Change, Committed, Conflict};
+use keyward_core::denial::Denial;
+use keyward_core::id::SessionId;
+use keyward_core::policy::Policy;
+use keyward_core::refresh_token::RefreshToken;
+use keyward_core::role::Roles;
+use keyward_core::session::{Generation, Progress, Session, Transport};
+use keyward_core::time::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::clock;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::store::{Fault, NotCommitted};
+
+/// How often a use case that lost a race loads and decides again. Each time somebody else got
+/// through, so it is only ever reached by a flood on one record.
+const ATTEMPTS: usize = 64;
+
+/// What a person gets who signs up, signs in or refreshes: who they are, and their tokens.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// The account.
+    pub account: Account,
+    /// What it may do.
+    pub permissions: Vec<String>,
+    /// The session.
+    pub session: SessionId,
+    /// How its tokens travel.
+    pub transport: Transport,
+    /// The access token; `None` where only the session is shown.
+    pub access_token: Option<Zeroizing<String>>,
+    /// When the access token ends.
+    pub expires_at: Timestamp,
+    /// A new refresh token; `None` where the caller keeps the one that it has.
+    pub refresh_token: Option<Zeroizing<String>>,
+    /// Until when the session's refresh token can be presented.
+    pub refresh_expires_at: Timestamp,
+    /// When to refresh; `None` where that could bring nothing.
+    pub refresh_at: Option<Timestamp>,
+    /// When the session ends unless its person does something.
+    pub idle_expires_at: Option<Timestamp>,
+    /// The moment by which all this was decided.
+    pub now: Timestamp,
+}
+
+/// A refresh token that a verdict makes, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RefreshPart {
+    New,
+    Kept,
+}
+
+impl Engine {
+    /// Writes the tokens that a decision brings. `progress` is the session's, as decided; `names`
+    /// is the generation that the access token names.
+    fn grant(
+        &self,
+        session: &Session,
+        account: &Account,
+        roles: &Roles,
+        progress: &Progress,
+        names: Generation,
+        refresh: RefreshPart,
+        now: Timestamp,
+    ) -> Result<Grant, Error> {
+        let policy = &self.settings.policy;
+        let end = session.end_of_access(progress, policy);
+        let expires_at = Timestamp::from_seconds(now.after(policy.access_ttl).min(end).seconds());
+        let permissions = roles.permissions_of(&account.roles);
+        let personal = self.settings.claims;
+        let claims = Claims {
+            session: session.id,
+            user: account.id,
+            generation: names,
+            roles_version: account.roles_version,
+            role_table_version: roles.version,
+            jti: jti(),
+            issued_at: now,
+            expires_at,
+            auth_time: session.auth_time,
+            amr: session.amr.split_whitespace().map(str::to_owned).collect(),
+            email: personal.email.then(|| (account.email.to_string(), account.email_verified)),
+            phone_number: personal.phone_number.then(|| {
+                (account.phone_number.as_ref().map(ToString::to_string), account.phone_number_verified)
+            }),
+            roles: personal.roles.then(|| account.roles.clone()),
+            permissions: personal.permissions.then(|| permissions.clone()),
+        };
+        let ring = self.ring();
+        let key = ring.active().ok_or_else(no_key)?;
+        let access_token = access_token::sign(&claims, &self.expect, key).map_err(|_| no_key())?;
+        let refresh_token = (refresh == RefreshPart::New).then(|| {
+            self.mac_keys.seal(&RefreshToken {
+                session: session.id,
+                generation: progress.newest,
+                made_at: progress.made_at,
+            })
+        });
+        Ok(Grant {
+            account: account.clone(),
+            permissions,
+            session: session.id,
+            transport: session.transport,
+            access_token: Some(access_token),
+            expires_at,
+            refresh_token,
+            refresh_expires_at: refresh_expires_at(session, progress, policy),
+            refresh_at: refresh_at(now, expires_at, end, policy),
+            idle_expires_at: session.idle_deadline(progress, policy),
+            now,
+        })
+    }
+
+    /// Loads, decides and commits until no other got in between, or for too long.
+    async fn decided(&self, change: Change) -> Result<Option<Committed>, Error> {
+        match self.commit(change).await {
+            Ok(committed) => Ok(Some(committed)),
+            Err(NotCommitted::Conflict(Conflict::Changed)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Until when a session's refresh token can be presented: the earlier of its own deadline and the
+/// session's absolute one.
+pub(crate) fn refresh_expires_at(session: &Session, progress: &Progress, policy: &Policy) -> Timestamp {
+    progress.refresh_deadline(policy).min(session.absolute_deadline(policy))
+}
+
+/// When a client should refresh an access token of this life: `refresh_before` its end, or half-way
+/// where that is less; `None` where it ends with the session, so that a refresh brings nothing.
+pub(crate) fn refresh_at(
+    issued_at: Timestamp,
+    expires_at: Timestamp,
+    end_of_session: Timestamp,
+    policy: &Policy,
+) -> Option<Timestamp> {
+    if expires_at.seconds() >= end_of_session.seconds() {
+        return None;
+    }
+    let life = expires_at.since(issued_at);
+    let before = policy.refresh_before;
+    Some(if life < 2 * before { issued_at.after(life / 2) } else { expires_at.before(before) })
+}
+
+fn jti() -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(clock::random::<12>())
+}
+
+fn no_key() -> Error {
+    Fault::Unavailable("there is no key to sign with".to_owned()).into()
+}
+
+/// What to say where a use case lost the race too often.
+fn crowded() -> Error {
+    crate::error::Denied::from(Denial::Overloaded).retry_in(Duration::from_secs(1)).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_refreshes_before_the_end_or_half_way_or_not_at_all() {
+        let at = Timestamp::from_seconds;
+        let policy = Policy::default();
+        assert_eq!(refresh_at(at(0), at(900), at(3_600), &policy), Some(at(600)));
+        assert_eq!(refresh_at(at(0), at(600), at(3_600), &policy), Some(at(300)));
+        assert_eq!(refresh_at(at(0), at(60), at(3_600), &policy), Some(at(30)));
+        assert_eq!(refresh_at(at(0), at(900), at(900), &policy), None);
+    }
+}

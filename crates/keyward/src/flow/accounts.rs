@@ -1,0 +1,105 @@
+//! Which accounts are there, and how does an operator make one?
+
+use keyward_core::account::Account;
+use keyward_core::change::{Change, Write};
+use keyward_core::event::EventType;
+use keyward_core::id::{SessionId, UserId};
+use keyward_core::password::Password;
+use keyward_core::role;
+use keyward_core::session::{End, EndReason, Session};
+
+use super::sign_up::account;
+use super::{ATTEMPTS, crowded};
+use crate::client::Client;
+use crate::clock;
+use crate::engine::{About as _, Engine};
+use crate::error::Error;
+use crate::store::{Name, NotCommitted};
+
+impl Engine {
+    /// Makes an account without signing anybody in.
+    ///
+    /// # Errors
+    /// `validation_failed`, `email_taken`, `phone_taken`, `overloaded`.
+    pub(crate) async fn create_account(
+        &self,
+        email: &str,
+        phone_number: Option<&str>,
+        password: Password,
+        roles: Vec<String>,
+        client: &Client,
+    ) -> Result<Account, Error> {
+        let new = self.new_account(email, phone_number, password)?;
+        self.is_free(&new).await?;
+        let password = self.hashing.hash(new.password.clone(), clock::random(), self.settings.cost).await?;
+        let now = self.clock.now();
+        let account = account(&new, password, roles, now);
+        let event = self.event(EventType::Signup, client, now).about(&account);
+        self.commit(Change::of([Write::CreateAccount(Box::new(account.clone()))]).with(event)).await?;
+        Ok(account)
+    }
+
+    /// Makes sure that there is an administrator of this name with this password: a new account,
+    /// or the one that has the address, active from now on. Its sessions end, for their holders
+    /// did not know that password.
+    pub(crate) async fn upsert_admin(&self, email: &str, password: Password, client: &Client) -> Result<Account, Error> {
+        let new = self.new_account(email, None, password)?;
+        let hash = self.hashing.hash(new.password.clone(), clock::random(), self.settings.cost).await?;
+        for _ in 0..ATTEMPTS {
+            let now = self.clock.now();
+            let Some(known) = self.store.account(&Name::Email(new.email.clone())).await? else {
+                let roles = vec![role::ADMIN.to_owned(), role::USER.to_owned()];
+                let account = account(&new, hash.clone(), roles, now);
+                let event = self.event(EventType::Signup, client, now).about(&account);
+                let create = Write::CreateAccount(Box::new(account.clone()));
+                match self.commit(Change::of([create]).with(event)).await {
+                    Ok(_) => return Ok(account),
+                    Err(NotCommitted::Conflict(_)) => continue,
+                    Err(fault) => return Err(fault.into()),
+                }
+            };
+            let mut roles = known.roles.clone();
+            roles.push(role::ADMIN.to_owned());
+            roles.sort();
+            roles.dedup();
+            let end = End { at: now, why: EndReason::PasswordChanged };
+            let until = self.matters_until(now);
+            let change = Change::of([
+                Write::SetPassword { user: known.id, version: known.version, password: hash.clone() },
+                Write::SetRoles {
+                    user: known.id,
+                    version: known.version + 1,
+                    roles: roles.clone(),
+                    is_active: true,
+                },
+                Write::EndSessionsOf { user: known.id, except: None, end, until },
+            ])
+            .with(self.event(EventType::PasswordChanged, client, now).about(&known))
+            .with(self.event(EventType::RolesChanged, client, now).about(&known).saying("roles", roles.clone()));
+            if self.decided(change).await?.is_some() {
+                return Ok(Account { roles, is_active: true, ..known });
+            }
+        }
+        Err(crowded())
+    }
+
+    /// The account of that id.
+    pub(crate) async fn account(&self, name: &Name) -> Result<Option<Account>, Error> {
+        Ok(self.store.account(name).await?)
+    }
+
+    /// Some accounts by id, after that one.
+    pub(crate) async fn accounts(&self, after: UserId, limit: u32) -> Result<Vec<Account>, Error> {
+        Ok(self.store.accounts(after, limit).await?)
+    }
+
+    /// Some open sessions of everybody by id, after that one.
+    pub(crate) async fn sessions(&self, after: SessionId, limit: u32) -> Result<Vec<Session>, Error> {
+        Ok(self.store.sessions(after, limit).await?)
+    }
+
+    /// Whether anybody can administer the installation.
+    pub(crate) async fn has_admin(&self) -> Result<bool, Error> {
+        Ok(self.store.has_role(role::ADMIN).await?)
+    }
+}

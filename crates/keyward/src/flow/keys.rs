@@ -1,0 +1,266 @@
+//! Which keys are made, take over and go, and when? The rule is [`keyward_core::key`]; here it is
+//! carried out.
+
+use keyward_core::change::{Change, Conflict, Write};
+use keyward_core::denial::Denial;
+use keyward_core::event::EventType;
+use keyward_core::key::{Algorithm, CannotRotate, Key, KeyPolicy, KeyRecord, KeyRing, KeyState, Step, apply, due, revoke, rotate};
+use keyward_core::refresh_token::{MacKey, MacKeys};
+use keyward_core::revocation::Revocation;
+use keyward_core::seal::{MasterKey, OpenError};
+use keyward_core::time::Timestamp;
+use zeroize::Zeroizing;
+
+use super::{ATTEMPTS, crowded};
+use crate::client::Client;
+use crate::clock::{self, KeyGeneration};
+use crate::engine::Engine;
+use crate::error::{Denied, Error};
+use crate::store::{Fault, NotCommitted, Store, StoredKeys};
+
+/// What is told of a key.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct KeyView {
+    /// Its name, `kid` in tokens.
+    pub kid: String,
+    /// What it signs by.
+    pub algorithm: &'static str,
+    /// Where it is in its life.
+    pub state: &'static str,
+    /// When it was made, and with that published.
+    pub created_at: Timestamp,
+    /// When it began to sign.
+    pub active_from: Option<Timestamp>,
+    /// When another took its place.
+    pub retired_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl From<KeyRecord> for KeyView {
+    fn from(key: KeyRecord) -> Self {
+        Self {
+            kid: key.kid,
+            algorithm: key.algorithm.as_str(),
+            state: key.state.as_str(),
+            created_at: key.created_at,
+            active_from: key.active_from,
+            retired_at: key.retired_at,
+            revoked_at: key.revoked_at,
+        }
+    }
+}
+
+/// A key that was made just now.
+struct Made {
+    key: Key,
+    private: Zeroizing<Vec<u8>>,
+}
+
+impl Engine {
+    /// Does what is due about the keys, and takes them over.
+    pub(crate) async fn care_for_keys(&self) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS {
+            let now = self.clock.now();
+            let StoredKeys { version, keys } = self.store.keys().await?;
+            let steps = due(&keys, &self.key_policy(), now);
+            if steps.is_empty() {
+                return Ok(self.take_over(version, &keys)?);
+            }
+            if self.change_keys(version, keys, &steps, Change::default(), &Client::default()).await?.is_some() {
+                return self.load_ring().await.map_err(Error::from);
+            }
+        }
+        Err(crowded())
+    }
+
+    /// The keys that there are.
+    pub(crate) async fn keys(&self) -> Result<Vec<KeyView>, Error> {
+        Ok(self.store.keys().await?.keys.into_iter().map(KeyView::from).collect())
+    }
+
+    /// Lets the next key sign from now on, and makes another one after it.
+    ///
+    /// # Errors
+    /// `overloaded` with the wait, while a verifier may not have seen the next key yet.
+    pub(crate) async fn rotate_keys(&self, client: &Client) -> Result<Vec<KeyView>, Error> {
+        for _ in 0..ATTEMPTS {
+            let now = self.clock.now();
+            let StoredKeys { version, keys } = self.store.keys().await?;
+            let steps = rotate(&keys, &self.key_policy(), now).map_err(|cannot| match cannot {
+                CannotRotate::Unripe(at) => Denied::from(Denial::Overloaded)
+                    .retry_in(at.since(now))
+                    .with_detail(format!(
+                        "the next key was published too short a time ago for every verifier to know it; it can take over at {at}"
+                    )),
+                CannotRotate::Configured => Denied::from(Denial::Forbidden)
+                    .with_detail("the key is the configured one: change tokens.hs256_secret to rotate it"),
+                CannotRotate::NoNext => Denied::from(Denial::Overloaded).with_detail("there is no next key yet"),
+            })?;
+            if self.change_keys(version, keys, &steps, Change::default(), client).await?.is_some() {
+                self.load_ring().await?;
+                return self.keys().await;
+            }
+        }
+        Err(crowded())
+    }
+
+    /// Takes a key out: every token that it signed is out of date at once, and where it signs,
+    /// another one takes over.
+    ///
+    /// # Errors
+    /// `not_found` for a key that there is not, or that is revoked.
+    pub(crate) async fn revoke_key(&self, kid: &str, client: &Client) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS {
+            let now = self.clock.now();
+            let StoredKeys { version, mut keys } = self.store.keys().await?;
+            if self.key_policy().configured.as_deref() == Some(kid) {
+                return Err(Denied::from(Denial::Forbidden)
+                    .with_detail("the key is the configured one: change tokens.hs256_secret first")
+                    .into());
+            }
+            if !revoke(&mut keys, kid, now) {
+                return Err(Denial::NotFound.into());
+            }
+            let steps = due(&keys, &self.key_policy(), now);
+            let event = self.event(EventType::KeyRevoked, client, now);
+            let event = crate::engine::About::saying(event, "kid", kid);
+            let change = Change::of([Write::Revoke {
+                revocation: Revocation::Key(kid.to_owned()),
+                until: self.matters_until(now),
+            }])
+            .with(event);
+            if self.change_keys(version, keys, &steps, change, client).await?.is_some() {
+                self.load_ring().await?;
+                return Ok(());
+            }
+        }
+        Err(crowded())
+    }
+
+    /// Takes over the keys as they are in the store.
+    pub(crate) async fn load_ring(&self) -> Result<(), Fault> {
+        let StoredKeys { version, keys } = self.store.keys().await?;
+        self.take_over(version, &keys)
+    }
+
+    fn take_over(&self, version: u64, records: &[KeyRecord]) -> Result<(), Fault> {
+        let keys = records
+            .iter()
+            .map(|record| {
+                let key = record.open(&self.master).map_err(|e| Fault::Corrupt(format!("signing key: {e}")))?;
+                Ok((record.clone(), key))
+            })
+            .collect::<Result<Vec<_>, Fault>>()?;
+        self.set_ring(version, KeyRing::new(keys));
+        Ok(())
+    }
+
+    /// Does these steps and commits what comes out with `change`; `None` where another one changed
+    /// the keys meanwhile.
+    async fn change_keys(
+        &self,
+        version: u64,
+        mut keys: Vec<KeyRecord>,
+        steps: &[Step],
+        mut change: Change,
+        client: &Client,
+    ) -> Result<Option<()>, Error> {
+        let now = self.clock.now();
+        // Making an RSA key takes a tenth of a second: side by side, and off the async workers.
+        let algorithm = self.settings.algorithm;
+        let making: Vec<_> = steps
+            .iter()
+            .filter(|step| matches!(step, Step::Make(_)))
+            .map(|_| tokio::task::spawn_blocking(move || make(algorithm)))
+            .collect();
+        let mut made = Vec::with_capacity(making.len());
+        for key in making {
+            let key = key.await.map_err(|_| Fault::Unavailable("a key could not be made".to_owned()))?;
+            made.push(key.map_err(|e| Fault::Unavailable(e.to_string()))?);
+        }
+        for step in steps {
+            let new = match step {
+                Step::Make(state) => made.pop().map(|made| (made, *state)),
+                Step::Adopt => self.configured()?.map(|made| (made, KeyState::Active)),
+                Step::Promote(_) | Step::Forget(_) => None,
+            };
+            let record = new.map(|(made, state)| {
+                KeyRecord::new(&made.key, &made.private, state, now, &self.master, clock::random())
+            });
+            apply(&mut keys, step, record, now);
+            if let Step::Promote(kid) = step {
+                let event = self.event(EventType::KeyRotated, client, now);
+                change.events.push(crate::engine::About::saying(event, "kid", kid.as_str()));
+            }
+        }
+        change.writes.insert(0, Write::SetKeys { version, keys });
+        Ok(self.decided(change).await?.map(drop))
+    }
+
+    /// The key that the configuration gives, where it does.
+    fn configured(&self) -> Result<Option<Made>, Fault> {
+        let Some(private) = self.settings.hs256_secret.clone().filter(|_| self.settings.algorithm == Algorithm::Hs256)
+        else {
+            return Ok(None);
+        };
+        let key = Key::from_private(Algorithm::Hs256, &private)
+            .map_err(|e| Fault::Unavailable(format!("tokens.hs256_secret: {e}")))?;
+        Ok(Some(Made { key, private }))
+    }
+
+    fn key_policy(&self) -> KeyPolicy {
+        KeyPolicy {
+            algorithm: self.settings.algorithm,
+            configured: self.configured().ok().flatten().map(|made| made.key.kid().to_owned()),
+            rotation: self.settings.key_rotation,
+            retire_after: self.outlives_tokens(),
+        }
+    }
+}
+
+fn make(algorithm: Algorithm) -> Result<Made, KeyGeneration> {
+    let private = clock::signing_key(algorithm)?;
+    let key = Key::from_private(algorithm, &private).map_err(|_| KeyGeneration)?;
+    Ok(Made { key, private })
+}
+
+/// The keys for refresh tokens; the first one is made where there is none.
+///
+/// # Errors
+/// Where the store does not answer, or the master key is not the one they were sealed under.
+pub(crate) async fn mac_keys(store: &dyn Store, master: &MasterKey, now: Timestamp) -> Result<MacKeys, MacKeysError> {
+    for _ in 0..ATTEMPTS {
+        let mut keys = Vec::new();
+        for stored in store.mac_keys().await? {
+            let secret = master.open(&purpose(stored.id), &stored.sealed)?;
+            let secret = <[u8; 32]>::try_from(secret.as_slice()).map_err(|_| OpenError::Corrupt)?;
+            keys.push(MacKey::new(stored.id, &Zeroizing::new(secret)));
+        }
+        if let Some(keys) = MacKeys::new(keys) {
+            return Ok(keys);
+        }
+        let secret = Zeroizing::new(clock::random::<32>());
+        let sealed = master.seal(&purpose(1), &secret[..], clock::random());
+        match store.commit(Change::of([Write::AddMacKey { id: 1, sealed, created_at: now }])).await {
+            // Another process made it first: then that one is ours, too.
+            Ok(_) | Err(NotCommitted::Conflict(Conflict::Changed)) => {}
+            Err(NotCommitted::Conflict(_)) => break,
+            Err(NotCommitted::Fault(fault)) => return Err(fault.into()),
+        }
+    }
+    Err(Fault::Unavailable("no key for refresh tokens could be made".to_owned()).into())
+}
+
+/// Why the keys for refresh tokens can't be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MacKeysError {
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    #[error(transparent)]
+    Sealed(#[from] OpenError),
+}
+
+fn purpose(id: u16) -> String {
+    format!("refresh-token-mac:{id}")
+}

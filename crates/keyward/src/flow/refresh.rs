@@ -1,0 +1,172 @@
+//! What does a refresh token bring? The rule is [`keyward_core::session`]; here it is asked.
+
+use keyward_core::change::{Change, Write};
+use keyward_core::denial::Denial;
+use keyward_core::event::EventType;
+use keyward_core::id::SessionId;
+use keyward_core::refresh_token::RefreshToken;
+use keyward_core::revocation::Revocation;
+use keyward_core::session::{End, EndReason, Generation, Presented, Progress, Refusal, Transport, Verdict};
+use keyward_core::throttle::Throttle;
+use keyward_core::time::Timestamp;
+
+use super::{ATTEMPTS, Grant, RefreshPart, crowded};
+use crate::client::Client;
+use crate::engine::{About as _, Engine};
+use crate::error::{Denied, Error};
+use crate::store::Loaded;
+
+impl Engine {
+    /// Presents a refresh token that travelled by `transport`.
+    ///
+    /// # Errors
+    /// As the verdict says; `invalid_refresh_token` for one that is none of ours, or in the other
+    /// transport's place; `rate_limited`.
+    pub(crate) async fn refresh(&self, token: &str, transport: Transport, client: &Client) -> Result<Grant, Error> {
+        let token = self.mac_keys.open(token).ok_or(Denial::InvalidRefreshToken)?;
+        self.limit(Throttle::Refresh, &token.session.to_string(), client, Some(token.session)).await?;
+        for _ in 0..ATTEMPTS {
+            self.know_revocations().await?;
+            let now = self.clock.now();
+            let Some(mut loaded) = self.store.session(token.session).await? else {
+                return Err(self.without_record(&token, client, now).await?);
+            };
+            if loaded.session.transport != transport {
+                return Err(Denial::InvalidRefreshToken.into());
+            }
+            loaded.session = self.with_notes(loaded.session);
+            let presented = Presented {
+                generation: token.generation,
+                made_at: token.made_at,
+                dead: self.feed.set().is_dead(token.session, token.generation),
+            };
+            let verdict =
+                loaded.session.present(presented, loaded.account.is_active, now, &self.settings.policy);
+            if let Some(answer) = self.carry_out(verdict, &loaded, client, now).await? {
+                return answer;
+            }
+        }
+        Err(crowded())
+    }
+
+    /// Writes what a verdict writes and makes its answer; `None` where another one was faster.
+    async fn carry_out(
+        &self,
+        verdict: Verdict,
+        loaded: &Loaded,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<Option<Result<Grant, Error>>, Error> {
+        let Loaded { session, account, .. } = loaded;
+        let newest = session.progress.map(|progress| progress.newest);
+        let advance = |after: Progress, unseen| Write::Advance { session: session.id, newest, unseen, after };
+        let event = |kind| self.event(kind, client, now).about(account).in_session(session.id);
+        let answer = match verdict {
+            Verdict::Rotate { after } => {
+                let mut change = Change::of([advance(after, false)]);
+                if self.settings.log_refresh {
+                    change = change.with(event(EventType::Refresh).saying("generation", after.newest));
+                }
+                let Some(_) = self.decided(change).await? else { return Ok(None) };
+                self.granted(loaded, &after, after.newest, RefreshPart::New, now).await
+            }
+            Verdict::Keep { names } => {
+                let Some(progress) = session.progress else { return Ok(None) };
+                self.notes.seen(session.id, names);
+                self.granted(loaded, &progress, names, RefreshPart::Kept, now).await
+            }
+            Verdict::Forgive { after, dead } => {
+                let change = Change::of([
+                    advance(after, true),
+                    Write::Revoke {
+                        revocation: Revocation::Generation(session.id, dead),
+                        until: self.matters_until(now),
+                    },
+                ])
+                .with(event(EventType::RefreshForgiven).saying("lost_generation", dead));
+                let Some(_) = self.decided(change).await? else { return Ok(None) };
+                self.granted(loaded, &after, after.newest, RefreshPart::New, now).await
+            }
+            Verdict::Adopt { after } => {
+                let Some(_) = self.decided(Change::of([advance(after, false)])).await? else { return Ok(None) };
+                tracing::warn!(session = %session.id, "the store was behind a refresh token: it lost writes");
+                self.granted(loaded, &after, after.newest, RefreshPart::Kept, now).await
+            }
+            Verdict::Wait { until } => {
+                Err(Denied::from(Denial::RefreshPending).retry_in(until.since(now)).into())
+            }
+            Verdict::Theft => {
+                let end = End { at: now, why: EndReason::Theft };
+                let change = Change::of([self.end(session.id, end)])
+                    .with(event(EventType::RefreshReused).failed("a copied refresh token was presented"));
+                let Some(_) = self.decided(change).await? else { return Ok(None) };
+                Err(Denial::RefreshTokenReused.into())
+            }
+            Verdict::Refuse(refusal) => {
+                if refusal == Refusal::Idle {
+                    // Said once as the end of the session, so that the reason stays with it.
+                    let end = End { at: now, why: EndReason::Idle };
+                    let change = Change::of([self.end(session.id, end)])
+                        .with(event(EventType::SessionIdle).failed("session_idle"));
+                    let Some(_) = self.decided(change).await? else { return Ok(None) };
+                } else {
+                    let failed = event(EventType::RefreshFailed).failed(refused(refusal).code());
+                    self.tally(failed, &session.id.to_string()).await?;
+                }
+                Err(refused(refusal).into())
+            }
+        };
+        Ok(Some(answer))
+    }
+
+    async fn granted(
+        &self,
+        loaded: &Loaded,
+        progress: &Progress,
+        names: Generation,
+        refresh: RefreshPart,
+        now: Timestamp,
+    ) -> Result<Grant, Error> {
+        let roles = self.roles(loaded.role_table_version).await?;
+        self.grant(&loaded.session, &loaded.account, &roles, progress, names, refresh, now)
+    }
+
+    /// What to say of a genuine token whose session has no record any more.
+    async fn without_record(&self, token: &RefreshToken, client: &Client, now: Timestamp) -> Result<Error, Error> {
+        let expired = now >= token.made_at.after(self.settings.policy.refresh_ttl);
+        let denial = if expired { Denial::RefreshTokenExpired } else { Denial::SessionRevoked };
+        let event =
+            self.event(EventType::RefreshFailed, client, now).in_session(token.session).failed(denial.code());
+        self.tally(event, &token.session.to_string()).await?;
+        Ok(denial.into())
+    }
+
+    /// Ends a session of which something given up for lost was presented.
+    pub(crate) async fn end_for_theft(&self, session: SessionId) -> Result<(), Error> {
+        let now = self.clock.now();
+        let Some(loaded) = self.store.session(session).await? else { return Ok(()) };
+        let event = self
+            .event(EventType::RefreshReused, &Client::default(), now)
+            .about(&loaded.account)
+            .in_session(session)
+            .failed("an access token of a generation given up for lost was presented");
+        let end = End { at: now, why: EndReason::Theft };
+        // Nothing to write where it has ended already.
+        self.decided(Change::of([self.end(session, end)]).with(event)).await?;
+        Ok(())
+    }
+
+    /// The write that ends a session and cuts off its access tokens.
+    pub(super) fn end(&self, session: SessionId, end: End) -> Write {
+        Write::EndSession { session, end, until: self.matters_until(end.at) }
+    }
+}
+
+fn refused(refusal: Refusal) -> Denial {
+    match refusal {
+        Refusal::Inactive => Denial::AccountInactive,
+        Refusal::Ended(EndReason::Idle) | Refusal::Idle => Denial::SessionIdle,
+        Refusal::Ended(_) => Denial::SessionRevoked,
+        Refusal::Expired => Denial::RefreshTokenExpired,
+    }
+}

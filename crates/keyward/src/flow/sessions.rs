@@ -1,0 +1,169 @@
+//! Which sessions does somebody have, and how are they kept alive or ended one by one?
+
+use keyward_core::change::{Change, Write};
+use keyward_core::denial::Denial;
+use keyward_core::event::EventType;
+use keyward_core::id::{SessionId, UserId};
+use keyward_core::session::{End, EndReason, Session};
+use keyward_core::time::Timestamp;
+
+use super::{Grant, refresh_at, refresh_expires_at};
+use crate::access::Access;
+use crate::client::{Client, device};
+use crate::engine::{About as _, Engine};
+use crate::error::Error;
+use crate::store::Loaded;
+
+/// How many of its sessions a list shows: more than anybody may have.
+const LISTED: u32 = 10_000;
+
+/// A session, as its person sees it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Device {
+    /// The session.
+    pub id: SessionId,
+    /// Whether it is the one that asks.
+    pub current: bool,
+    /// How its tokens travel.
+    pub transport: &'static str,
+    /// What it is called for people.
+    pub device: String,
+    /// The address it was opened from.
+    pub ip_address: String,
+    /// The user agent it was opened by.
+    pub user_agent: String,
+    /// When it was opened.
+    pub created_at: Timestamp,
+    /// When its person last did something with it.
+    pub last_active_at: Timestamp,
+    /// When it ends if nothing further happens.
+    pub expires_at: Timestamp,
+}
+
+/// What activity brings.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// When the session ends unless its person does something; `None`: activity is not asked for.
+    pub idle_expires_at: Option<Timestamp>,
+    /// When to refresh; `None` where that could bring nothing.
+    pub refresh_at: Option<Timestamp>,
+}
+
+impl Engine {
+    /// The session of a verified token, as it is shown: without tokens.
+    pub(crate) async fn show(&self, access: &Access) -> Result<Grant, Error> {
+        let loaded = self.view(access).await?;
+        let Loaded { session, account, role_table_version } = &*loaded;
+        let (seen, active_at) = self.notes.of(session.id);
+        let policy = &self.settings.policy;
+        let now = self.clock.now();
+        let progress = session.progress.ok_or(Denial::SessionRevoked)?.noted(seen, active_at);
+        let roles = self.roles(*role_table_version).await?;
+        let end = session.end_of_access(&progress, policy);
+        Ok(Grant {
+            account: account.clone(),
+            permissions: roles.permissions_of(&account.roles),
+            session: session.id,
+            transport: session.transport,
+            access_token: None,
+            expires_at: access.claims.expires_at,
+            refresh_token: None,
+            refresh_expires_at: refresh_expires_at(session, &progress, policy),
+            refresh_at: refresh_at(access.claims.issued_at, access.claims.expires_at, end, policy),
+            idle_expires_at: session.idle_deadline(&progress, policy),
+            now,
+        })
+    }
+
+    /// The person did something: written before it is answered.
+    pub(crate) async fn keep_alive(&self, access: &Access) -> Result<Kept, Error> {
+        let loaded = self.live(access).await?;
+        let now = self.clock.now();
+        let policy = &self.settings.policy;
+        let note = Write::Note { session: loaded.session.id, seen: None, active_at: Some(now) };
+        self.commit(Change::of([note])).await?;
+        self.notes.active(loaded.session.id, now);
+        let progress = loaded.session.progress.ok_or(Denial::SessionRevoked)?.noted(None, Some(now));
+        let end = loaded.session.end_of_access(&progress, policy);
+        Ok(Kept {
+            idle_expires_at: loaded.session.idle_deadline(&progress, policy),
+            refresh_at: refresh_at(access.claims.issued_at, access.claims.expires_at, end, policy),
+        })
+    }
+
+    /// The open sessions of a user, the most recently active first.
+    pub(crate) async fn devices(&self, user: UserId, current: SessionId) -> Result<Vec<Device>, Error> {
+        let now = self.clock.now();
+        let policy = &self.settings.policy;
+        let sessions = self.store.sessions_of(user, LISTED).await?;
+        let mut devices: Vec<Device> = sessions
+            .into_iter()
+            .map(|session| self.with_notes(session))
+            .filter(|session| session.over(true, now, policy).is_none())
+            .filter_map(|session| self.device(session, current))
+            .collect();
+        devices.sort_by_key(|device| std::cmp::Reverse((device.last_active_at, device.id)));
+        Ok(devices)
+    }
+
+    fn device(&self, session: Session, current: SessionId) -> Option<Device> {
+        let policy = &self.settings.policy;
+        let progress = session.progress?;
+        let ends_at = session.end_of_access(&progress, policy).min(progress.refresh_deadline(policy));
+        Some(Device {
+            id: session.id,
+            current: session.id == current,
+            transport: session.transport.as_str(),
+            device: device(&session.user_agent),
+            created_at: session.opened_at,
+            last_active_at: progress.last_active_at,
+            expires_at: ends_at,
+            ip_address: session.ip,
+            user_agent: session.user_agent,
+        })
+    }
+
+    /// Ends one of a user's own sessions.
+    ///
+    /// # Errors
+    /// `not_found` for one that is not open, not theirs, or not there: which one is not told.
+    pub(crate) async fn end_own(&self, user: UserId, session: SessionId, client: &Client) -> Result<(), Error> {
+        let loaded = self.store.session(session).await?.filter(|loaded| loaded.session.user == user);
+        let loaded = loaded.filter(|loaded| loaded.session.ended.is_none()).ok_or(Denial::NotFound)?;
+        self.revoke(&loaded, client).await
+    }
+
+    /// Ends any session.
+    ///
+    /// # Errors
+    /// `not_found` for one that is not open or not there.
+    pub(crate) async fn end_any(&self, session: SessionId, client: &Client) -> Result<(), Error> {
+        let loaded = self.store.session(session).await?;
+        let loaded = loaded.filter(|loaded| loaded.session.ended.is_none()).ok_or(Denial::NotFound)?;
+        self.revoke(&loaded, client).await
+    }
+
+    /// Ends every session of everybody.
+    pub(crate) async fn end_all(&self, client: &Client) -> Result<(), Error> {
+        let now = self.clock.now();
+        let end = End { at: now, why: EndReason::Revoked };
+        let event = self.event(EventType::SessionRevoked, client, now).saying("sessions", "all");
+        let write = Write::EndEverySession { end, until: self.matters_until(now) };
+        self.commit(Change::of([write]).with(event)).await?;
+        Ok(())
+    }
+
+    async fn revoke(&self, loaded: &Loaded, client: &Client) -> Result<(), Error> {
+        let now = self.clock.now();
+        let end = End { at: now, why: EndReason::Revoked };
+        let session = loaded.session.id;
+        let event = self
+            .event(EventType::SessionRevoked, client, now)
+            .about(&loaded.account)
+            .in_session(session)
+            .saying("why", end.why.as_str());
+        // That another one ended it first is just as well.
+        self.decided(Change::of([self.end(session, end)]).with(event)).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,219 @@
+//! How does somebody sign in?
+
+use keyward_core::account::Account;
+use keyward_core::change::{Change, Write};
+use keyward_core::denial::Denial;
+use keyward_core::event::{Event, EventType};
+use keyward_core::id::SessionId;
+use keyward_core::password::Password;
+use keyward_core::session::{End, EndReason, Progress, Session, Transport};
+use keyward_core::throttle::Throttle;
+use keyward_core::time::Timestamp;
+
+use super::{ATTEMPTS, Grant, RefreshPart, crowded};
+use crate::client::Client;
+use crate::clock;
+use crate::engine::{About as _, Engine};
+use crate::error::{Denied, Error};
+use crate::hashing::Busy;
+use crate::store::Name;
+
+/// What somebody signs in with.
+#[derive(Debug)]
+pub struct SignIn {
+    /// The e-mail address or phone number, as it was typed.
+    pub name: String,
+    /// Whether that is a phone number.
+    pub by_phone: bool,
+    /// The password.
+    pub password: Password,
+    /// How the session's tokens are to travel.
+    pub transport: Transport,
+    /// The session that this browser held until now; it ends.
+    pub replaces: Option<SessionId>,
+}
+
+impl SignIn {
+    fn name(&self) -> Option<Name> {
+        if self.by_phone { self.name.parse().ok().map(Name::Phone) } else { self.name.parse().ok().map(Name::Email) }
+    }
+}
+
+impl Engine {
+    /// Opens a session for who knows the password.
+    ///
+    /// # Errors
+    /// `invalid_credentials`, the same for a wrong password and an unknown name, at the same cost;
+    /// `account_inactive`, told only to who knows the password; `rate_limited`; `overloaded`.
+    pub(crate) async fn sign_in(&self, sign_in: SignIn, client: &Client) -> Result<Grant, Error> {
+        self.limit(Throttle::Login, &client.network(), client, None).await?;
+        let mut account = self.prove(&sign_in, client).await?;
+        for _ in 0..ATTEMPTS {
+            let version = account.version;
+            if let Some(grant) = self.try_sign_in(&sign_in, account, client).await? {
+                return Ok(grant);
+            }
+            let name = sign_in.name().ok_or(Denial::InvalidCredentials)?;
+            account = match self.store.account(&name).await? {
+                Some(unchanged) if unchanged.version == version && unchanged.is_active => unchanged,
+                _ => self.prove(&sign_in, client).await?,
+            };
+        }
+        Err(crowded())
+    }
+
+    /// The account of which somebody knows the name and the password.
+    async fn prove(&self, sign_in: &SignIn, client: &Client) -> Result<Account, Error> {
+        let account = match sign_in.name() {
+            Some(name) => self.store.account(&name).await?,
+            None => None,
+        };
+        let budget = self.failure_budget(account.as_ref(), &sign_in.name, client).await?;
+        self.limit(Throttle::LoginFailures, &budget, client, None).await?;
+        let hash = account.as_ref().map_or(&self.nobody, |account| &account.password).clone();
+        let right = match self.hashing.verify(sign_in.password.clone(), hash).await {
+            Ok(right) => right,
+            Err(busy) => {
+                self.throttles.give_back(Throttle::LoginFailures, &budget);
+                return Err(busy.into());
+            }
+        };
+        let failed = |denial: Denial| {
+            self.event(EventType::LoginFailed, client, self.clock.now()).failed(denial.code())
+        };
+        let (event, denial) = match account {
+            Some(account) if right && account.is_active => {
+                self.throttles.give_back(Throttle::LoginFailures, &budget);
+                return Ok(account);
+            }
+            Some(account) if right => {
+                self.throttles.give_back(Throttle::LoginFailures, &budget);
+                (failed(Denial::LoginInactive).about(&account), Denial::LoginInactive)
+            }
+            Some(account) => (failed(Denial::InvalidCredentials).about(&account), Denial::InvalidCredentials),
+            None => (failed(Denial::InvalidCredentials), Denial::InvalidCredentials),
+        };
+        self.commit(Change::default().with(event)).await?;
+        Err(denial.into())
+    }
+
+    /// `None` where something changed meanwhile that the session must not outlive.
+    async fn try_sign_in(&self, sign_in: &SignIn, account: Account, client: &Client) -> Result<Option<Grant>, Error> {
+        let mut change = Change::default();
+        if account.password.needs_rehash(&self.settings.cost) {
+            let password = self.hashing.hash(sign_in.password.clone(), clock::random(), self.settings.cost).await?;
+            change.writes.push(Write::Rehash { user: account.id, version: account.version, password });
+        }
+        let now = self.clock.now();
+        change.writes.extend(self.replaced(sign_in.replaces, now).await?);
+        let event = self.event(EventType::Login, client, now).saying("transport", sign_in.transport.as_str());
+        self.open_session(account, sign_in.transport, change, event, client, now).await
+    }
+
+    /// Opens a session within `change`; `None` where the account changed meanwhile.
+    pub(super) async fn open_session(
+        &self,
+        account: Account,
+        transport: Transport,
+        mut change: Change,
+        event: Event,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<Option<Grant>, Error> {
+        let roles = self.load_roles().await?;
+        let limit = self.settings.policy.max_per_user;
+        let session = Session {
+            id: SessionId::new(now, clock::random()),
+            user: account.id,
+            transport,
+            opened_at: now,
+            auth_time: now,
+            amr: "pwd".to_owned(),
+            ip: client.ip.map(|ip| ip.to_string()).unwrap_or_default(),
+            user_agent: client.user_agent.clone(),
+            ended: None,
+            progress: Some(Progress::opened(now)),
+        };
+        // Room is made by ending the least recently active ones. One that is replaced ends anyway.
+        let replaced = change.writes.iter().filter(|w| matches!(w, Write::EndSession { .. })).count();
+        let open = self.store.sessions_of(account.id, limit.saturating_add(64)).await?;
+        let too_many = (open.len() + 1).saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+        let ending = |id| change.writes.iter().any(|w| matches!(w, Write::EndSession { session, .. } if *session == id));
+        let victims: Vec<SessionId> =
+            open.iter().rev().map(|s| s.id).filter(|id| !ending(*id)).take(too_many.saturating_sub(replaced)).collect();
+        for victim in victims {
+            let end = End { at: now, why: EndReason::TooMany };
+            change.writes.push(self.end(victim, end));
+            change.events.push(
+                self.event(EventType::SessionRevoked, client, now)
+                    .about(&account)
+                    .in_session(victim)
+                    .saying("why", end.why.as_str()),
+            );
+        }
+        change.writes.push(Write::OpenSession {
+            session: Box::new(session.clone()),
+            account_version: account.version,
+            limit,
+        });
+        change.events.push(event.about(&account).in_session(session.id));
+        if self.decided(change).await?.is_none() {
+            return Ok(None);
+        }
+        let progress = Progress::opened(now);
+        self.grant(&session, &account, &roles, &progress, progress.newest, RefreshPart::New, now).map(Some)
+    }
+
+    /// The write that ends the session which a browser held before it signed in anew.
+    pub(super) async fn replaced(&self, session: Option<SessionId>, now: Timestamp) -> Result<Option<Write>, Error> {
+        let Some(session) = session else { return Ok(None) };
+        let open = self.store.session(session).await?.is_some_and(|loaded| loaded.session.ended.is_none());
+        Ok(open.then(|| self.end(session, End { at: now, why: EndReason::Replaced })))
+    }
+
+    /// Whose failures these are: the account's, from an address where its owner has signed in
+    /// before by themselves, so that strangers can't lock the owner out; for a name without an
+    /// account the name's, alike.
+    async fn failure_budget(&self, account: Option<&Account>, name: &str, client: &Client) -> Result<String, Error> {
+        let Some(account) = account else {
+            return Ok(format!("name {}", name.trim().to_lowercase()));
+        };
+        let network = client.network();
+        let since = self.clock.now().before(self.settings.events_retention);
+        Ok(if self.store.signed_in_from(account.id, &network, since).await? {
+            format!("account {} {network}", account.id)
+        } else {
+            format!("account {}", account.id)
+        })
+    }
+
+    /// Takes one from a budget.
+    ///
+    /// # Errors
+    /// `rate_limited` where it is used up; that is an event, once a minute.
+    pub(super) async fn limit(
+        &self,
+        throttle: Throttle,
+        key: &str,
+        client: &Client,
+        session: Option<SessionId>,
+    ) -> Result<(), Error> {
+        let decision = self.throttles.take(throttle, key);
+        if decision.allowed {
+            return Ok(());
+        }
+        let mut event = self
+            .event(EventType::RateLimited, client, self.clock.now())
+            .failed("rate_limited")
+            .saying("limit", throttle.as_str());
+        event.session = session;
+        self.tally(event, &format!("{}:{key}", throttle.as_str())).await?;
+        Err(Denied::limited(decision).into())
+    }
+}
+
+impl From<Busy> for Error {
+    fn from(_: Busy) -> Self {
+        Denied::from(Denial::Overloaded).retry_in(std::time::Duration::from_secs(1)).into()
+    }
+}

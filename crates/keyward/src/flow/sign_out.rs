@@ -1,0 +1,43 @@
+//! How does somebody sign out, here or everywhere?
+
+use keyward_core::change::{Change, Write};
+use keyward_core::event::EventType;
+use keyward_core::id::{SessionId, UserId};
+use keyward_core::session::{End, EndReason, Transport};
+
+use crate::client::Client;
+use crate::engine::{About as _, Engine};
+use crate::error::Error;
+
+impl Engine {
+    /// Ends this session; that it has ended already, or never was, is just as well.
+    pub(crate) async fn sign_out(&self, session: SessionId, client: &Client) -> Result<(), Error> {
+        let Some(loaded) = self.store.session(session).await? else { return Ok(()) };
+        if loaded.session.ended.is_some() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let end = End { at: now, why: EndReason::Logout };
+        let event = self.event(EventType::Logout, client, now).about(&loaded.account).in_session(session);
+        // That another one ended it first is just as well.
+        self.decided(Change::of([self.end(session, end)]).with(event)).await?;
+        Ok(())
+    }
+
+    /// The session that a genuine refresh token of this transport belongs to.
+    pub(crate) async fn session_of_refresh_token(&self, token: &str, transport: Transport) -> Result<Option<SessionId>, Error> {
+        let Some(token) = self.mac_keys.open(token) else { return Ok(None) };
+        let loaded = self.store.session(token.session).await?;
+        Ok(loaded.filter(|loaded| loaded.session.transport == transport).map(|loaded| loaded.session.id))
+    }
+
+    /// Ends every session of a user; gives how many there were.
+    pub(crate) async fn sign_out_everywhere(&self, user: UserId, session: SessionId, client: &Client) -> Result<usize, Error> {
+        let now = self.clock.now();
+        let end = End { at: now, why: EndReason::LogoutAll };
+        let mut event = self.event(EventType::LogoutAll, client, now).in_session(session);
+        event.user = Some(user);
+        let write = Write::EndSessionsOf { user, except: None, end, until: self.matters_until(now) };
+        Ok(self.commit(Change::of([write]).with(event)).await?.sessions_ended())
+    }
+}

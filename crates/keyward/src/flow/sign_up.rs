@@ -1,0 +1,127 @@
+//! How does somebody sign up?
+
+use keyward_core::account::Account;
+use keyward_core::change::{Change, Write};
+use keyward_core::denial::Denial;
+use keyward_core::email::Email;
+use keyward_core::event::EventType;
+use keyward_core::id::{SessionId, UserId};
+use keyward_core::password::{Password, PasswordHash};
+use keyward_core::phone::Phone;
+use keyward_core::role;
+use keyward_core::session::Transport;
+use keyward_core::throttle::Throttle;
+use keyward_core::time::Timestamp;
+
+use super::{Grant, crowded};
+use crate::client::Client;
+use crate::clock;
+use crate::engine::{About as _, Engine};
+use crate::error::{Denied, Error, FieldError};
+use crate::store::Name;
+
+/// What somebody signs up with, as it was typed.
+#[derive(Debug)]
+pub struct SignUp {
+    /// The e-mail address.
+    pub email: String,
+    /// The password.
+    pub password: Password,
+    /// The phone number, if one was given.
+    pub phone_number: Option<String>,
+    /// How the session's tokens are to travel.
+    pub transport: Transport,
+    /// The session that this browser held until now; it ends.
+    pub replaces: Option<SessionId>,
+}
+
+/// What an account is made of, once it is known to be valid.
+pub(super) struct NewAccount {
+    pub(super) email: Email,
+    pub(super) phone_number: Option<Phone>,
+    pub(super) password: Password,
+}
+
+impl Engine {
+    /// Makes an account and opens its first session.
+    ///
+    /// # Errors
+    /// `signup_closed`; `validation_failed` with every field named; `rate_limited`; `email_taken`,
+    /// `phone_taken`; `overloaded`.
+    pub(crate) async fn sign_up(&self, sign_up: SignUp, client: &Client) -> Result<Grant, Error> {
+        if !self.settings.open_signup {
+            return Err(Denial::SignupClosed.into());
+        }
+        let new = self.new_account(&sign_up.email, sign_up.phone_number.as_deref(), sign_up.password)?;
+        self.limit(Throttle::Signup, &client.network(), client, None).await?;
+        self.is_free(&new).await?;
+        let password = self.hashing.hash(new.password.clone(), clock::random(), self.settings.cost).await?;
+        let now = self.clock.now();
+        let account = account(&new, password, vec![role::USER.to_owned()], now);
+        let mut change = Change::of([Write::CreateAccount(Box::new(account.clone()))]);
+        change.writes.extend(self.replaced(sign_up.replaces, now).await?);
+        let event = self.event(EventType::Signup, client, now).saying("transport", sign_up.transport.as_str());
+        let grant = self.open_session(account, sign_up.transport, change, event, client, now).await?;
+        // Nobody else knows the account: only the session it replaces can have ended meanwhile.
+        grant.ok_or_else(crowded)
+    }
+
+    /// Reads what an account is to be made of.
+    ///
+    /// # Errors
+    /// `validation_failed`, with everything that is wrong.
+    pub(super) fn new_account(&self, email: &str, phone: Option<&str>, password: Password) -> Result<NewAccount, Error> {
+        let mut wrong = Vec::new();
+        let email = email.parse::<Email>();
+        if email.is_err() {
+            wrong.push(FieldError::new("email", "give an e-mail address such as ada@example.com"));
+        }
+        let phone = phone.map(str::parse::<Phone>).transpose();
+        if let Err(invalid) = &phone {
+            wrong.push(FieldError::new("phone_number", invalid.to_string()));
+        }
+        wrong.extend(self.broken_rules("password", &password));
+        match (email, phone) {
+            (Ok(email), Ok(phone_number)) if wrong.is_empty() => Ok(NewAccount { email, phone_number, password }),
+            _ => Err(Denied::invalid(wrong).into()),
+        }
+    }
+
+    /// What is wrong with a password that somebody chose.
+    pub(super) fn broken_rules(&self, field: &str, password: &Password) -> Vec<FieldError> {
+        let broken = self.settings.passwords.check(password.as_str()).err().unwrap_or_default();
+        broken.iter().map(|rule| FieldError::new(field, rule.to_string())).collect()
+    }
+
+    /// Whether the names of an account are free, before any work is done for it. The store has the
+    /// last word when it is made.
+    pub(super) async fn is_free(&self, new: &NewAccount) -> Result<(), Error> {
+        if self.store.account(&Name::Email(new.email.clone())).await?.is_some() {
+            return Err(Denial::EmailTaken.into());
+        }
+        if let Some(phone) = &new.phone_number {
+            if self.store.account(&Name::Phone(phone.clone())).await?.is_some() {
+                return Err(Denial::PhoneTaken.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A new account with these roles.
+pub(super) fn account(new: &NewAccount, password: PasswordHash, roles: Vec<String>, now: Timestamp) -> Account {
+    Account {
+        id: UserId::new(now, clock::random()),
+        email: new.email.clone(),
+        email_verified: false,
+        phone_number: new.phone_number.clone(),
+        phone_number_verified: false,
+        password,
+        roles,
+        is_active: true,
+        roles_version: 0,
+        version: 0,
+        created_at: now,
+        last_login_at: None,
+    }
+}

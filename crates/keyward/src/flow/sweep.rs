@@ -1,0 +1,60 @@
+//! What goes by itself once its time is past, and in how small steps?
+
+use keyward_core::change::Change;
+use keyward_core::event::{Event, EventType};
+use keyward_core::id::SessionId;
+use keyward_core::policy::CLOCK_SKEW;
+use keyward_core::session::{End, EndReason, Refusal, Session};
+
+use crate::client::Client;
+use crate::engine::{About as _, Engine};
+use crate::error::Error;
+use crate::store::Sweep;
+
+/// How many records one step looks at: short enough that nobody waits for it.
+const STEP: u32 = 500;
+
+impl Engine {
+    /// Takes away one small batch of what is past its time, and ends what is idle. Gives where the
+    /// next batch begins; `None` after the last.
+    pub(crate) async fn sweep_step(&self, after: SessionId) -> Result<Option<SessionId>, Error> {
+        let now = self.clock.now();
+        self.feed.sweep(now);
+        let swept = self
+            .store
+            .sweep(Sweep {
+                now,
+                sessions_before: now.before(self.settings.policy.refresh_ttl),
+                events_before: now.before(self.settings.events_retention),
+                after,
+                limit: STEP,
+            })
+            .await?;
+        let mut idle = Change::default();
+        for session in swept.open {
+            let session = self.with_notes(session);
+            // A little late: another node may hold a note of activity that it is about to write.
+            if session.over(true, now.before(CLOCK_SKEW), &self.settings.policy) == Some(Refusal::Idle) {
+                idle.writes.push(self.end(session.id, End { at: now, why: EndReason::Idle }));
+                idle.events.push(self.idle_event(&session));
+            }
+        }
+        if !idle.is_empty() {
+            // A session that ended meanwhile takes the batch with it; the next round finds the rest.
+            self.decided(idle).await?;
+        }
+        if swept.sessions > 0 {
+            tracing::debug!(sessions = swept.sessions, "forgot sessions that are long past");
+        }
+        Ok(swept.next)
+    }
+
+    fn idle_event(&self, session: &Session) -> Event {
+        let mut event = self
+            .event(EventType::SessionIdle, &Client::default(), self.clock.now())
+            .in_session(session.id)
+            .failed("session_idle");
+        event.user = Some(session.user);
+        event
+    }
+}

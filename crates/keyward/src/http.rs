@@ -1,0 +1,290 @@
+//! What can be asked over HTTP? The route table: method, path, guard, handler.
+//!
+//! The path of a handler's file is the path of its URL. Every request goes through [`enter`],
+//! which checks in the order of the contract: body size, site, credential, and only then hands
+//! over to the handler.
+
+mod api;
+mod body;
+pub(crate) mod bounce;
+pub(crate) mod cookie;
+mod cors;
+pub(crate) mod csrf;
+mod guard;
+mod origin;
+pub(crate) mod problem;
+mod serve;
+mod setup;
+mod well_known;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::ConnectInfo;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Limited};
+use keyward_core::denial::Denial;
+use serde::Serialize;
+
+use self::cookie::Names;
+use self::guard::Guard;
+use crate::access::Access;
+use crate::client::Client;
+use crate::clock;
+use crate::engine::Engine;
+use crate::error::{Denied, Error};
+use crate::flow::Grant;
+
+/// How large a body may be, in bytes.
+const BODY: usize = 64 << 10;
+/// How long a body may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(15);
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
+
+/// A request that passed its guard, on the way to its handler.
+pub(crate) struct Call {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) names: Names,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) client: Client,
+    access: Option<Arc<Access>>,
+}
+
+impl Call {
+    /// The verified token of who asks.
+    ///
+    /// # Errors
+    /// `missing_token` on a route that has no guard for it.
+    pub(crate) fn access(&self) -> Result<&Access, Error> {
+        self.access.as_deref().ok_or_else(|| Denial::MissingToken.into())
+    }
+}
+
+type Answer = Result<Response<Body>, Error>;
+type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// One row of the route table.
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) guard: Guard,
+    handler: Handler,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $guard:ident $($handler:ident)::+;)*) => {
+        /// Every route there is.
+        pub(crate) const ROUTES: &[Route] = &[$(Route {
+            method: Method::$method,
+            path: $path,
+            guard: Guard::$guard,
+            handler: |call| Box::pin($($handler)::+(call)),
+        },)*];
+    };
+}
+
+routes! {
+    POST   "/api/auth/signup"                          Open    api::auth::signup::post;
+    POST   "/api/auth/login"                           Open    api::auth::login::post;
+    POST   "/api/auth/refresh"                         Open    api::auth::refresh::post;
+    GET    "/api/auth/renew"                           Public  api::auth::renew::get;
+    GET    "/api/auth/session"                         Session api::auth::session::get;
+    POST   "/api/auth/activity"                        Session api::auth::activity::post;
+    POST   "/api/auth/logout"                          Open    api::auth::logout::post;
+    POST   "/api/auth/logout-all"                      Session api::auth::logout_all::post;
+    GET    "/api/auth/sessions"                        Session api::auth::sessions::get;
+    DELETE "/api/auth/sessions/{id}"                   Session api::auth::sessions::delete;
+    POST   "/api/auth/password/change"                 Session api::auth::password::change::post;
+    POST   "/api/auth/reauthenticate"                  Session api::auth::reauthenticate::post;
+    GET    "/.well-known/jwks.json"                    Public  well_known::jwks::get;
+    GET    "/.well-known/oauth-authorization-server"   Public  well_known::oauth_authorization_server::get;
+    GET    "/healthz"                                  Public  well_known::health::alive;
+    GET    "/readyz"                                   Public  well_known::health::ready;
+    GET    "/setup"                                    Public  setup::get;
+}
+
+/// The router of everything above, to serve or to merge into another one.
+pub(crate) fn router(engine: &Arc<Engine>) -> Router {
+    let mut router = Router::new();
+    let mut paths: Vec<&'static str> = ROUTES.iter().map(|route| route.path).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    for path in paths {
+        let mut methods = MethodRouter::new();
+        for route in ROUTES.iter().filter(|route| route.path == path) {
+            let engine = Arc::clone(engine);
+            let handler = move |request: Request<Body>| enter(Arc::clone(&engine), route, request);
+            let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET);
+            methods = methods.merge(on(filter, handler));
+        }
+        let other = Arc::clone(engine);
+        let allow = allowed_methods(path);
+        methods = methods.fallback(move |request: Request<Body>| not_allowed(Arc::clone(&other), allow.clone(), request));
+        router = router.route(path, methods);
+    }
+    let nowhere = Arc::clone(engine);
+    router.fallback(move |request: Request<Body>| not_found(Arc::clone(&nowhere), request))
+}
+
+fn allowed_methods(path: &str) -> String {
+    let mut methods: Vec<&str> = ROUTES.iter().filter(|r| r.path == path).map(|r| r.method.as_str()).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.join(", ")
+}
+
+async fn not_found(engine: Arc<Engine>, request: Request<Body>) -> Response<Body> {
+    let id = request_id(request.headers());
+    let response = problem::respond(&Denial::NotFound.into(), &id);
+    finish(&engine, request.headers(), response, &id)
+}
+
+async fn not_allowed(engine: Arc<Engine>, allow: String, request: Request<Body>) -> Response<Body> {
+    let id = request_id(request.headers());
+    let mut response = match cors::preflight(&request, &allow, &engine.settings) {
+        Some(preflight) => preflight,
+        None => problem::respond(&Denial::MethodNotAllowed.into(), &id),
+    };
+    if let Ok(allow) = HeaderValue::try_from(allow) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    finish(&engine, request.headers(), response, &id)
+}
+
+/// The way in: what every request is asked before its handler is, and what every answer carries.
+async fn enter(engine: Arc<Engine>, route: &'static Route, request: Request<Body>) -> Response<Body> {
+    let id = request_id(request.headers());
+    let (head, body) = request.into_parts();
+    let came = head.headers.clone();
+    let names = Names::new(engine.settings.public_url.has_secure_cookies());
+    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
+    let mut call = Call {
+        client: origin::client(peer, &head.headers, &engine.settings.trusted_proxies),
+        engine: Arc::clone(&engine),
+        names,
+        uri: head.uri,
+        headers: head.headers,
+        body: Bytes::new(),
+        access: None,
+    };
+    let answer = async {
+        call.body = read(&call.headers, body).await?;
+        pass(route, &head.method, &mut call).await?;
+        (route.handler)(call).await
+    };
+    let response = match answer.await {
+        Ok(response) => response,
+        Err(error) => problem::of(&error, &id),
+    };
+    finish(&engine, &came, response, &id)
+}
+
+/// Cross-site, then the credential.
+async fn pass(route: &Route, method: &Method, call: &mut Call) -> Result<(), Error> {
+    if csrf::is_unsafe(method, &call.headers) {
+        let cookies = call.names.read(&call.headers);
+        let by_cookie = !cookies.access.is_empty() || !cookies.refresh.is_empty();
+        let demanded = by_cookie || (route.signs_in_or_out() && csrf::is_browser(&call.headers));
+        if demanded && !csrf::is_ours(&call.headers, &call.engine.settings) {
+            return Err(Denial::CrossSiteRequest.into());
+        }
+    }
+    if route.guard == Guard::Session {
+        let access = guard::authenticate(&call.engine, call.names, &call.headers).await?;
+        if csrf::is_activity(method, &call.headers) {
+            call.engine.notes.active(access.claims.session, call.engine.clock.now());
+        }
+        call.access = Some(access);
+    }
+    Ok(())
+}
+
+impl Route {
+    /// Whether a browser must send it from our own pages even without a cookie.
+    fn signs_in_or_out(&self) -> bool {
+        self.guard == Guard::Open || self.path == "/api/auth/logout-all"
+    }
+}
+
+async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
+    let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+    match declared {
+        Some(length) if length > BODY => return Err(Denial::BodyTooLarge.into()),
+        None if !headers.contains_key(http::header::TRANSFER_ENCODING) => return Ok(Bytes::new()),
+        _ => {}
+    }
+    match tokio::time::timeout(BODY_TIME, Limited::new(body, BODY).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Denial::BodyTooLarge.into()),
+        // The connection broke off, or what came is no body: nobody reads the answer.
+        Ok(Err(_)) => Err(Denial::MalformedJson.into()),
+        Err(_) => Err(Denial::RequestTimeout.into()),
+    }
+}
+
+/// The caller's name for its request where it is fit to be logged, else a fresh one.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(X_REQUEST_ID).and_then(|v| v.to_str().ok()).filter(|id| {
+        (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    });
+    given.map_or_else(clock::request_id, str::to_owned)
+}
+
+fn finish(engine: &Engine, came: &HeaderMap, mut response: Response<Body>, id: &str) -> Response<Body> {
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::try_from(id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    cors::allow(came, headers, &engine.settings);
+    response
+}
+
+/// An answer of JSON.
+pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    let body = serde_json::to_vec(value).unwrap_or_default();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// An answer without a body.
+pub(crate) fn no_content() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+/// An answer of plain text.
+pub(crate) fn text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(text.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_something_is_never_public() {
+        for route in ROUTES {
+            assert!(route.guard != Guard::Public || route.method == Method::GET, "{} {}", route.method, route.path);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `/api/auth`: accounts and sessions, for the people they belong to.
+
+pub(crate) mod activity;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod logout_all;
+pub(crate) mod password;
+pub(crate) mod reauthenticate;
+pub(crate) mod refresh;
+pub(crate) mod renew;
+pub(crate) mod session;
+pub(crate) mod sessions;
+pub(crate) mod signup;
+
+use axum::body::Body;
+use http::header::HeaderMap;
+use http::{Response, StatusCode};
+use keyward_core::denial::Denial;
+use keyward_core::id::{SessionId, UserId};
+use keyward_core::session::Transport;
+use keyward_core::time::Timestamp;
+use serde::Serialize;
+
+use super::cookie::{Names, default_transport};
+use super::{Call, csrf, guard, json};
+use crate::error::Error;
+use crate::flow::Grant;
+
+/// What signup, login, refresh and session answer.
+#[derive(Serialize)]
+struct SessionBody<'a> {
+    user_id: UserId,
+    email: &'a str,
+    email_verified: bool,
+    phone_number: Option<&'a str>,
+    phone_number_verified: bool,
+    roles: &'a [String],
+    permissions: &'a [String],
+    session_id: SessionId,
+    transport: &'static str,
+    token_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    expires_in: i64,
+    expires_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_expires_at: Option<Timestamp>,
+    refresh_at: Option<Timestamp>,
+    idle_expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotated: Option<bool>,
+}
+
+/// What the answer tells of the refresh token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// A login, or the session as it is shown: its deadline.
+    Deadline,
+    /// A refresh: whether it rotated, and if so the deadline.
+    Rotation,
+}
+
+/// The answer that brings a grant: tokens in the body for an app, in cookies for a browser.
+fn granted(status: StatusCode, grant: &Grant, names: Names, told: Told) -> Response<Body> {
+    let in_body = grant.transport == Transport::Bearer;
+    let rotated = grant.refresh_token.is_some();
+    let body = SessionBody {
+        user_id: grant.account.id,
+        email: grant.account.email.as_str(),
+        email_verified: grant.account.email_verified,
+        phone_number: grant.account.phone_number.as_ref().map(|phone| phone.as_str()),
+        phone_number_verified: grant.account.phone_number_verified,
+        roles: &grant.account.roles,
+        permissions: &grant.permissions,
+        session_id: grant.session,
+        transport: grant.transport.as_str(),
+        token_type: "Bearer",
+        token: grant.access_token.as_ref().filter(|_| in_body).map(|token| token.as_str()),
+        expires_in: (grant.expires_at.seconds() - grant.now.seconds()).max(0),
+        expires_at: grant.expires_at,
+        refresh_token: grant.refresh_token.as_ref().filter(|_| in_body).map(|token| token.as_str()),
+        refresh_expires_at: (told == Told::Deadline || rotated).then_some(grant.refresh_expires_at),
+        refresh_at: grant.refresh_at,
+        idle_expires_at: grant.idle_expires_at,
+        rotated: (told == Told::Rotation).then_some(rotated),
+    };
+    let mut response = json(status, &body);
+    if !in_body {
+        names.set(grant, response.headers_mut());
+    }
+    response
+}
+
+/// The transport of a new session: the one that is named, if the caller may have it.
+fn transport(call: &Call, named: Option<Transport>) -> Result<Transport, Error> {
+    let transport = named.unwrap_or_else(|| default_transport(&call.headers));
+    let readable_by_script = transport == Transport::Bearer && csrf::is_browser(&call.headers);
+    if readable_by_script && !call.engine.settings.browser_bearer {
+        return Err(Denial::TransportNotAllowed.into());
+    }
+    Ok(transport)
+}
+
+/// The session that a browser's cookies carry, whose place a new one takes.
+async fn replaced(call: &Call) -> Result<Option<SessionId>, Error> {
+    let only_cookies: HeaderMap = call
+        .headers
+        .get_all(http::header::COOKIE)
+        .iter()
+        .map(|line| (http::header::COOKIE, line.clone()))
+        .fold(HeaderMap::new(), |mut all, (name, value)| {
+            all.append(name, value);
+            all
+        });
+    guard::session_spoken_of(&call.engine, call.names, &only_cookies, None).await
+}

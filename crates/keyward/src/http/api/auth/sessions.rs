@@ -1,0 +1,21 @@
+//! `GET /api/auth/sessions`, `DELETE /api/auth/sessions/{id}`: the devices of who asks.
+
+use http::StatusCode;
+use keyward_core::denial::Denial;
+use keyward_core::id::SessionId;
+use serde_json::json;
+
+use crate::http::{Answer, Call, json, no_content};
+
+pub(crate) async fn get(call: Call) -> Answer {
+    let claims = &call.access()?.claims;
+    let sessions = call.engine.devices(claims.user, claims.session).await?;
+    Ok(json(StatusCode::OK, &json!({ "sessions": sessions })))
+}
+
+pub(crate) async fn delete(call: Call) -> Answer {
+    let id: SessionId =
+        call.uri.path().rsplit('/').next().and_then(|id| id.parse().ok()).ok_or(Denial::NotFound)?;
+    call.engine.end_own(call.access()?.claims.user, id, &call.client).await?;
+    Ok(no_content())
+}

@@ -1,0 +1,22 @@
+//! `POST /api/auth/signup` `{email, password, phone_number?, transport?}`
+
+use http::StatusCode;
+
+use super::{Told, granted, replaced, transport};
+use crate::flow::sign_up::SignUp;
+use crate::http::body::Fields;
+use crate::http::{Answer, Call};
+
+pub(crate) async fn post(call: Call) -> Answer {
+    let mut fields = Fields::parse(&call.headers, &call.body)?;
+    let email = fields.text("email");
+    let password = fields.password("password");
+    let phone_number = fields.optional_text("phone_number");
+    let named = fields.transport();
+    fields.finish()?;
+    let transport = transport(&call, named)?;
+    let replaces = replaced(&call).await?;
+    let sign_up = SignUp { email, password, phone_number, transport, replaces };
+    let grant = call.engine.sign_up(sign_up, &call.client).await?;
+    Ok(granted(StatusCode::CREATED, &grant, call.names, Told::Deadline))
+}

@@ -1,0 +1,202 @@
+//! How do tokens travel in cookies, and which of those that came count?
+//!
+//! Three cookies (RFC 6265): access and refresh token, readable by no script, and the hint, which
+//! holds no secret and which no sibling host can plant. The first two count only beside the hint
+//! of their own session, so that a planted or left-over twin neither signs anyone in nor locks
+//! anyone out.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{COOKIE, HeaderValue, SET_COOKIE};
+use http::HeaderMap;
+use keyward_core::id::SessionId;
+use keyward_core::session::Transport;
+use zeroize::Zeroizing;
+
+use crate::flow::Grant;
+
+/// How many cookies of one name are looked at: more are an attack, not a browser.
+const TWINS: usize = 8;
+
+/// The names of the three cookies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Names {
+    pub(crate) access: &'static str,
+    pub(crate) refresh: &'static str,
+    pub(crate) hint: &'static str,
+    secure: bool,
+}
+
+impl Names {
+    /// Bound to HTTPS and the host; on plain HTTP, which only loopback may be, without.
+    pub(crate) const fn new(secure: bool) -> Self {
+        if secure {
+            Self {
+                access: "__Host-keyward_access",
+                refresh: "__Secure-keyward_refresh",
+                hint: "__Host-keyward_hint",
+                secure,
+            }
+        } else {
+            Self { access: "keyward_access", refresh: "keyward_refresh", hint: "keyward_hint", secure }
+        }
+    }
+
+    /// Sets the cookies that a grant brings: the access token, and with a new refresh token that
+    /// and the hint.
+    pub(crate) fn set(&self, grant: &Grant, headers: &mut HeaderMap) {
+        if let Some(token) = &grant.access_token {
+            let age = grant.expires_at.seconds() - grant.now.seconds();
+            self.append(headers, self.access, token, "/", age, true);
+        }
+        if let Some(token) = &grant.refresh_token {
+            let age = grant.refresh_expires_at.seconds() - grant.now.seconds();
+            self.append(headers, self.refresh, token, "/api/auth", age, true);
+            let hint = format!(
+                "v1.{}.{}.{}",
+                tag(grant.session),
+                grant.refresh_expires_at.seconds(),
+                grant.expires_at.seconds()
+            );
+            self.append(headers, self.hint, &hint, "/", age, false);
+        }
+    }
+
+    /// Clears those of the three that came with a request.
+    pub(crate) fn clear(&self, came: &HeaderMap, headers: &mut HeaderMap) {
+        for (name, path, http_only) in
+            [(self.access, "/", true), (self.refresh, "/api/auth", true), (self.hint, "/", false)]
+        {
+            if values(came, name).next().is_some() {
+                self.append(headers, name, "", path, 0, http_only);
+            }
+        }
+    }
+
+    fn append(&self, headers: &mut HeaderMap, name: &str, value: &str, path: &str, age: i64, http_only: bool) {
+        let http_only = if http_only { "; HttpOnly" } else { "" };
+        let secure = if self.secure { "; Secure" } else { "" };
+        let age = age.max(0);
+        let cookie = Zeroizing::new(format!("{name}={value}{http_only}{secure}; SameSite=Lax; Path={path}; Max-Age={age}"));
+        if let Ok(mut value) = HeaderValue::try_from(cookie.as_str()) {
+            value.set_sensitive(true);
+            headers.append(SET_COOKIE, value);
+        }
+    }
+
+    /// The cookies of a request that speak of sessions.
+    pub(crate) fn read<'a>(&self, headers: &'a HeaderMap) -> Cookies<'a> {
+        Cookies {
+            access: values(headers, self.access).take(TWINS).collect(),
+            refresh: values(headers, self.refresh).take(TWINS).collect(),
+            hints: values(headers, self.hint).filter_map(hint_tag).take(TWINS).collect(),
+        }
+    }
+}
+
+/// The cookies that came with a request. `hints` are the tags of the sessions that a hint names.
+#[derive(Debug, Default)]
+pub(crate) struct Cookies<'a> {
+    pub(crate) access: Vec<&'a str>,
+    pub(crate) refresh: Vec<&'a str>,
+    pub(crate) hints: Vec<&'a str>,
+}
+
+impl Cookies<'_> {
+    /// Whether a hint names the session of that tag.
+    pub(crate) fn hint_names(&self, tag: &str) -> bool {
+        self.hints.contains(&tag)
+    }
+}
+
+/// What the hint calls a session: 96 bits of a hash of its id.
+pub(crate) fn tag(session: SessionId) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, session.as_bytes());
+    URL_SAFE_NO_PAD.encode(&digest.as_ref()[..12])
+}
+
+/// The tag in the value of a hint cookie.
+fn hint_tag(value: &str) -> Option<&str> {
+    let (tag, deadlines) = value.strip_prefix("v1.")?.split_once('.')?;
+    let (session, access) = deadlines.split_once('.')?;
+    let numbers = [session, access].iter().all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+    (tag.len() == 16 && numbers).then_some(tag)
+}
+
+/// The values of the cookies of exactly this name, in all `Cookie` lines, in order. Only spaces
+/// and tabs are trimmed: a name that looks alike is another name.
+fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .flat_map(|line| line.as_bytes().split(|b| *b == b';'))
+        .filter_map(move |pair| {
+            let at = pair.iter().position(|b| *b == b'=')?;
+            let (key, value) = (trim(&pair[..at]), trim(&pair[at + 1..]));
+            if key == name.as_bytes() { std::str::from_utf8(value).ok() } else { None }
+        })
+        .filter(|value| !value.is_empty())
+}
+
+fn trim(bytes: &[u8]) -> &[u8] {
+    let blank = |b: &u8| matches!(b, b' ' | b'\t');
+    let start = bytes.iter().position(|b| !blank(b)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|b| !blank(b)).map_or(start, |at| at + 1);
+    &bytes[start..end]
+}
+
+/// How a request that names no transport gets its tokens: a browser in cookies.
+pub(crate) fn default_transport(headers: &HeaderMap) -> Transport {
+    if super::csrf::is_browser(headers) { Transport::Cookie } else { Transport::Bearer }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[&[u8]]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(COOKIE, HeaderValue::from_bytes(line).expect("a header"));
+        }
+        headers
+    }
+
+    #[test]
+    fn names_are_matched_byte_for_byte() {
+        let lines: [&[u8]; 7] = [
+            b"__HOST-keyward_access=a",
+            b"\xe2\x80\x80__Host-keyward_access=b",
+            b"=__Host-keyward_access=c",
+            b"$Version=1; x=__Host-keyward_access=d",
+            b"\"__Host-keyward_access\"=e",
+            b"__Host-keyward_access%20=f",
+            b"__Host-keyward_acces=g",
+        ];
+        for line in lines {
+            assert_eq!(values(&headers(&[line]), "__Host-keyward_access").count(), 0, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn all_values_are_found_in_one_line_or_several() {
+        let headers = headers(&[b"a=1;keyward_access=x ; keyward_access=y", b"\tkeyward_access=z; keyward_access="]);
+        assert_eq!(values(&headers, "keyward_access").collect::<Vec<_>>(), ["x", "y", "z"]);
+    }
+
+    #[test]
+    fn a_flood_of_twins_is_cut() {
+        let line = "keyward_access=x; ".repeat(1_000);
+        let headers = headers(&[line.as_bytes()]);
+        assert_eq!(Names::new(false).read(&headers).access.len(), TWINS);
+    }
+
+    #[test]
+    fn a_hint_names_a_session_or_nothing() {
+        let tag = tag(SessionId::from_bytes([1; 16]));
+        assert_eq!(hint_tag(&format!("v1.{tag}.123.456")), Some(tag.as_str()));
+        for bad in ["", "v1", "v2.abc.1.2", "v1.short.1.2", &format!("v1.{tag}.1"), &format!("v1.{tag}.x.2"), &format!("v1.{tag}..2")] {
+            assert_eq!(hint_tag(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Who asks, by which credential, and may they?
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use keyward_core::access_token::peek_session;
+use keyward_core::denial::Denial;
+use keyward_core::id::SessionId;
+use keyward_core::session::{Generation, Transport};
+
+use super::cookie::{Cookies, Names, tag};
+use crate::access::Access;
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// What a route demands of who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guard {
+    /// Nothing, and nothing changes: documents.
+    Public,
+    /// Nothing; it signs in or out, so a browser has to send it from our own pages.
+    Open,
+    /// A live session, of whatever transport.
+    Session,
+}
+
+/// The access token that a request presents: the cookie that counts, else the header.
+///
+/// # Errors
+/// `missing_token`, `ambiguous_credentials`, or what [`Engine::authenticate`] says of it.
+pub(crate) async fn authenticate(engine: &Engine, names: Names, headers: &HeaderMap) -> Result<Arc<Access>, Error> {
+    let cookies = names.read(headers);
+    let counting = counting_access_cookies(&cookies);
+    match counting.as_slice() {
+        [] => engine.authenticate(bearer(headers)?).await,
+        [only] => engine.authenticate(only).await,
+        several => best_of(engine, several).await,
+    }
+}
+
+/// Of several cookies that a hint stands by, the good one of the highest generation.
+async fn best_of(engine: &Engine, tokens: &[&str]) -> Result<Arc<Access>, Error> {
+    let mut best: Option<Arc<Access>> = None;
+    let mut refused = None;
+    for token in tokens {
+        match engine.authenticate(token).await {
+            Ok(access) => match &best {
+                Some(known) if known.claims.session != access.claims.session => {
+                    return Err(Denial::AmbiguousCredentials.into());
+                }
+                Some(known) if known.claims.generation >= access.claims.generation => {}
+                _ => best = Some(access),
+            },
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    best.ok_or_else(|| refused.unwrap_or_else(|| Denial::MissingToken.into()))
+}
+
+/// The access cookies beside the hint of their own session.
+fn counting_access_cookies<'a>(cookies: &Cookies<'a>) -> Vec<&'a str> {
+    if cookies.hints.is_empty() {
+        return Vec::new();
+    }
+    let names_session = |token: &&&str| {
+        peek_session(token).is_some_and(|(session, _)| cookies.hint_names(&tag(session)))
+    };
+    cookies.access.iter().filter(names_session).copied().collect()
+}
+
+/// The bearer token of the header. Other schemes are somebody else's.
+fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
+    let mut tokens = headers.get_all(AUTHORIZATION).iter().filter_map(|line| {
+        let line = line.as_bytes();
+        let (scheme, token) = line.split_at(line.iter().position(|b| *b == b' ')?);
+        scheme.eq_ignore_ascii_case(b"bearer").then_some(token)
+    });
+    match (tokens.next(), tokens.next()) {
+        (None, _) => Err(Denial::MissingToken.into()),
+        (Some(token), None) => {
+            Ok(std::str::from_utf8(token).map_err(|_| Denial::InvalidToken)?.trim_start_matches(' '))
+        }
+        (Some(_), Some(_)) => Err(Denial::AmbiguousCredentials.into()),
+    }
+}
+
+/// The refresh token that a browser presents: the cookie that a hint stands by, of the highest
+/// generation.
+///
+/// # Errors
+/// `missing_token`; `ambiguous_credentials` where they speak of several sessions;
+/// `invalid_refresh_token` where none is ours although a hint stands by.
+pub(crate) fn refresh_cookie<'a>(engine: &Engine, cookies: &Cookies<'a>) -> Result<&'a str, Error> {
+    if cookies.hints.is_empty() || cookies.refresh.is_empty() {
+        return Err(Denial::MissingToken.into());
+    }
+    let mut best: Option<(SessionId, Generation, &str)> = None;
+    let mut genuine = false;
+    for text in &cookies.refresh {
+        let Some(token) = engine.mac_keys.open(text) else { continue };
+        genuine = true;
+        if !cookies.hint_names(&tag(token.session)) {
+            continue;
+        }
+        match best {
+            Some((session, ..)) if session != token.session => return Err(Denial::AmbiguousCredentials.into()),
+            Some((_, generation, _)) if generation >= token.generation => {}
+            _ => best = Some((token.session, token.generation, text)),
+        }
+    }
+    match best {
+        Some((.., text)) => Ok(text),
+        // A genuine one of another session is not there; rubbish is no token of ours.
+        None if genuine => Err(Denial::MissingToken.into()),
+        None => Err(Denial::InvalidRefreshToken.into()),
+    }
+}
+
+/// The session that the credentials of a request speak of, be it alive or not and its access token
+/// expired or not: what a logout ends, and what a login takes the place of.
+pub(crate) async fn session_spoken_of(
+    engine: &Engine,
+    names: Names,
+    headers: &HeaderMap,
+    refresh_token: Option<&str>,
+) -> Result<Option<SessionId>, Error> {
+    let cookies = names.read(headers);
+    for token in counting_access_cookies(&cookies) {
+        if let Some(claims) = engine.genuine(token) {
+            return Ok(Some(claims.session));
+        }
+    }
+    if let Ok(token) = refresh_cookie(engine, &cookies) {
+        if let Some(session) = engine.session_of_refresh_token(token, Transport::Cookie).await? {
+            return Ok(Some(session));
+        }
+    }
+    if let Some(claims) = bearer(headers).ok().and_then(|token| engine.genuine(token)) {
+        return Ok(Some(claims.session));
+    }
+    match refresh_token {
+        Some(token) => engine.session_of_refresh_token(token, Transport::Bearer).await,
+        None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(lines: &[&'static str]) -> Result<String, &'static str> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(AUTHORIZATION, http::HeaderValue::from_static(line));
+        }
+        bearer(&headers).map(str::to_owned).map_err(|e| e.code())
+    }
+
+    #[test]
+    fn one_bearer_token_is_taken_and_other_schemes_are_not_ours() {
+        assert_eq!(of(&["Bearer abc"]), Ok("abc".to_owned()));
+        assert_eq!(of(&["bEARER  abc"]), Ok("abc".to_owned()));
+        assert_eq!(of(&["Basic eDp5", "Bearer abc"]), Ok("abc".to_owned()));
+        assert_eq!(of(&[]), Err("missing_token"));
+        assert_eq!(of(&["Basic eDp5"]), Err("missing_token"));
+        assert_eq!(of(&["Bearer"]), Err("missing_token"));
+        assert_eq!(of(&["Bearer a", "Bearer a"]), Err("ambiguous_credentials"));
+    }
+}

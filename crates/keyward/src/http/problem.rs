@@ -1,0 +1,80 @@
+//! How is a refusal told over HTTP? As `application/problem+json` (RFC 9457).
+
+use axum::body::Body;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+use keyward_core::denial::Denial;
+use serde::Serialize;
+
+use crate::error::{Denied, Error, FieldError};
+
+/// The mark by which a client knows that it is Keyward that says no.
+pub(crate) const MARK: HeaderName = HeaderName::from_static("x-keyward-error");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+/// The answer to whoever met this error. A fault is logged here, with what it was, and only here.
+pub(crate) fn of(error: &Error, request_id: &str) -> Response<Body> {
+    if let Error::Fault(fault) = error {
+        tracing::error!(request_id, "{fault}");
+    }
+    respond(&error.denied(), request_id)
+}
+
+pub(crate) fn respond(denied: &Denied, request_id: &str) -> Response<Body> {
+    let denial = denied.denial();
+    let problem = Problem {
+        r#type: format!("urn:keyward:problem:{}", denial.code()),
+        title: denial.title(),
+        status: denial.status(),
+        detail: denied.detail(),
+        code: denial.code(),
+        request_id,
+        errors: denied.fields(),
+    };
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(denial.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(MARK, HeaderValue::from_static(denial.code()));
+    if denial.status() == 401 {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge(denial)));
+    }
+    if let Some(after) = denied.retry_after() {
+        // Whole seconds, rounded up: who waits as long as told is not told to wait again.
+        let seconds = u64::try_from(after.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1);
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    if let Some(decision) = denied.limit() {
+        for (name, value) in [(RATE_LIMIT, decision.rate_limit()), (RATE_LIMIT_POLICY, decision.rate_limit_policy())] {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
+    }
+    response
+}
+
+/// RFC 6750 §3: without `error` where no access token was presented.
+const fn challenge(denial: Denial) -> &'static str {
+    match denial {
+        Denial::InvalidToken | Denial::TokenExpired | Denial::TokenStale | Denial::SessionRevoked => {
+            "Bearer error=\"invalid_token\""
+        }
+        _ => "Bearer",
+    }
+}

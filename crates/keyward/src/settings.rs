@@ -1,0 +1,241 @@
+//! What may an installation choose?
+
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use keyward_core::key::Algorithm;
+use keyward_core::password::{Cost, PasswordPolicy};
+use keyward_core::policy::Policy;
+use keyward_core::throttle::Limits;
+use zeroize::Zeroizing;
+
+/// Everything that an installation may choose. The defaults are those of the configuration file.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where people reach Keyward (`server.public_url`).
+    pub public_url: Origin,
+    /// The origins besides that whose pages may call (`server.allowed_origins`).
+    pub allowed_origins: Vec<Origin>,
+    /// The proxies whose forwarding headers are believed (`server.trusted_proxies`).
+    pub trusted_proxies: Vec<IpNet>,
+    /// The lengths that govern sessions and tokens (`tokens.*`, `sessions.*`).
+    pub policy: Policy,
+    /// `iss` of tokens (`tokens.issuer`); `None`: the public URL.
+    pub issuer: Option<String>,
+    /// `aud` of tokens (`tokens.audience`).
+    pub audience: String,
+    /// What signs access tokens (`tokens.algorithm`).
+    pub algorithm: Algorithm,
+    /// The secret of HS256, where it is not made by Keyward (`tokens.hs256_secret`).
+    pub hs256_secret: Option<Zeroizing<Vec<u8>>>,
+    /// Which personal claims access tokens carry (`tokens.claims`).
+    pub claims: PersonalClaims,
+    /// Whether script in a browser may hold tokens (`sessions.browser_bearer`).
+    pub browser_bearer: bool,
+    /// Whether anyone may sign up (`accounts.signup`).
+    pub open_signup: bool,
+    /// What a password must be (`passwords.*`).
+    pub passwords: PasswordPolicy,
+    /// What hashing one costs (`passwords.argon2_*`).
+    pub cost: Cost,
+    /// How much may be asked (`rate_limits.*`).
+    pub limits: Limits,
+    /// How long a key signs (`keys.rotation`).
+    pub key_rotation: Duration,
+    /// How long events are kept (`events.retention`).
+    pub events_retention: Duration,
+    /// Whether each rotation of a refresh token is an event (`events.log_refresh`).
+    pub log_refresh: bool,
+    /// How many threads hash passwords; each uses the memory of one hash for ever.
+    pub hashing_threads: usize,
+    /// Whether flushing, sweeping and polling run by themselves. Off in commands and in tests,
+    /// which call [`crate::Keyward::tick`].
+    pub background: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self {
+            public_url: Origin::default(),
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            policy: Policy::default(),
+            issuer: None,
+            audience: "keyward".to_owned(),
+            algorithm: Algorithm::Rs256,
+            hs256_secret: None,
+            claims: PersonalClaims::default(),
+            browser_bearer: false,
+            open_signup: true,
+            passwords: PasswordPolicy::default(),
+            cost: Cost::default(),
+            limits: Limits::default(),
+            key_rotation: 30 * DAY,
+            events_retention: 90 * DAY,
+            log_refresh: false,
+            hashing_threads: (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1),
+            background: true,
+        }
+    }
+}
+
+impl Settings {
+    /// `iss` of tokens.
+    pub fn issuer(&self) -> &str {
+        self.issuer.as_deref().unwrap_or(self.public_url.as_str())
+    }
+}
+
+/// Which personal claims access tokens carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PersonalClaims {
+    /// `email` and `email_verified`.
+    pub email: bool,
+    /// `phone_number` and `phone_number_verified`.
+    pub phone_number: bool,
+    /// `roles`.
+    pub roles: bool,
+    /// `permissions`.
+    pub permissions: bool,
+}
+
+impl Default for PersonalClaims {
+    fn default() -> Self {
+        Self { email: true, phone_number: true, roles: true, permissions: true }
+    }
+}
+
+/// An origin (RFC 6454 §6.2): `https://host` or `https://host:port`, in lower case, without a
+/// default port.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    text: String,
+    host: usize,
+    host_end: usize,
+}
+
+/// A text that is no origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an origin such as https://app.example.com")]
+pub struct InvalidOrigin;
+
+impl Origin {
+    /// The origin as text, as browsers send it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is reached by HTTPS.
+    pub fn is_https(&self) -> bool {
+        self.text.starts_with("https://")
+    }
+
+    /// The host, with brackets where it is an IPv6 address.
+    pub fn host(&self) -> &str {
+        &self.text[self.host..self.host_end]
+    }
+
+    /// Whether the host is this machine: `localhost`, a name below it, or a loopback address.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.host();
+        let address = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+        host == "localhost"
+            || host.ends_with(".localhost")
+            || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Whether cookies can be bound to HTTPS and the host; not so in plain-HTTP development.
+    pub(crate) fn has_secure_cookies(&self) -> bool {
+        self.is_https()
+    }
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self { text: "http://127.0.0.1:8080".to_owned(), host: 7, host_end: 16 }
+    }
+}
+
+impl FromStr for Origin {
+    type Err = InvalidOrigin;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
+        let text = text.to_ascii_lowercase();
+        let (scheme, default_port) = if text.starts_with("https://") {
+            ("https://", "443")
+        } else if text.starts_with("http://") {
+            ("http://", "80")
+        } else {
+            return Err(InvalidOrigin);
+        };
+        let authority = &text[scheme.len()..];
+        let (host, port) = match authority.rfind(':').filter(|at| !authority[*at..].contains(']')) {
+            Some(at) => (&authority[..at], Some(&authority[at + 1..])),
+            None => (authority, None),
+        };
+        let is_v6 = host
+            .strip_prefix('[')
+            .and_then(|h| h.strip_suffix(']'))
+            .is_some_and(|h| h.parse::<std::net::Ipv6Addr>().is_ok());
+        let is_name = !host.is_empty()
+            && host.split('.').all(|label| {
+                !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            });
+        if !is_v6 && !is_name {
+            return Err(InvalidOrigin);
+        }
+        let port = match port {
+            None => None,
+            Some(port) if port.parse::<u16>().is_ok_and(|p| p > 0) && !port.starts_with(['+', '0']) => {
+                Some(port).filter(|port| *port != default_port)
+            }
+            Some(_) => return Err(InvalidOrigin),
+        };
+        let host_end = scheme.len() + host.len();
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        Ok(Self { text: format!("{scheme}{host}{port}"), host: scheme.len(), host_end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_has_one_spelling() {
+        for (text, expected, host) in [
+            ("https://App.Example.com", "https://app.example.com", "app.example.com"),
+            ("https://app.example.com:443", "https://app.example.com", "app.example.com"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080", "127.0.0.1"),
+            ("http://[::1]:80", "http://[::1]", "[::1]"),
+        ] {
+            let origin: Origin = text.parse().expect(text);
+            assert_eq!((origin.as_str(), origin.host()), (expected, host));
+        }
+        for bad in [
+            "", "*", "null", "app.example.com", "ftp://a.b", "https://", "https://a.b/", "https://a.b/x", "https://u@a.b",
+            "https://a.b:0", "https://a.b:99999", "https://a.b:", "https://a b", "https://a..b", "https://[::1", "https://a.b?x", "https://*.a.b",
+        ] {
+            assert_eq!(bad.parse::<Origin>(), Err(InvalidOrigin), "{bad}");
+        }
+        assert_eq!("http://127.0.0.1:8080".parse(), Ok(Origin::default()));
+    }
+
+    #[test]
+    fn loopback_is_this_machine_alone() {
+        for (text, loopback) in [
+            ("http://localhost:3000", true),
+            ("http://app.localhost", true),
+            ("http://127.8.8.8", true),
+            ("http://[::1]:8080", true),
+            ("http://localhost.example.com", false),
+            ("http://notlocalhost", false),
+            ("http://10.0.0.1", false),
+        ] {
+            assert_eq!(text.parse::<Origin>().expect(text).is_loopback(), loopback, "{text}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What must a store be able to do? A few reads and one write.
+//!
+//! A use case loads, decides with the rules of `keyward-core`, and commits one [`Change`]: all of
+//! it or nothing, durable before it is answered. Nothing here assumes that one process alone
+//! works on the store; who else writes is told apart by the conditions that each write carries.
+
+mod sql;
+pub(crate) mod sqlite;
+
+#[cfg(test)]
+mod contract;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use keyward_core::account::Account;
+use keyward_core::change::{Change, Committed, Conflict};
+use keyward_core::email::Email;
+use keyward_core::id::{SessionId, UserId};
+use keyward_core::key::KeyRecord;
+use keyward_core::phone::Phone;
+use keyward_core::revocation::Entry;
+use keyward_core::role::Roles;
+use keyward_core::session::Session;
+use keyward_core::time::Timestamp;
+
+/// The store could not be asked, or what it holds can't be. Nothing was written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Fault {
+    /// It does not answer, has no room, or is busy.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// It holds a record that no Keyward can have written.
+    #[error("the store holds an impossible record: {0}")]
+    Corrupt(String),
+}
+
+/// Why a change was not written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum NotCommitted {
+    /// A condition did not hold.
+    #[error("a condition did not hold: {0:?}")]
+    Conflict(Conflict),
+    /// The store could not be asked.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// An answer that a store gives later.
+pub(crate) type Answer<'a, T, E = Fault> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+
+/// By what an account is asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum Name {
+    Id(UserId),
+    Email(Email),
+    Phone(Phone),
+}
+
+/// A session as it was loaded, with its account and the version that the table of roles had.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Loaded {
+    pub(crate) session: Session,
+    pub(crate) account: Account,
+    pub(crate) role_table_version: u64,
+}
+
+/// The keys that sign access tokens, as they rest in the store.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StoredKeys {
+    /// Rises with every change of the table.
+    pub(crate) version: u64,
+    pub(crate) keys: Vec<KeyRecord>,
+}
+
+/// A key for refresh tokens, as it rests in the store.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredMacKey {
+    pub(crate) id: u16,
+    pub(crate) sealed: Vec<u8>,
+}
+
+/// What happened since the last poll.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct News {
+    /// The revocations past the position asked for, in commit order, at most [`NEWS_LIMIT`].
+    pub(crate) revocations: Vec<Entry>,
+    /// The version of the table of signing keys.
+    pub(crate) keys_version: u64,
+    /// The version of the table of roles.
+    pub(crate) roles_version: u64,
+}
+
+/// How many revocations one poll brings at most; where it brings that many, ask again.
+pub(crate) const NEWS_LIMIT: usize = 1_000;
+
+/// What a sweep may take away.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sweep {
+    /// The present moment: revocations that no longer matter go.
+    pub(crate) now: Timestamp,
+    /// Sessions whose newest refresh token was made before this go.
+    pub(crate) sessions_before: Timestamp,
+    /// Events from before this go.
+    pub(crate) events_before: Timestamp,
+    /// Where among the sessions this batch begins: after this one.
+    pub(crate) after: SessionId,
+    /// How many sessions, and how many events, one batch looks at.
+    pub(crate) limit: u32,
+}
+
+/// What a sweep came across.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Swept {
+    /// How many sessions went.
+    pub(crate) sessions: usize,
+    /// The open sessions among those that were looked at, for whoever wants to see if they are idle.
+    pub(crate) open: Vec<Session>,
+    /// Where the next batch begins; `None` where this one was the last.
+    pub(crate) next: Option<SessionId>,
+}
+
+/// A store. Reads are of one record by its key, or of a bounded list.
+pub(crate) trait Store: Send + Sync + 'static {
+    /// The account of that name.
+    fn account<'a>(&'a self, name: &'a Name) -> Answer<'a, Option<Account>>;
+
+    /// The session of that id with its account.
+    fn session(&self, id: SessionId) -> Answer<'_, Option<Loaded>>;
+
+    /// The open sessions of a user, the most recently active first; at most `limit`.
+    fn sessions_of(&self, user: UserId, limit: u32) -> Answer<'_, Vec<Session>>;
+
+    /// Open sessions of everybody, by id, after that one; at most `limit`.
+    fn sessions(&self, after: SessionId, limit: u32) -> Answer<'_, Vec<Session>>;
+
+    /// The accounts by id, after that one; at most `limit`.
+    fn accounts(&self, after: UserId, limit: u32) -> Answer<'_, Vec<Account>>;
+
+    /// Whether somebody signed in to this account from this network since then.
+    fn signed_in_from<'a>(&'a self, user: UserId, network: &'a str, since: Timestamp) -> Answer<'a, bool>;
+
+    /// Whether there is an active account with this role.
+    fn has_role<'a>(&'a self, role: &'a str) -> Answer<'a, bool>;
+
+    /// The table of roles.
+    fn roles(&self) -> Answer<'_, Roles>;
+
+    /// The signing keys.
+    fn keys(&self) -> Answer<'_, StoredKeys>;
+
+    /// The keys for refresh tokens, the newest first.
+    fn mac_keys(&self) -> Answer<'_, Vec<StoredMacKey>>;
+
+    /// The lengths of access tokens that were in force, in seconds, and when last.
+    fn access_ttls(&self) -> Answer<'_, Vec<(u64, Timestamp)>>;
+
+    /// What was revoked past that position, and the versions of keys and roles.
+    fn news(&self, position: u64) -> Answer<'_, News>;
+
+    /// Writes the change, all of it or nothing; durable when it is answered.
+    fn commit(&self, change: Change) -> Answer<'_, Committed, NotCommitted>;
+
+    /// Takes away one small batch of what is past its time.
+    fn sweep(&self, sweep: Sweep) -> Answer<'_, Swept>;
+
+    /// Whether the store answers.
+    fn ping(&self) -> Answer<'_, ()>;
+
+    /// How often the store was read since it was opened.
+    fn reads(&self) -> u64;
+}

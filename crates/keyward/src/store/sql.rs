@@ -1,0 +1,566 @@
+//! What does a store of SQL ask and write? One text for every engine.
+//!
+//! Parameters are written `?N`. A [`Change`] becomes a list of [`Statement`]s, each with what it
+//! expects; an engine runs them in one transaction and needs to know nothing else. Rows are read
+//! through [`Row`], and a row that no Keyward can have written is a fault, never a guess.
+
+use keyward_core::account::Account;
+use keyward_core::change::{Change, Conflict, Write};
+use keyward_core::event::Event;
+use keyward_core::id::{SessionId, UserId};
+use keyward_core::key::{Algorithm, KeyRecord, KeyState};
+use keyward_core::password::PasswordHash;
+use keyward_core::revocation::{Entry, Revocation};
+use keyward_core::session::{End, EndReason, MadeBy, Progress, Session, Transport};
+use keyward_core::throttle::network;
+use keyward_core::time::Timestamp;
+
+use super::{Fault, Loaded, StoredMacKey};
+
+macro_rules! account_columns {
+    () => {
+        "a.id, a.email, a.email_verified, a.phone_number, a.phone_number_verified, a.password, a.roles, \
+         a.is_active, a.roles_version, a.version, a.created_at, a.last_login_at"
+    };
+}
+
+macro_rules! session_columns {
+    () => {
+        "s.id, s.user_id, s.transport, s.opened_at, s.auth_time, s.amr, s.ip, s.user_agent, s.ended_at, \
+         s.ended_why, s.newest, s.parent, s.made_by, s.made_at, s.seen, s.last_active_at"
+    };
+}
+
+/// How many columns a session has: where the columns after it begin.
+const SESSION_WIDTH: usize = 16;
+const ACCOUNT_WIDTH: usize = 12;
+
+pub(super) const ACCOUNT_BY_ID: &str =
+    concat!("SELECT ", account_columns!(), " FROM account a WHERE a.id = ?1");
+pub(super) const ACCOUNT_BY_EMAIL: &str =
+    concat!("SELECT ", account_columns!(), " FROM account a WHERE a.email = ?1");
+pub(super) const ACCOUNT_BY_PHONE: &str =
+    concat!("SELECT ", account_columns!(), " FROM account a WHERE a.phone_number = ?1");
+pub(super) const ACCOUNTS: &str =
+    concat!("SELECT ", account_columns!(), " FROM account a WHERE a.id > ?1 ORDER BY a.id LIMIT ?2");
+
+pub(super) const SESSION: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    ", ",
+    account_columns!(),
+    ", (SELECT value FROM counter WHERE name = 'roles_version') \
+     FROM session s JOIN account a ON a.id = s.user_id WHERE s.id = ?1"
+);
+pub(super) const SESSIONS_OF: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    " FROM session s WHERE s.user_id = ?1 AND s.ended_at IS NULL \
+     ORDER BY s.last_active_at DESC, s.id DESC LIMIT ?2"
+);
+pub(super) const SESSIONS: &str = concat!(
+    "SELECT ",
+    session_columns!(),
+    " FROM session s WHERE s.id > ?1 AND s.ended_at IS NULL ORDER BY s.id LIMIT ?2"
+);
+/// A batch of all sessions, ended ones too.
+pub(super) const SWEEP_SESSIONS: &str =
+    concat!("SELECT ", session_columns!(), " FROM session s WHERE s.id > ?1 ORDER BY s.id LIMIT ?2");
+pub(super) const SWEEP_SESSION: &str = "DELETE FROM session WHERE id = ?1 AND made_at < ?2";
+pub(super) const SWEEP_REVOCATIONS: &str = "DELETE FROM revocation WHERE until <= ?1";
+pub(super) const SWEEP_EVENTS: &str =
+    "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < ?1 ORDER BY id LIMIT ?2)";
+
+pub(super) const SIGNED_IN_FROM: &str = "SELECT 1 FROM event WHERE user_id = ?1 AND type IN ('login', 'signup') \
+     AND network = ?2 AND at >= ?3 LIMIT 1";
+pub(super) const HAS_ROLE: &str = "SELECT 1 FROM account WHERE is_active = TRUE \
+     AND (',' || roles || ',') LIKE ('%,' || ?1 || ',%') LIMIT 1";
+
+pub(super) const ROLES: &str = "SELECT name, permissions FROM role ORDER BY name";
+pub(super) const COUNTERS: &str = "SELECT name, value FROM counter";
+pub(super) const KEYS: &str = "SELECT kid, algorithm, state, created_at, active_from, retired_at, revoked_at, sealed \
+     FROM signing_key ORDER BY created_at, kid";
+pub(super) const MAC_KEYS: &str = "SELECT id, sealed FROM mac_key ORDER BY id DESC";
+pub(super) const ACCESS_TTLS: &str = "SELECT ttl, last_in_force FROM access_ttl";
+pub(super) const REVOCATIONS: &str = "SELECT position, kind, subject, value, until FROM revocation \
+     WHERE position > ?1 ORDER BY position LIMIT ?2";
+pub(super) const PING: &str = "SELECT 1";
+
+/// A parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Id([u8; 16]),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// What a statement must do for its change to stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// Nothing in particular.
+    Anything,
+    /// Touch exactly one row; otherwise this is the conflict.
+    OneRow(Conflict),
+    /// Return revocations with their positions.
+    Revocations,
+}
+
+/// One statement of a change.
+#[derive(Debug, Clone)]
+pub(super) struct Statement {
+    pub(super) sql: &'static str,
+    pub(super) params: Vec<Value>,
+    pub(super) expect: Expect,
+}
+
+/// A row that was read.
+pub(super) trait Row {
+    fn int(&self, column: usize) -> Result<i64, Fault>;
+    fn optional_int(&self, column: usize) -> Result<Option<i64>, Fault>;
+    fn bool(&self, column: usize) -> Result<bool, Fault>;
+    fn text(&self, column: usize) -> Result<String, Fault>;
+    fn optional_text(&self, column: usize) -> Result<Option<String>, Fault>;
+    fn bytes(&self, column: usize) -> Result<Vec<u8>, Fault>;
+}
+
+/// The statements that write a change, in order.
+pub(super) fn plan(change: Change) -> Vec<Statement> {
+    let mut plan = Plan(Vec::with_capacity(change.writes.len() + change.events.len()));
+    for write in change.writes {
+        plan.write(write);
+    }
+    for event in change.events {
+        plan.event(event);
+    }
+    plan.0
+}
+
+struct Plan(Vec<Statement>);
+
+impl Plan {
+    fn push(&mut self, sql: &'static str, expect: Expect, params: impl Into<Vec<Value>>) {
+        self.0.push(Statement { sql, params: params.into(), expect });
+    }
+
+    fn write(&mut self, write: Write) {
+        use Expect::{Anything, OneRow};
+        let changed = OneRow(Conflict::Changed);
+        match write {
+            Write::CreateAccount(account) => self.create_account(*account),
+            Write::SetPassword { user, version, password } => self.push(
+                "UPDATE account SET password = ?3, version = version + 1 WHERE id = ?1 AND version = ?2",
+                changed,
+                [id(user), number(version), text(password.as_str())],
+            ),
+            Write::Rehash { user, version, password } => self.push(
+                "UPDATE account SET password = ?3 WHERE id = ?1 AND version = ?2",
+                changed,
+                [id(user), number(version), text(password.as_str())],
+            ),
+            Write::SetPhone { user, version, phone_number } => self.push(
+                "UPDATE account SET phone_number = ?3, phone_number_verified = FALSE, version = version + 1 \
+                 WHERE id = ?1 AND version = ?2",
+                changed,
+                [id(user), number(version), phone_number.map_or(Value::Null, |p| text(p.as_str()))],
+            ),
+            Write::SetRoles { user, version, roles, is_active } => self.push(
+                "UPDATE account SET roles = ?3, is_active = ?4, roles_version = roles_version + 1, \
+                 version = version + 1 WHERE id = ?1 AND version = ?2",
+                changed,
+                [id(user), number(version), Value::Text(roles.join(",")), Value::Bool(is_active)],
+            ),
+            Write::OpenSession { session, account_version, limit } => {
+                self.open_session(*session, account_version, limit);
+            }
+            Write::Advance { session, newest, unseen, after } => {
+                self.advance(session, newest, unseen, after);
+            }
+            Write::Note { session, seen, active_at } => self.push(
+                "UPDATE session SET seen = (seen OR newest = ?2), \
+                 last_active_at = CASE WHEN last_active_at < ?3 THEN ?3 ELSE last_active_at END \
+                 WHERE id = ?1 AND ended_at IS NULL",
+                Anything,
+                [
+                    id(session),
+                    seen.map_or(Value::Int(-1), number),
+                    active_at.map_or(Value::Int(i64::MIN), time),
+                ],
+            ),
+            Write::Reauthenticate { session, auth_time, amr } => self.push(
+                "UPDATE session SET auth_time = ?2, amr = ?3 WHERE id = ?1 AND ended_at IS NULL",
+                changed,
+                [id(session), time(auth_time), Value::Text(amr)],
+            ),
+            Write::EndSession { session, end, until } => {
+                self.push(
+                    "UPDATE session SET ended_at = ?2, ended_why = ?3 WHERE id = ?1 AND ended_at IS NULL",
+                    changed,
+                    [id(session), time(end.at), text(end.why.as_str())],
+                );
+                self.revoke(Revocation::Session(session), until);
+            }
+            Write::EndSessionsOf { user, except, end, until } => {
+                let except = except.map_or(Value::Id([0; 16]), id);
+                self.push(
+                    "INSERT INTO revocation (kind, subject, value, until) \
+                     SELECT 'session', id, 0, CAST(?3 AS BIGINT) FROM session \
+                     WHERE user_id = ?1 AND id <> ?2 AND ended_at IS NULL \
+                     RETURNING position, kind, subject, value, until",
+                    Expect::Revocations,
+                    [id(user), except.clone(), time(until)],
+                );
+                self.push(
+                    "UPDATE session SET ended_at = ?3, ended_why = ?4 \
+                     WHERE user_id = ?1 AND id <> ?2 AND ended_at IS NULL",
+                    Anything,
+                    [id(user), except, time(end.at), text(end.why.as_str())],
+                );
+            }
+            Write::EndEverySession { end, until } => {
+                self.push(
+                    "UPDATE session SET ended_at = ?1, ended_why = ?2 WHERE ended_at IS NULL",
+                    Anything,
+                    [time(end.at), text(end.why.as_str())],
+                );
+                self.push(
+                    "UPDATE counter SET value = value + 1 WHERE name = 'roles_version'",
+                    changed,
+                    [],
+                );
+                self.push(
+                    "INSERT INTO revocation (kind, subject, value, until) \
+                     SELECT 'roles', ?1, value, CAST(?2 AS BIGINT) FROM counter WHERE name = 'roles_version' \
+                     RETURNING position, kind, subject, value, until",
+                    Expect::Revocations,
+                    [Value::Bytes(Vec::new()), time(until)],
+                );
+            }
+            Write::Revoke { revocation, until } => self.revoke(revocation, until),
+            Write::SetKeys { version, keys } => {
+                self.push(
+                    "UPDATE counter SET value = value + 1 WHERE name = 'keys_version' AND value = ?1",
+                    changed,
+                    [number(version)],
+                );
+                self.push("DELETE FROM signing_key", Anything, []);
+                for key in keys {
+                    self.insert_key(key);
+                }
+            }
+            Write::AddMacKey { id, sealed, created_at } => self.push(
+                "INSERT INTO mac_key (id, sealed, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                changed,
+                [Value::Int(i64::from(id)), Value::Bytes(sealed), time(created_at)],
+            ),
+            Write::NoteAccessTtl { ttl, at } => self.push(
+                "INSERT INTO access_ttl (ttl, last_in_force) VALUES (?1, ?2) \
+                 ON CONFLICT (ttl) DO UPDATE SET last_in_force = excluded.last_in_force",
+                Anything,
+                [number(ttl.as_secs()), time(at)],
+            ),
+        }
+    }
+
+    fn create_account(&mut self, account: Account) {
+        self.push(
+            "INSERT INTO account (id, email, email_verified, phone_number, phone_number_verified, password, \
+             roles, is_active, roles_version, version, created_at, last_login_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            Expect::OneRow(Conflict::Changed),
+            [
+                id(account.id),
+                text(account.email.as_str()),
+                Value::Bool(account.email_verified),
+                account.phone_number.map_or(Value::Null, |p| text(p.as_str())),
+                Value::Bool(account.phone_number_verified),
+                text(account.password.as_str()),
+                Value::Text(account.roles.join(",")),
+                Value::Bool(account.is_active),
+                number(account.roles_version),
+                number(account.version),
+                time(account.created_at),
+                account.last_login_at.map_or(Value::Null, time),
+            ],
+        );
+    }
+
+    fn open_session(&mut self, session: Session, account_version: u64, limit: u32) {
+        // The condition stands on the row of the account, so that two logins at once, and a login
+        // beside a change of password, wait for one another on every engine.
+        self.push(
+            "UPDATE account SET last_login_at = ?3 WHERE id = ?1 AND version = ?2 AND is_active = TRUE \
+             AND (SELECT count(*) FROM session WHERE user_id = ?1 AND ended_at IS NULL) < ?4",
+            Expect::OneRow(Conflict::Changed),
+            [id(session.user), number(account_version), time(session.opened_at), Value::Int(i64::from(limit))],
+        );
+        let progress = session.progress.unwrap_or(Progress::opened(session.opened_at));
+        self.push(
+            "INSERT INTO session (id, user_id, transport, opened_at, auth_time, amr, ip, user_agent, newest, \
+             parent, made_by, made_at, seen, last_active_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            Expect::OneRow(Conflict::Changed),
+            [
+                id(session.id),
+                id(session.user),
+                text(session.transport.as_str()),
+                time(session.opened_at),
+                time(session.auth_time),
+                Value::Text(session.amr),
+                Value::Text(session.ip),
+                Value::Text(session.user_agent),
+                number(progress.newest),
+                progress.parent.map_or(Value::Null, number),
+                text(progress.made_by.as_str()),
+                time(progress.made_at),
+                Value::Bool(progress.seen),
+                time(progress.last_active_at),
+            ],
+        );
+    }
+
+    fn advance(&mut self, session: SessionId, newest: Option<u64>, unseen: bool, after: Progress) {
+        self.push(
+            "UPDATE session SET newest = ?2, parent = ?3, made_by = ?4, made_at = ?5, seen = ?6, \
+             last_active_at = CASE WHEN last_active_at < ?7 THEN ?7 ELSE last_active_at END \
+             WHERE id = ?1 AND newest = ?8 AND ended_at IS NULL AND (seen = FALSE OR ?9 = FALSE)",
+            Expect::OneRow(Conflict::Changed),
+            [
+                id(session),
+                number(after.newest),
+                after.parent.map_or(Value::Null, number),
+                text(after.made_by.as_str()),
+                time(after.made_at),
+                Value::Bool(after.seen),
+                time(after.last_active_at),
+                newest.map_or(Value::Int(-1), number),
+                Value::Bool(unseen),
+            ],
+        );
+    }
+
+    fn revoke(&mut self, revocation: Revocation, until: Timestamp) {
+        let (kind, subject, value) = match revocation {
+            Revocation::Key(kid) => ("key", kid.into_bytes(), 0),
+            Revocation::Session(session) => ("session", session.as_bytes().to_vec(), 0),
+            Revocation::Generation(session, generation) => {
+                ("generation", session.as_bytes().to_vec(), generation)
+            }
+            Revocation::User(user, least) => ("user", user.as_bytes().to_vec(), least),
+            Revocation::Roles(least) => ("roles", Vec::new(), least),
+        };
+        self.push(
+            "INSERT INTO revocation (kind, subject, value, until) VALUES (?1, ?2, ?3, ?4) \
+             RETURNING position, kind, subject, value, until",
+            Expect::Revocations,
+            [text(kind), Value::Bytes(subject), number(value), time(until)],
+        );
+    }
+
+    fn insert_key(&mut self, key: KeyRecord) {
+        self.push(
+            "INSERT INTO signing_key (kid, algorithm, state, created_at, active_from, retired_at, revoked_at, \
+             sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            Expect::OneRow(Conflict::Changed),
+            [
+                Value::Text(key.kid),
+                text(key.algorithm.as_str()),
+                text(key.state.as_str()),
+                time(key.created_at),
+                key.active_from.map_or(Value::Null, time),
+                key.retired_at.map_or(Value::Null, time),
+                key.revoked_at.map_or(Value::Null, time),
+                Value::Bytes(key.secret),
+            ],
+        );
+    }
+
+    fn event(&mut self, event: Event) {
+        let mut details = event.details;
+        let count = details.remove("count").and_then(|n| n.as_i64()).unwrap_or(1);
+        let network = event.ip.as_deref().and_then(|ip| ip.parse().ok()).map(network);
+        self.push(
+            "INSERT INTO event (id, at, type, user_id, session_id, ip, network, user_agent, success, reason, \
+             details, tally, count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+             ON CONFLICT (tally) WHERE tally IS NOT NULL DO UPDATE SET count = event.count + excluded.count",
+            Expect::Anything,
+            [
+                Value::Id(*event.id.as_bytes()),
+                time(event.at),
+                text(event.kind.as_str()),
+                event.user.map_or(Value::Null, id),
+                event.session.map_or(Value::Null, id),
+                event.ip.map_or(Value::Null, Value::Text),
+                network.map_or(Value::Null, |n| Value::Text(n.to_string())),
+                event.user_agent.map_or(Value::Null, Value::Text),
+                Value::Bool(event.success),
+                event.reason.map_or(Value::Null, Value::Text),
+                Value::Text(serde_json::Value::Object(details).to_string()),
+                event.tally.map_or(Value::Null, Value::Text),
+                Value::Int(count),
+            ],
+        );
+    }
+}
+
+/// An id of any kind, as a parameter.
+pub(super) fn id(id: impl Into<[u8; 16]>) -> Value {
+    Value::Id(id.into())
+}
+
+/// A moment, as a parameter.
+pub(super) fn time(at: Timestamp) -> Value {
+    Value::Int(at.micros())
+}
+
+/// A number that never falls below zero, as a parameter. SQL has no larger one than `i64::MAX`.
+pub(super) fn number(n: u64) -> Value {
+    Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+/// A text, as a parameter.
+pub(super) fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+/// Which conflict it is when a unique constraint of that name, or over that column, is broken.
+pub(super) fn conflict_of(constraint: &str) -> Conflict {
+    if constraint.contains("account.email") || constraint.contains("account_email") {
+        Conflict::EmailTaken
+    } else if constraint.contains("account.phone_number") || constraint.contains("account_phone_number") {
+        Conflict::PhoneTaken
+    } else {
+        Conflict::Changed
+    }
+}
+
+pub(super) fn account(row: &impl Row) -> Result<Account, Fault> {
+    account_at(row, 0)
+}
+
+fn account_at(row: &impl Row, at: usize) -> Result<Account, Fault> {
+    let email = row.text(at + 1)?;
+    let phone_number = row.optional_text(at + 3)?;
+    let password = row.text(at + 5)?;
+    Ok(Account {
+        id: UserId::from_bytes(uuid(row, at)?),
+        email: email.parse().map_err(|_| corrupt("account.email"))?,
+        email_verified: row.bool(at + 2)?,
+        phone_number: phone_number
+            .map(|p| p.parse())
+            .transpose()
+            .map_err(|_| corrupt("account.phone_number"))?,
+        phone_number_verified: row.bool(at + 4)?,
+        password: PasswordHash::parse(&password).map_err(|_| corrupt("account.password"))?,
+        roles: list(&row.text(at + 6)?),
+        is_active: row.bool(at + 7)?,
+        roles_version: natural(row, at + 8)?,
+        version: natural(row, at + 9)?,
+        created_at: Timestamp::from_micros(row.int(at + 10)?),
+        last_login_at: row.optional_int(at + 11)?.map(Timestamp::from_micros),
+    })
+}
+
+pub(super) fn session(row: &impl Row) -> Result<Session, Fault> {
+    let ended = match (row.optional_int(8)?, row.optional_text(9)?) {
+        (Some(at), Some(why)) => Some(End {
+            at: Timestamp::from_micros(at),
+            why: EndReason::parse(&why).ok_or_else(|| corrupt("session.ended_why"))?,
+        }),
+        _ => None,
+    };
+    Ok(Session {
+        id: SessionId::from_bytes(uuid(row, 0)?),
+        user: UserId::from_bytes(uuid(row, 1)?),
+        transport: Transport::parse(&row.text(2)?).ok_or_else(|| corrupt("session.transport"))?,
+        opened_at: Timestamp::from_micros(row.int(3)?),
+        auth_time: Timestamp::from_micros(row.int(4)?),
+        amr: row.text(5)?,
+        ip: row.text(6)?,
+        user_agent: row.text(7)?,
+        ended,
+        progress: Some(Progress {
+            newest: natural(row, 10)?,
+            parent: match row.optional_int(11)? {
+                Some(parent) => Some(u64::try_from(parent).map_err(|_| corrupt("session.parent"))?),
+                None => None,
+            },
+            made_by: MadeBy::parse(&row.text(12)?).ok_or_else(|| corrupt("session.made_by"))?,
+            made_at: Timestamp::from_micros(row.int(13)?),
+            seen: row.bool(14)?,
+            last_active_at: Timestamp::from_micros(row.int(15)?),
+        }),
+    })
+}
+
+pub(super) fn loaded(row: &impl Row) -> Result<Loaded, Fault> {
+    Ok(Loaded {
+        session: session(row)?,
+        account: account_at(row, SESSION_WIDTH)?,
+        role_table_version: natural(row, SESSION_WIDTH + ACCOUNT_WIDTH)?,
+    })
+}
+
+pub(super) fn role(row: &impl Row) -> Result<(String, Vec<String>), Fault> {
+    Ok((row.text(0)?, list(&row.text(1)?)))
+}
+
+pub(super) fn counter(row: &impl Row) -> Result<(String, u64), Fault> {
+    Ok((row.text(0)?, natural(row, 1)?))
+}
+
+pub(super) fn key(row: &impl Row) -> Result<KeyRecord, Fault> {
+    let moment = |column| Ok::<_, Fault>(row.optional_int(column)?.map(Timestamp::from_micros));
+    Ok(KeyRecord {
+        kid: row.text(0)?,
+        algorithm: Algorithm::parse(&row.text(1)?).ok_or_else(|| corrupt("signing_key.algorithm"))?,
+        state: KeyState::parse(&row.text(2)?).ok_or_else(|| corrupt("signing_key.state"))?,
+        created_at: Timestamp::from_micros(row.int(3)?),
+        active_from: moment(4)?,
+        retired_at: moment(5)?,
+        revoked_at: moment(6)?,
+        secret: row.bytes(7)?,
+    })
+}
+
+pub(super) fn mac_key(row: &impl Row) -> Result<StoredMacKey, Fault> {
+    let id = u16::try_from(row.int(0)?).map_err(|_| corrupt("mac_key.id"))?;
+    Ok(StoredMacKey { id, sealed: row.bytes(1)? })
+}
+
+pub(super) fn access_ttl(row: &impl Row) -> Result<(u64, Timestamp), Fault> {
+    Ok((natural(row, 0)?, Timestamp::from_micros(row.int(1)?)))
+}
+
+pub(super) fn revocation(row: &impl Row) -> Result<Entry, Fault> {
+    let bytes = row.bytes(2)?;
+    let value = natural(row, 3)?;
+    let subject = || <[u8; 16]>::try_from(bytes.as_slice()).map_err(|_| corrupt("revocation.subject"));
+    let revocation = match row.text(1)?.as_str() {
+        "key" => Revocation::Key(String::from_utf8(bytes).map_err(|_| corrupt("revocation.subject"))?),
+        "session" => Revocation::Session(SessionId::from_bytes(subject()?)),
+        "generation" => Revocation::Generation(SessionId::from_bytes(subject()?), value),
+        "user" => Revocation::User(UserId::from_bytes(subject()?), value),
+        "roles" => Revocation::Roles(value),
+        _ => return Err(corrupt("revocation.kind")),
+    };
+    Ok(Entry { position: natural(row, 0)?, revocation, until: Timestamp::from_micros(row.int(4)?) })
+}
+
+fn uuid(row: &impl Row, column: usize) -> Result<[u8; 16], Fault> {
+    row.bytes(column)?.try_into().map_err(|_| corrupt("an id"))
+}
+
+fn natural(row: &impl Row, column: usize) -> Result<u64, Fault> {
+    u64::try_from(row.int(column)?).map_err(|_| corrupt("a number below zero"))
+}
+
+fn list(text: &str) -> Vec<String> {
+    text.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+fn corrupt(what: &str) -> Fault {
+    Fault::Corrupt(what.to_owned())
+}
