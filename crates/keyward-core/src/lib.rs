@@ -12,6 +12,7 @@ pub mod access_token;
 pub mod key;
 pub mod refresh_token;
 pub mod revocation;
+pub mod seal;
 
 pub mod account;
 pub mod email;
