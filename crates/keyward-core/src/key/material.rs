@@ -1,5 +1,7 @@
 //! How does a key sign and verify? By aws-lc-rs, with everything parsed beforehand.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest::{self, SHA256};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
@@ -18,7 +20,7 @@ pub(super) enum Signer {
     Rsa(RsaKeyPair),
     Ecdsa(EcdsaKeyPair),
     Ed25519(Ed25519KeyPair),
-    Hmac(hmac::Key),
+    Hmac(Arc<hmac::Key>),
 }
 
 impl Signer {
@@ -52,7 +54,7 @@ impl Signer {
 /// The half that verifies.
 pub(crate) enum Verifier {
     Public(ParsedPublicKey),
-    Hmac(hmac::Key),
+    Hmac(Arc<hmac::Key>),
 }
 
 impl Verifier {
@@ -71,7 +73,7 @@ impl Verifier {
             Algorithm::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
             Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED,
             Algorithm::EdDsa => &ED25519,
-            Algorithm::Hs256 => return Some(Self::Hmac(hmac::Key::new(hmac::HMAC_SHA256, public))),
+            Algorithm::Hs256 => return Some(Self::Hmac(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, public)))),
         };
         ParsedPublicKey::new(by, public).ok().map(Self::Public)
     }
@@ -152,8 +154,8 @@ pub(super) fn parse(
             Ok((Signer::Ed25519(pair), verifier, Some(public)))
         }
         Algorithm::Hs256 => {
-            let key = hmac::Key::new(hmac::HMAC_SHA256, private);
-            Ok((Signer::Hmac(key.clone()), Verifier::Hmac(key), None))
+            let key = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, private));
+            Ok((Signer::Hmac(Arc::clone(&key)), Verifier::Hmac(key), None))
         }
     }
 }
@@ -173,7 +175,7 @@ fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
     let (&first, rest) = der.strip_prefix(&[tag])?.split_first()?;
     let octets = usize::from(first & 0x7f);
     let (length, rest) = match first {
-        0..0x80 => (octets, rest),
+        0..=0x7f => (octets, rest),
         0x81 | 0x82 => {
             let (length, rest) = rest.split_at_checked(octets)?;
             (length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)

@@ -86,7 +86,7 @@ mod tests {
         ]);
         let jwks = ring.jwks();
         let kids: Vec<_> = jwks["keys"].as_array().expect("array").iter().map(|k| &k["kid"]).collect();
-        let expected = [Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa].map(|a| fixture::key(a));
+        let expected = [Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa].map(fixture::key);
         assert_eq!(kids, expected.each_ref().map(|k| k.kid()));
         for name in ["d", "p", "q", "dp", "dq", "qi", "oth", "k"] {
             assert!(!jwks.to_string().contains(&format!("\"{name}\":")), "{name}");
