@@ -6,6 +6,7 @@
 mod address;
 mod check;
 mod choice;
+mod document;
 mod keys;
 mod length;
 mod mail;
@@ -26,6 +27,7 @@ use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::choice::{Algorithm, CharacterClass, Choice, Claim, LogFormat, LogLevel, Signup};
+pub(crate) use self::document::{default_file, schema};
 pub(crate) use self::keys::{Config, sections};
 pub(crate) use self::length::Limit;
 pub(crate) use self::mail::{Mailbox, SmtpServer};

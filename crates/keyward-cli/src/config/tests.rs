@@ -104,6 +104,14 @@ fn every_secret_has_a_twin() {
 }
 
 #[test]
+fn the_default_file_says_the_defaults() {
+    let defaults = loaded("", &[]);
+    let said = loaded(&default_file(), &[]);
+    assert_eq!(format!("{:?}", said.config), format!("{:?}", defaults.config));
+    assert!(said.settings.iter().all(|setting| matches!(setting.source, Source::File(..))));
+}
+
+#[test]
 fn a_variable_overrides_the_file_and_the_file_the_default() {
     let text = "[tokens]\n\naccess_ttl = \"20m\"\nrefresh_ttl = \"8d\"\n";
     let loaded = loaded(text, &[("KEYWARD_TOKENS__ACCESS_TTL", "25m")]);
@@ -398,6 +406,21 @@ fn a_file_that_is_named_must_be_there() {
     std::fs::write(folder.path().join("other.toml"), "[log]\nformat = 'json'\n").expect("written");
     let config = load_in(&folder, Some("other.toml"), &[]).expect("allowed").config;
     assert_eq!((config.log.level, config.log.format), (LogLevel::Info, LogFormat::Json));
+}
+
+#[test]
+fn a_secret_may_stand_in_a_file_of_its_own() {
+    let folder = TempDir::new().expect("a folder");
+    secret_file(&folder, "master", &format!("{KEY}\n"), 0o600);
+    secret_file(&folder, "url", "sqlite:///data/kw.db\r\n", 0o400);
+    let text = default_file().replace("\nmaster_key = \"\"", "\nmaster_key_file = \"master\"");
+    std::fs::write(folder.path().join("keyward.toml"), text).expect("written");
+    let loaded = load_in(&folder, None, &[("KEYWARD_DATABASE__URL_FILE", "url")]).expect("allowed");
+    assert_eq!(loaded.config.keys.master_key.as_ref().map(|key| *key.expose()), Some([b'A'; 32]));
+    assert_eq!(loaded.config.database.url, DatabaseUrl::Sqlite("/data/kw.db".into()));
+    assert_eq!(loaded.source("database.url").to_string(), "url, named by KEYWARD_DATABASE__URL_FILE");
+    let shown = loaded.show(false);
+    assert!(shown.contains("master_key = \"***\"  # master, named by keyward.toml:"), "{shown}");
 }
 
 #[test]
