@@ -1,0 +1,209 @@
+//! What is in force, where does each value come from, and what keeps Keyward from starting?
+//!
+//! Defaults, overridden by `keyward.toml`, overridden by the environment. Every mistake is told
+//! at once, each in a line that names the key, its source and what is allowed.
+
+mod address;
+mod check;
+mod choice;
+mod document;
+mod keys;
+mod length;
+mod mail;
+mod nearest;
+mod origin;
+mod raw;
+mod reader;
+mod rule;
+mod secret;
+mod source;
+mod store;
+mod table;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use serde_json::{Map, Value, json};
+
+pub(crate) use self::choice::{Algorithm, CharacterClass, Choice, Claim, LogFormat, LogLevel, Signup};
+pub(crate) use self::document::{default_file, schema};
+pub(crate) use self::keys::{Config, sections};
+pub(crate) use self::length::Limit;
+pub(crate) use self::mail::{Mailbox, SmtpServer};
+pub(crate) use self::origin::{Host, Origin};
+pub(crate) use self::secret::Secret;
+pub(crate) use self::source::{Problem, Setting, Source};
+pub(crate) use self::store::DatabaseUrl;
+
+use self::address::is_loopback;
+use self::nearest::Names;
+use self::reader::Reader;
+use self::source::{Written, from_environment, from_file};
+
+/// The file that is read where none is named.
+const FILE: &str = "keyward.toml";
+
+/// A configuration without problems.
+#[derive(Debug, Clone)]
+pub(crate) struct Loaded {
+    /// What is in force.
+    pub(crate) config: Config,
+    /// The same key by key, with sources and without secrets, in the order of the default file.
+    pub(crate) settings: Vec<Setting>,
+}
+
+impl Config {
+    /// Reads the file at `path`, or `keyward.toml` in the folder `cwd` where there is one, and the
+    /// variables `env` over it. Paths are relative to `cwd`.
+    ///
+    /// # Errors
+    /// Everything that is wrong; each problem prints as one line without secrets.
+    pub(crate) fn load(
+        path: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+        cwd: &Path,
+    ) -> Result<Loaded, Vec<Problem>> {
+        let names = Names::of(&sections());
+        let mut written = Written::new();
+        let mut problems = Vec::new();
+        if let Some((path, text)) = text_of_file(path, cwd).map_err(|problem| vec![problem])? {
+            from_file(&path, &text, &names, &mut written, &mut problems)?;
+        }
+        from_environment(env, &names, &mut written, &mut problems);
+
+        let mut reader = Reader::new(written, cwd, problems);
+        let config = Self::read(&mut reader);
+        let Reader { settings, mut problems, .. } = reader;
+        if let Some(config) = &config {
+            problems.extend(check::combinations(config, &settings, &problems));
+        }
+        match config {
+            Some(config) if problems.is_empty() => Ok(Loaded { config, settings }),
+            _ => Err(problems),
+        }
+    }
+
+    /// The claim `iss` of access tokens.
+    pub(crate) fn issuer(&self) -> String {
+        self.tokens.issuer.clone().unwrap_or_else(|| self.server.public_url.to_string())
+    }
+
+    /// The claim `aud` of assertions for upstreams.
+    pub(crate) fn edge_audience(&self) -> String {
+        self.edge.audience.clone().unwrap_or_else(|| self.server.public_url.to_string())
+    }
+
+    /// The networks whose forwarding headers are believed. "auto": somebody else ends TLS here, and
+    /// can only be on this machine.
+    pub(crate) fn trusted_proxies(&self) -> Vec<IpNet> {
+        let server = &self.server;
+        match &server.trusted_proxies {
+            Some(networks) => networks.clone(),
+            None if server.public_url.is_https() && is_loopback(server.listen) => {
+                ["127.0.0.0/8", "::1/128"].iter().filter_map(|network| network.parse().ok()).collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether nobody but this machine is served: `listen` and `public_url` are both loopback.
+    pub(crate) fn is_local(&self) -> bool {
+        is_loopback(self.server.listen) && self.server.public_url.is_loopback()
+    }
+
+    /// The folder that holds what Keyward makes: that of the database file.
+    pub(crate) fn data_folder(&self) -> PathBuf {
+        let DatabaseUrl::Sqlite(path) = &self.database.url;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        folder.unwrap_or(Path::new(".")).to_owned()
+    }
+}
+
+impl Loaded {
+    /// Where the value of `section.key` comes from.
+    pub(crate) fn source(&self, key: &str) -> &Source {
+        let setting = self.settings.iter().find(|setting| setting.key == key);
+        setting.map_or(&Source::Default, |setting| &setting.source)
+    }
+
+    /// What is in force and where each value comes from, without secrets: as TOML with comments,
+    /// or as JSON.
+    pub(crate) fn show(&self, json: bool) -> String {
+        if json { format!("{:#}\n", self.json()) } else { self.toml() }
+    }
+
+    fn toml(&self) -> String {
+        let mut out = String::new();
+        let mut section = "";
+        for Setting { key, value, source } in &self.settings {
+            let (own, key_name) = key.split_once('.').unwrap_or(("", key));
+            if own != section {
+                let gap = if section.is_empty() { "" } else { "\n" };
+                // Writing to a String can't fail.
+                let _ = writeln!(out, "{gap}[{own}]");
+                section = own;
+            }
+            let derived = self.derived(key).map(|value| format!("; {value}")).unwrap_or_default();
+            let _ = writeln!(out, "{key_name} = {value}  # {source}{derived}");
+        }
+        out
+    }
+
+    fn json(&self) -> Value {
+        let mut out = Map::new();
+        for Setting { key, value, source } in &self.settings {
+            let (section, name) = key.split_once('.').unwrap_or(("", key));
+            let section = out.entry(section).or_insert_with(|| json!({}));
+            section[name] = json!({ "value": value, "source": source.to_string() });
+            if let Some(derived) = self.derived(key) {
+                section[name]["in_force"] = json!(derived);
+            }
+        }
+        Value::Object(out)
+    }
+
+    /// What a value that leaves the choice to Keyward comes to.
+    fn derived(&self, key: &str) -> Option<String> {
+        let config = &self.config;
+        match key {
+            "server.trusted_proxies" if config.server.trusted_proxies.is_none() => {
+                let networks: Vec<String> = config.trusted_proxies().iter().map(IpNet::to_string).collect();
+                Some(if networks.is_empty() { "none".to_owned() } else { networks.join(", ") })
+            }
+            "tokens.issuer" if config.tokens.issuer.is_none() => Some(config.issuer()),
+            "edge.audience" if config.edge.audience.is_none() => Some(config.edge_audience()),
+            "keys.master_key" if config.keys.master_key.is_none() => {
+                Some("not set: made in the data folder".to_owned())
+            }
+            "email.smtp_url" if config.email.smtp_url.is_none() => {
+                Some("not set: mails go into the data folder's outbox/".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The variables of this process that can concern Keyward.
+pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok().filter(|name| name.starts_with("KEYWARD_"))?;
+        Some((name, value.to_string_lossy().into_owned()))
+    })
+}
+
+/// The configuration file as it is called in messages, and its text; `None` where none is named
+/// and none is there.
+fn text_of_file(path: Option<&Path>, cwd: &Path) -> Result<Option<(PathBuf, String)>, Problem> {
+    let name = path.unwrap_or(Path::new(FILE));
+    match std::fs::read_to_string(cwd.join(name)) {
+        Ok(text) => Ok(Some((name.to_owned(), text))),
+        Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => {
+            Err(Problem::new("", Source::File(name.to_owned(), 0), format!("can't be read: {error}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

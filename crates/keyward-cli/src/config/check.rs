@@ -1,0 +1,139 @@
+//! Which values are fine each by itself, and wrong or dangerous together?
+
+use super::address::{collide, is_loopback};
+use super::choice::Algorithm;
+use super::keys::Config;
+use super::length::written;
+use super::source::{Problem, Setting, Source};
+
+/// What speaks against these values together. `settings` says where each comes from; a key that
+/// one of the `known` problems names has a stand-in for a value, so nothing is said of it.
+pub(super) fn combinations(config: &Config, settings: &[Setting], known: &[Problem]) -> Vec<Problem> {
+    let mut check = Check { settings, known, found: Vec::new() };
+    check.server(config);
+    check.keys(config);
+    check.lifetimes(config);
+    check.passwords(config);
+    check.found
+}
+
+struct Check<'a> {
+    settings: &'a [Setting],
+    known: &'a [Problem],
+    found: Vec<Problem>,
+}
+
+impl Check<'_> {
+    fn server(&mut self, config: &Config) {
+        let server = &config.server;
+        if let Some(metrics) = server.metrics_listen.filter(|metrics| collide(*metrics, server.listen)) {
+            self.refuse(
+                &["server.metrics_listen", "server.listen"],
+                format!("{metrics} is taken by server.listen ({}); allowed: another port", server.listen),
+            );
+        }
+    }
+
+    fn keys(&mut self, config: &Config) {
+        let (server, keys, tokens) = (&config.server, &config.keys, &config.tokens);
+        let told = "make one with `openssl rand -base64 32`";
+        let master = keys.master_key.as_ref().map(|key| key.expose());
+        let previous = keys.previous_master_key.as_ref().map(|key| key.expose());
+        if master.is_none() && !is_loopback(server.listen) {
+            self.refuse(
+                &["keys.master_key", "server.listen"],
+                format!(
+                    "keys.master_key must be set where server.listen ({}) isn't loopback; {told}",
+                    server.listen
+                ),
+            );
+        } else if master.is_none() && !server.public_url.is_loopback() {
+            self.refuse(
+                &["keys.master_key", "server.public_url"],
+                format!(
+                    "keys.master_key must be set where server.public_url ({}) isn't loopback; {told}",
+                    server.public_url
+                ),
+            );
+        }
+        if previous.is_some() && master.is_none() {
+            self.refuse(
+                &["keys.previous_master_key", "keys.master_key"],
+                format!("keys.previous_master_key needs the keys.master_key that takes its place; {told}"),
+            );
+        }
+        if previous.is_some() && previous == master {
+            self.refuse(
+                &["keys.previous_master_key", "keys.master_key"],
+                "keys.previous_master_key is keys.master_key; allowed: the one before it, or \"\"".into(),
+            );
+        }
+        if tokens.algorithm == Algorithm::Hs256 && tokens.hs256_secret.is_none() {
+            self.refuse(
+                &["tokens.algorithm", "tokens.hs256_secret"],
+                format!("HS256 needs tokens.hs256_secret; {told}"),
+            );
+        }
+    }
+
+    fn lifetimes(&mut self, config: &Config) {
+        let (tokens, sessions) = (&config.tokens, &config.sessions);
+        let (access, refresh) = (written(tokens.access_ttl), written(tokens.refresh_ttl));
+        if tokens.refresh_ttl < tokens.access_ttl {
+            self.refuse(
+                &["tokens.refresh_ttl", "tokens.access_ttl"],
+                format!("tokens.refresh_ttl ({refresh}) must not be less than tokens.access_ttl ({access})"),
+            );
+        }
+        if sessions.absolute_ttl < tokens.access_ttl {
+            let absolute = written(sessions.absolute_ttl);
+            self.refuse(
+                &["sessions.absolute_ttl", "tokens.access_ttl"],
+                format!(
+                    "sessions.absolute_ttl ({absolute}) must not be less than tokens.access_ttl ({access})"
+                ),
+            );
+        }
+        if sessions.rotation_window > tokens.refresh_ttl / 2 {
+            let window = written(sessions.rotation_window);
+            self.refuse(
+                &["sessions.rotation_window", "tokens.refresh_ttl"],
+                format!(
+                    "sessions.rotation_window ({window}) must be at most half of tokens.refresh_ttl ({refresh})"
+                ),
+            );
+        }
+    }
+
+    fn passwords(&mut self, config: &Config) {
+        let passwords = &config.passwords;
+        let (memory, lanes) = (passwords.argon2_memory_kib, passwords.argon2_parallelism);
+        // RFC 9106 §3.1.
+        if memory < 8 * lanes {
+            self.refuse(
+                &["passwords.argon2_memory_kib", "passwords.argon2_parallelism"],
+                format!(
+                    "passwords.argon2_memory_kib ({memory}) must be at least {}: 8 for each of \
+                     passwords.argon2_parallelism ({lanes})",
+                    8 * lanes
+                ),
+            );
+        }
+    }
+
+    /// Notes a problem between these keys, at the first that somebody wrote.
+    fn refuse(&mut self, keys: &[&'static str], message: String) {
+        let twin_of = |key: &str, name: &str| name.strip_prefix(key) == Some("_file");
+        if self.known.iter().any(|p| keys.iter().any(|key| p.key == *key || twin_of(key, &p.key))) {
+            return;
+        }
+        let source = |key: &&'static str| {
+            let setting = self.settings.iter().find(|setting| setting.key == *key);
+            setting.map_or(Source::Default, |setting| setting.source.clone())
+        };
+        let mut sources = keys.iter().map(|key| (*key, source(key)));
+        if let Some((key, source)) = sources.find(|(_, source)| *source != Source::Default) {
+            self.found.push(Problem::new(key, source, message));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Through which server do mails go, and in whose name?
+
+use std::fmt::Write;
+use std::str::FromStr;
+
+use email_address::EmailAddress;
+use serde_json::json;
+
+use super::origin::{Host, split_port};
+use super::rule::{Refusal, Rule};
+use super::secret::Secret;
+
+/// The server that takes mails (`email.smtp_url`).
+#[derive(Debug, Clone)]
+pub(crate) struct SmtpServer {
+    /// Whether the connection begins with TLS: `smtps://`.
+    pub(crate) implicit_tls: bool,
+    /// Its host.
+    pub(crate) host: Host,
+    /// Its port: 465 for `smtps://`, else 587, unless the URL says otherwise.
+    pub(crate) port: u16,
+    /// Who signs in there, and with which password; `None`: nobody does.
+    pub(crate) credentials: Option<(String, Secret<String>)>,
+}
+
+/// Who a mail is from (RFC 5322 §3.4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mailbox {
+    /// The name that is shown; may be empty.
+    pub(crate) name: String,
+    /// The address.
+    pub(crate) address: String,
+}
+
+/// The server, or none.
+pub(super) fn smtp_url() -> Rule<Option<SmtpServer>> {
+    Rule::text(
+        "smtp://user:password@host:port or smtps://…, with %40 for an @ in user or password",
+        |text| SmtpServer::parse(text).ok_or_else(Refusal::default),
+        SmtpServer::shown,
+    )
+    .described(json!({ "type": "string", "pattern": "^smtps?://." }))
+    .secret()
+    .or_empty()
+}
+
+/// The sender.
+pub(super) fn mailbox() -> Rule<Mailbox> {
+    Rule::text(
+        "an e-mail address, or a name and an address such as \"Example <no-reply@example.com>\"",
+        |text| Mailbox::parse(text).ok_or_else(Refusal::default),
+        |mailbox| match mailbox.name.as_str() {
+            "" => mailbox.address.clone(),
+            name => format!("{name} <{}>", mailbox.address),
+        },
+    )
+}
+
+impl SmtpServer {
+    fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let implicit_tls = match scheme {
+            "smtps" => true,
+            "smtp" => false,
+            _ => return None,
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (credentials, server) = match rest.rsplit_once('@') {
+            Some((credentials, server)) => (Some(credentials.split_once(':')?), server),
+            None => (None, rest),
+        };
+        let credentials = match credentials {
+            Some((user, password)) => Some((decoded(user)?, Secret::new(decoded(password)?))),
+            None => None,
+        };
+        let (host, port) = split_port(server)?;
+        let port = port.unwrap_or(if implicit_tls { 465 } else { 587 });
+        Some(Self { implicit_tls, host: Host::parse(host)?, port, credentials })
+    }
+
+    /// The URL without the password.
+    fn shown(&self) -> String {
+        let Self { host, port, .. } = self;
+        let scheme = if self.implicit_tls { "smtps" } else { "smtp" };
+        let user = self.credentials.as_ref().map(|(user, _)| format!("{}:***@", encoded(user)));
+        format!("{scheme}://{}{host}:{port}", user.unwrap_or_default())
+    }
+}
+
+impl Mailbox {
+    fn parse(text: &str) -> Option<Self> {
+        // A line break would let the name write headers of its own.
+        if text.chars().any(char::is_control) {
+            return None;
+        }
+        let parsed = EmailAddress::from_str(text.trim()).ok()?;
+        let name = parsed.display_part().trim().trim_matches('"').to_owned();
+        Some(Self { name, address: parsed.email() })
+    }
+}
+
+/// Percent-decodes the part of an URL (RFC 3986 §2.1); `None` where it is not well formed.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        bytes.push(match first {
+            b'%' => {
+                let digits = str::from_utf8(rest.split_off(..2)?).ok()?;
+                u8::from_str_radix(digits, 16).ok().filter(|_| !digits.starts_with('+'))?
+            }
+            byte if byte.is_ascii_control() || b" /?#".contains(byte) => return None,
+            byte => *byte,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String can't fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::raw::Raw;
+
+    fn smtp(text: &str) -> Option<SmtpServer> {
+        smtp_url().read(&Raw::Word(text.into())).ok().flatten()
+    }
+
+    #[test]
+    fn an_smtp_url_has_all_that_a_connection_needs() {
+        let server = smtp("smtp://ada%40example.com:p%3As%2Fs:x@Mail.example.com:2525").expect("allowed");
+        let (user, password) = server.credentials.clone().expect("credentials");
+        assert_eq!((user.as_str(), password.expose().as_str()), ("ada@example.com", "p:s/s:x"));
+        assert_eq!(server.shown(), "smtp://ada%40example.com:***@mail.example.com:2525");
+        for (text, shown) in [
+            ("smtps://mail.example.com", "smtps://mail.example.com:465"),
+            ("smtp://localhost/", "smtp://localhost:587"),
+            ("smtp://[::1]:25", "smtp://[::1]:25"),
+        ] {
+            assert_eq!(smtp(text).expect(text).shown(), shown);
+        }
+        for text in [
+            "smtp://",
+            "http://mail.example.com",
+            "mail.example.com",
+            "smtp://user@mail.example.com",
+            "smtp://u:p@",
+            "smtp://u:%zz@mail.example.com",
+            "smtp://u:%4@mail.example.com",
+            "smtp://u:p/q@mail.example.com",
+            "smtp://mail.example.com/path",
+            "smtp://mail.example.com:0",
+        ] {
+            assert!(smtp(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sender_has_an_address() {
+        let read = |text: &str| mailbox().read(&Raw::Word(text.into())).ok();
+        let is = |name: &str, address: &str| Some(Mailbox { name: name.into(), address: address.into() });
+        assert_eq!(read("Keyward <no-reply@localhost>"), is("Keyward", "no-reply@localhost"));
+        assert_eq!(read("\"Ada, Inc.\" <ada@example.com>"), is("Ada, Inc.", "ada@example.com"));
+        assert_eq!(read("ada@example.com"), is("", "ada@example.com"));
+        for text in
+            ["", "Keyward", "Keyward <>", "ada@", "a <b@c> d", "A\r\nBcc: x@example.com <a@example.com>"]
+        {
+            assert_eq!(read(text), None, "{text:?}");
+        }
+    }
+}
