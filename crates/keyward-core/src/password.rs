@@ -23,7 +23,7 @@ pub const MAX_LOGIN_BYTES: usize = 4096;
 
 /// A password that a person gave, of at most [`MAX_LOGIN_BYTES`]. It never shows itself and is
 /// wiped when it is dropped.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Password(Zeroizing<String>);
 
 /// A text of more than [`MAX_LOGIN_BYTES`]: it is nobody's password.

@@ -8,15 +8,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use keyward_core::access_token::{self, Claims, Invalid};
+use keyward_core::access_token::{self, Invalid, Verified, peek_session};
 use keyward_core::denial::Denial;
-use keyward_core::revocation::{CutOff, Subject};
+use keyward_core::id::SessionId;
+use keyward_core::revocation::CutOff;
 use keyward_core::time::Timestamp;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::engine::Engine;
 use crate::error::{Denied, Error};
+use crate::http::cookie;
 use crate::store::Loaded;
 
 /// How much memory the verified tokens may take, in bytes.
@@ -31,7 +33,7 @@ const VIEW: Duration = Duration::from_secs(1);
 /// An access token that was verified.
 #[derive(Debug)]
 pub(crate) struct Access {
-    pub(crate) claims: Claims,
+    pub(crate) token: Verified,
     /// What the hint cookie calls the session.
     pub(crate) tag: String,
     /// The epoch of the feed at which it was last found good.
@@ -82,20 +84,21 @@ impl Engine {
         let known = self.verified.0.get(token);
         let access = match known {
             Some(access) => {
-                if now >= access.claims.expires_at.after(self.settings.policy.leeway) {
+                if now >= access.token.claims.expires_at.after(self.settings.policy.leeway) {
                     self.verified.0.remove(token);
                     return Err(Denial::TokenExpired.into());
                 }
                 access
             }
-            None => match access_token::verify(token, &self.ring(), &self.expect, now) {
-                Ok(claims) => Arc::new(Access::new(claims)),
+            None => match access_token::verify(token, &self.ring(), &self.realm, now) {
+                Ok(token) => Arc::new(Access::new(token)),
                 Err(Invalid::Expired(_)) => return Err(Denial::TokenExpired.into()),
-                Err(_) => return Err(Denial::InvalidToken.into()),
+                Err(Invalid::KeyRevoked) => return Err(Denial::TokenStale.into()),
+                Err(Invalid::NotOurs(_)) => return Err(Denial::InvalidToken.into()),
             },
         };
         if access.checked.load(Ordering::Acquire) != epoch {
-            if let Err(error) = self.check(&access.claims).await {
+            if let Err(error) = self.check(&access.token).await {
                 self.verified.0.remove(token);
                 return Err(error);
             }
@@ -105,17 +108,26 @@ impl Engine {
             }
         }
         if !access.noted.swap(true, Ordering::Relaxed) {
-            self.notes.seen(access.claims.session, access.claims.generation);
+            self.notes.seen(access.session(), access.token.claims.generation);
         }
         Ok(access)
     }
 
-    /// The claims of a token that is ours, be it expired or not.
-    pub(crate) fn genuine(&self, token: &str) -> Option<Claims> {
-        match access_token::verify(token, &self.ring(), &self.expect, self.clock.now()) {
-            Ok(claims) => Some(claims),
-            Err(Invalid::Expired(claims)) => Some(*claims),
+    /// The session of a token that is ours, be it expired or not.
+    pub(crate) fn session_of_access_token(&self, token: &str) -> Option<SessionId> {
+        match access_token::verify(token, &self.ring(), &self.realm, self.clock.now()) {
+            Ok(token) => Some(token.claims.session),
+            Err(Invalid::Expired(token)) => Some(token.claims.session),
             Err(_) => None,
+        }
+    }
+
+    /// Whether one of these tags is that of the session which a token speaks of. Nothing is
+    /// verified: a token that was before is known, any other is only looked at.
+    pub(crate) fn speaks_of(&self, token: &str, tags: &[&str]) -> bool {
+        match self.verified.0.get(token) {
+            Some(access) => tags.contains(&access.tag.as_str()),
+            None => peek_session(token).is_some_and(|(session, _)| tags.contains(&cookie::tag(session).as_str())),
         }
     }
 
@@ -128,26 +140,22 @@ impl Engine {
         Ok(())
     }
 
-    async fn check(&self, claims: &Claims) -> Result<(), Error> {
+    async fn check(&self, token: &Verified) -> Result<(), Error> {
+        let ring = self.ring();
         // A key that left the ring takes its tokens with it.
-        if self.ring().get(&claims.kid).is_none() {
+        if ring.get(&token.kid).is_none() {
             return Err(Denial::InvalidToken.into());
         }
-        let subject = Subject {
-            kid: &claims.kid,
-            session: claims.session,
-            generation: claims.generation,
-            user: claims.user,
-            roles_version: claims.roles_version,
-            role_table_version: claims.role_table_version,
-        };
-        match self.feed.check(subject) {
+        if ring.is_revoked(&token.kid) {
+            return Err(Denial::TokenStale.into());
+        }
+        match self.feed.check(token.subject()) {
             None => Ok(()),
             Some(CutOff::Key | CutOff::User | CutOff::Roles) => Err(Denial::TokenStale.into()),
             Some(CutOff::Session) => Err(Denial::SessionRevoked.into()),
             Some(CutOff::Generation) => {
                 // Given up for lost, and yet somebody has it: two hold what one was given.
-                self.end_for_theft(claims.session).await?;
+                self.end_for_theft(token.claims.session).await?;
                 Err(Denial::SessionRevoked.into())
             }
         }
@@ -161,11 +169,10 @@ impl Engine {
     pub(crate) async fn view(&self, access: &Access) -> Result<Arc<Loaded>, Error> {
         let now = self.clock.now();
         let epoch = self.feed.epoch();
-        if let Some(view) = &*access.view() {
-            if view.epoch == epoch && now < view.at.after(VIEW) {
+        if let Some(view) = &*access.view()
+            && view.epoch == epoch && now < view.at.after(VIEW) {
                 return Ok(Arc::clone(&view.loaded));
             }
-        }
         let loaded = self.live(access).await?;
         let loaded = Arc::new(loaded);
         *access.view() = Some(View { at: now, epoch, loaded: Arc::clone(&loaded) });
@@ -178,7 +185,7 @@ impl Engine {
     /// As [`Engine::authenticate`], where the session turns out to be over.
     pub(crate) async fn live(&self, access: &Access) -> Result<Loaded, Error> {
         let revoked = || Error::from(Denied::from(Denial::SessionRevoked));
-        let loaded = self.store.session(access.claims.session).await?.ok_or_else(revoked)?;
+        let loaded = self.store.session(access.session()).await?.ok_or_else(revoked)?;
         let over = loaded.session.ended.is_some() || !loaded.account.is_active;
         if over { Err(revoked()) } else { Ok(loaded) }
     }
@@ -187,14 +194,18 @@ impl Engine {
 const NEVER: u64 = u64::MAX;
 
 impl Access {
-    fn new(claims: Claims) -> Self {
+    fn new(token: Verified) -> Self {
         Self {
-            tag: crate::http::cookie::tag(claims.session),
-            claims,
+            tag: cookie::tag(token.claims.session),
+            token,
             checked: AtomicU64::new(NEVER),
             noted: AtomicBool::new(false),
             view: Mutex::new(None),
         }
+    }
+
+    pub(crate) fn session(&self) -> SessionId {
+        self.token.claims.session
     }
 
     fn view(&self) -> std::sync::MutexGuard<'_, Option<View>> {

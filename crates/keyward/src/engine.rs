@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use keyward_core::access_token::Expect;
+use keyward_core::access_token::Realm;
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Committed, Write};
 use keyward_core::event::{Event, EventType};
@@ -39,7 +39,7 @@ pub(crate) struct Engine {
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
     pub(crate) master: MasterKey,
-    pub(crate) expect: Expect,
+    pub(crate) realm: Realm,
     pub(crate) mac_keys: MacKeys,
     pub(crate) feed: Feed,
     pub(crate) notes: Notes,
@@ -72,10 +72,9 @@ impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { store, clock, settings, master, mac_keys, hashing, nobody } = parts;
         let idle = [settings.policy.idle_timeout, settings.policy.idle_timeout_bearer].into_iter().flatten().min();
-        let monotonic = clock.clone();
         Self {
             store,
-            expect: Expect {
+            realm: Realm {
                 issuer: settings.issuer().to_owned(),
                 audience: settings.audience.clone(),
                 leeway: settings.policy.leeway,
@@ -83,7 +82,7 @@ impl Engine {
             feed: Feed::default(),
             notes: Notes::new(idle),
             tallies: Tallies::default(),
-            throttles: Throttles::new(&settings.limits, Arc::new(move || monotonic.monotonic())),
+            throttles: Throttles::new(&settings.limits),
             verified: AccessCache::default(),
             bounces: Bounces::default(),
             ring: RwLock::new(Arc::new(KeyRing::default())),
@@ -171,6 +170,11 @@ impl Engine {
         let (seen, active_at) = self.notes.of(session.id);
         session.progress = session.progress.map(|progress| progress.noted(seen, active_at));
         session
+    }
+
+    /// The secret of the link by which the first administrator is made: any node says the same.
+    pub(crate) fn setup_token(&self) -> String {
+        self.master.derive("setup").iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// An event of this type at this moment, by this client.

@@ -72,7 +72,7 @@ impl Denied {
     }
 
     pub(crate) fn limited(decision: Decision) -> Self {
-        let denied = Self::from(Denial::RateLimited).retry_in(decision.retry_after);
+        let denied = Self::from(Denial::RateLimited).retry_in(decision.reset_after);
         Self { limit: Some(Box::new(decision)), ..denied }
     }
 

@@ -13,7 +13,7 @@ pub(crate) mod sweep;
 
 use std::time::Duration;
 
-use keyward_core::access_token::{self, Claims};
+use keyward_core::access_token::{self, ClaimedEmail, ClaimedPhone, Claims, SignError};
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Committed, Conflict};
 use keyward_core::denial::Denial;
@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 use crate::clock;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::store::{Fault, NotCommitted};
+use crate::store::{Fault, Loaded, NotCommitted};
 
 /// How often a use case that lost a race loads and decides again. Each time somebody else got
 /// through, so it is only ever reached by a flood on one record.
@@ -36,29 +36,29 @@ const ATTEMPTS: usize = 64;
 
 /// What a person gets who signs up, signs in or refreshes: who they are, and their tokens.
 #[derive(Debug, Clone)]
-pub struct Grant {
+pub(crate) struct Grant {
     /// The account.
-    pub account: Account,
+    pub(crate) account: Account,
     /// What it may do.
-    pub permissions: Vec<String>,
+    pub(crate) permissions: Vec<String>,
     /// The session.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// How its tokens travel.
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     /// The access token; `None` where only the session is shown.
-    pub access_token: Option<Zeroizing<String>>,
+    pub(crate) access_token: Option<Zeroizing<String>>,
     /// When the access token ends.
-    pub expires_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
     /// A new refresh token; `None` where the caller keeps the one that it has.
-    pub refresh_token: Option<Zeroizing<String>>,
+    pub(crate) refresh_token: Option<Zeroizing<String>>,
     /// Until when the session's refresh token can be presented.
-    pub refresh_expires_at: Timestamp,
+    pub(crate) refresh_expires_at: Timestamp,
     /// When to refresh; `None` where that could bring nothing.
-    pub refresh_at: Option<Timestamp>,
+    pub(crate) refresh_at: Option<Timestamp>,
     /// When the session ends unless its person does something.
-    pub idle_expires_at: Option<Timestamp>,
+    pub(crate) idle_expires_at: Option<Timestamp>,
     /// The moment by which all this was decided.
-    pub now: Timestamp,
+    pub(crate) now: Timestamp,
 }
 
 /// A refresh token that a verdict makes, or none.
@@ -73,14 +73,14 @@ impl Engine {
     /// is the generation that the access token names.
     fn grant(
         &self,
-        session: &Session,
-        account: &Account,
+        loaded: &Loaded,
         roles: &Roles,
         progress: &Progress,
         names: Generation,
         refresh: RefreshPart,
         now: Timestamp,
     ) -> Result<Grant, Error> {
+        let Loaded { session, account, .. } = loaded;
         let policy = &self.settings.policy;
         let end = session.end_of_access(progress, policy);
         let expires_at = Timestamp::from_seconds(now.after(policy.access_ttl).min(end).seconds());
@@ -97,16 +97,19 @@ impl Engine {
             expires_at,
             auth_time: session.auth_time,
             amr: session.amr.split_whitespace().map(str::to_owned).collect(),
-            email: personal.email.then(|| (account.email.to_string(), account.email_verified)),
-            phone_number: personal.phone_number.then(|| {
-                (account.phone_number.as_ref().map(ToString::to_string), account.phone_number_verified)
+            email: personal
+                .email
+                .then(|| ClaimedEmail { address: account.email.to_string(), verified: account.email_verified }),
+            phone_number: personal.phone_number.then(|| ClaimedPhone {
+                number: account.phone_number.as_ref().map(ToString::to_string),
+                verified: account.phone_number_verified,
             }),
             roles: personal.roles.then(|| account.roles.clone()),
             permissions: personal.permissions.then(|| permissions.clone()),
         };
         let ring = self.ring();
         let key = ring.active().ok_or_else(no_key)?;
-        let access_token = access_token::sign(&claims, &self.expect, key).map_err(|_| no_key())?;
+        let access_token = access_token::sign(&claims, &self.realm, key).map_err(cannot_sign)?;
         let refresh_token = (refresh == RefreshPart::New).then(|| {
             self.mac_keys.seal(&RefreshToken {
                 session: session.id,
@@ -164,6 +167,10 @@ pub(crate) fn refresh_at(
 fn jti() -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(clock::random::<12>())
+}
+
+fn cannot_sign(error: SignError) -> Error {
+    Fault::Unavailable(error.to_string()).into()
 }
 
 fn no_key() -> Error {

@@ -13,7 +13,7 @@ pub(crate) mod csrf;
 mod guard;
 mod origin;
 pub(crate) mod problem;
-mod serve;
+pub(crate) mod serve;
 mod setup;
 mod well_known;
 
@@ -39,8 +39,7 @@ use crate::access::Access;
 use crate::client::Client;
 use crate::clock;
 use crate::engine::Engine;
-use crate::error::{Denied, Error};
-use crate::flow::Grant;
+use crate::error::Error;
 
 /// How large a body may be, in bytes.
 const BODY: usize = 64 << 10;
@@ -204,8 +203,9 @@ async fn pass(route: &Route, method: &Method, call: &mut Call) -> Result<(), Err
     if route.guard == Guard::Session {
         let access = guard::authenticate(&call.engine, call.names, &call.headers).await?;
         if csrf::is_activity(method, &call.headers) {
-            call.engine.notes.active(access.claims.session, call.engine.clock.now());
+            call.engine.notes.active(access.session(), call.engine.clock.now());
         }
+        call.engine.bounces.arrived(access.session());
         call.access = Some(access);
     }
     Ok(())

@@ -142,8 +142,9 @@ impl Builder {
             MacKeysError::Sealed(error) => StartError::Failed(format!("a key for refresh tokens: {error}")),
             MacKeysError::Fault(fault) => StartError::Failed(fault.to_string()),
         })?;
-        let hashing = Hashing::new(self.settings.hashing_threads, HASHING_QUEUE);
-        let nobody = core::password::PasswordHash::of_nobody(&self.settings.cost, clock::random(), clock::random());
+        let hashing = Hashing::new(self.settings.hashing_threads, HASHING_QUEUE)
+            .map_err(|e| StartError::Failed(format!("no thread for passwords: {e}")))?;
+        let nobody = core::password::PasswordHash::dummy(&self.settings.cost);
         let background = self.settings.background;
         let engine = Arc::new(Engine::new(Parts {
             store,
@@ -184,7 +185,7 @@ impl Keyward {
         shutdown: impl Future<Output = ()>,
         grace: Duration,
     ) {
-        http::serve(listener, router, shutdown, grace).await;
+        http::serve::serve(listener, router, shutdown, grace).await;
     }
 
     /// Does once what otherwise happens in the background: takes over what others revoked, writes

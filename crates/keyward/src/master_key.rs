@@ -37,14 +37,14 @@ pub fn load_or_make(path: &Path) -> Result<MasterKey, MasterKeyError> {
     }
 }
 
-fn read(mut file: File, path: &Path) -> Result<MasterKey, MasterKeyError> {
+fn read(file: File, path: &Path) -> Result<MasterKey, MasterKeyError> {
     let error = |message: String| MasterKeyError { path: path.to_owned(), message };
     let mode = file.metadata().map_err(|e| error(e.to_string()))?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(error(format!("others can read the master key (mode {:o}); run: chmod 600 {}", mode & 0o777, path.display())));
     }
     let mut text = Zeroizing::new(String::new());
-    file.by_ref().take(1_024).read_to_string(&mut text).map_err(|e| error(e.to_string()))?;
+    file.take(1_024).read_to_string(&mut text).map_err(|e| error(e.to_string()))?;
     MasterKey::from_base64(text.trim_end()).map_err(|e| error(format!("{e}; restore the file from a backup")))
 }
 

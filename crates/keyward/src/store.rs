@@ -87,8 +87,6 @@ pub(crate) struct News {
     pub(crate) revocations: Vec<Entry>,
     /// The version of the table of signing keys.
     pub(crate) keys_version: u64,
-    /// The version of the table of roles.
-    pub(crate) roles_version: u64,
 }
 
 /// How many revocations one poll brings at most; where it brings that many, ask again.
@@ -155,7 +153,7 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// The lengths of access tokens that were in force, in seconds, and when last.
     fn access_ttls(&self) -> Answer<'_, Vec<(u64, Timestamp)>>;
 
-    /// What was revoked past that position, and the versions of keys and roles.
+    /// What was revoked past that position, and the version of the keys.
     fn news(&self, position: u64) -> Answer<'_, News>;
 
     /// Writes the change, all of it or nothing; durable when it is answered.

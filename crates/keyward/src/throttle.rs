@@ -41,11 +41,6 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
-    /// `Retry-After` (RFC 9110 §10.2.3) of a refusal: whole seconds, rounded up, so at least 1.
-    pub(crate) fn retry_after(&self) -> u64 {
-        seconds(self.reset_after)
-    }
-
     /// The field `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers §3): `"login";q=5;w=60`.
     pub(crate) fn policy_field(&self) -> String {
         format!("\"{}\";q={};w={}", self.throttle, self.limit.count(), seconds(self.limit.per()))
@@ -226,7 +221,7 @@ mod tests {
         for (after, wait) in [(0.0, 12), (0.5, 12), (11.0, 1), (11.9, 1)] {
             let decision = login(&throttles, "a", after);
             assert!(!decision.allowed);
-            assert_eq!((decision.remaining, decision.retry_after()), (0, wait), "{after}");
+            assert_eq!((decision.remaining, seconds(decision.reset_after)), (0, wait), "{after}");
         }
         assert!(login(&throttles, "b", 0.0).allowed);
         assert!(login(&throttles, "a", 12.0).allowed);
@@ -264,11 +259,11 @@ mod tests {
         }
         let refused = login(&throttles, "a", 7.5);
         assert_eq!(refused.field(), "\"login\";r=0;t=5");
-        assert_eq!(refused.retry_after(), 5);
+        assert_eq!(seconds(refused.reset_after), 5);
         assert!(login(&throttles, "a", 12.0).allowed);
         let limits = Limits { refresh: Limit::new(10, Duration::from_millis(1_500)), ..Limits::default() };
         let quick = Throttles::new(&limits).take(Throttle::Refresh, "a", START).expect("limited");
-        assert_eq!((quick.policy_field(), quick.retry_after()), ("\"refresh\";q=10;w=2".to_owned(), 1));
+        assert_eq!((quick.policy_field(), seconds(quick.reset_after)), ("\"refresh\";q=10;w=2".to_owned(), 1));
     }
 
     #[test]

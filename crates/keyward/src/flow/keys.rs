@@ -1,6 +1,8 @@
 //! Which keys are made, take over and go, and when? The rule is [`keyward_core::key`]; here it is
 //! carried out.
 
+use std::sync::Arc;
+
 use keyward_core::change::{Change, Conflict, Write};
 use keyward_core::denial::Denial;
 use keyward_core::event::EventType;
@@ -14,7 +16,7 @@ use zeroize::Zeroizing;
 use super::{ATTEMPTS, crowded};
 use crate::client::Client;
 use crate::clock::{self, KeyGeneration};
-use crate::engine::Engine;
+use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
 use crate::store::{Fault, NotCommitted, Store, StoredKeys};
 
@@ -124,7 +126,7 @@ impl Engine {
             }
             let steps = due(&keys, &self.key_policy(), now);
             let event = self.event(EventType::KeyRevoked, client, now);
-            let event = crate::engine::About::saying(event, "kid", kid);
+            let event = event.saying("kid", kid);
             let change = Change::of([Write::Revoke {
                 revocation: Revocation::Key(kid.to_owned()),
                 until: self.matters_until(now),
@@ -145,10 +147,17 @@ impl Engine {
     }
 
     fn take_over(&self, version: u64, records: &[KeyRecord]) -> Result<(), Fault> {
+        let known = self.ring();
         let keys = records
             .iter()
             .map(|record| {
-                let key = record.open(&self.master).map_err(|e| Fault::Corrupt(format!("signing key: {e}")))?;
+                // Parsing an RSA key takes a while: what is known already is kept.
+                let key = match known.get(&record.kid) {
+                    Some(key) => Arc::clone(key),
+                    None => Arc::new(
+                        record.open(&self.master).map_err(|e| Fault::Corrupt(format!("a signing key: {e}")))?,
+                    ),
+                };
                 Ok((record.clone(), key))
             })
             .collect::<Result<Vec<_>, Fault>>()?;
@@ -191,7 +200,7 @@ impl Engine {
             apply(&mut keys, step, record, now);
             if let Step::Promote(kid) = step {
                 let event = self.event(EventType::KeyRotated, client, now);
-                change.events.push(crate::engine::About::saying(event, "kid", kid.as_str()));
+                change.events.push(event.saying("kid", kid.as_str()));
             }
         }
         change.writes.insert(0, Write::SetKeys { version, keys });

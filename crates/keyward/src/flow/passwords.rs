@@ -58,24 +58,25 @@ impl Engine {
     pub(crate) async fn reauthenticate(&self, access: &Access, password: Password, client: &Client) -> Result<Grant, Error> {
         self.prove_again(access, "reauthenticate", &password, client).await?;
         for _ in 0..ATTEMPTS {
-            let Loaded { mut session, account, role_table_version } = self.live(access).await?;
+            let mut loaded = self.live(access).await?;
             let now = self.clock.now();
+            let Loaded { session, account, .. } = &mut loaded;
             session.auth_time = now;
-            session.amr = "pwd".to_owned();
+            "pwd".clone_into(&mut session.amr);
             let change = Change::of([
                 Write::Reauthenticate { session: session.id, auth_time: now, amr: session.amr.clone() },
                 Write::Note { session: session.id, seen: None, active_at: Some(now) },
             ])
-            .with(self.event(EventType::Login, client, now).about(&account).in_session(session.id).saying("again", true));
+            .with(self.event(EventType::Login, client, now).about(account).in_session(session.id).saying("again", true));
             if self.decided(change).await?.is_none() {
                 continue;
             }
             self.notes.active(session.id, now);
-            let session = self.with_notes(session);
-            let progress = session.progress.ok_or(Denial::SessionRevoked)?;
-            let roles = self.roles(role_table_version).await?;
-            let names = access.claims.generation;
-            return self.grant(&session, &account, &roles, &progress, names, RefreshPart::Kept, now);
+            loaded.session = self.with_notes(loaded.session);
+            let progress = loaded.session.progress.ok_or(Denial::SessionRevoked)?;
+            let roles = self.roles(loaded.role_table_version).await?;
+            let names = access.token.claims.generation;
+            return self.grant(&loaded, &roles, &progress, names, RefreshPart::Kept, now);
         }
         Err(crowded())
     }
@@ -87,7 +88,7 @@ impl Engine {
         password: &Password,
         client: &Client,
     ) -> Result<Loaded, Error> {
-        let session = access.claims.session;
+        let session = access.session();
         self.limit(Throttle::Password, &format!("{what} {session}"), client, Some(session)).await?;
         let loaded = self.live(access).await?;
         let hash = loaded.account.password.clone();

@@ -128,7 +128,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Grant, Error> {
         let roles = self.roles(loaded.role_table_version).await?;
-        self.grant(&loaded.session, &loaded.account, &roles, progress, names, refresh, now)
+        self.grant(loaded, &roles, progress, names, refresh, now)
     }
 
     /// What to say of a genuine token whose session has no record any more.

@@ -19,34 +19,34 @@ const LISTED: u32 = 10_000;
 
 /// A session, as its person sees it.
 #[derive(Debug, Clone, serde::Serialize)]
-pub struct Device {
+pub(crate) struct Device {
     /// The session.
-    pub id: SessionId,
+    pub(crate) id: SessionId,
     /// Whether it is the one that asks.
-    pub current: bool,
+    pub(crate) current: bool,
     /// How its tokens travel.
-    pub transport: &'static str,
+    pub(crate) transport: &'static str,
     /// What it is called for people.
-    pub device: String,
+    pub(crate) device: String,
     /// The address it was opened from.
-    pub ip_address: String,
+    pub(crate) ip_address: String,
     /// The user agent it was opened by.
-    pub user_agent: String,
+    pub(crate) user_agent: String,
     /// When it was opened.
-    pub created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// When its person last did something with it.
-    pub last_active_at: Timestamp,
+    pub(crate) last_active_at: Timestamp,
     /// When it ends if nothing further happens.
-    pub expires_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
 }
 
 /// What activity brings.
 #[derive(Debug, Clone, Copy)]
-pub struct Kept {
+pub(crate) struct Kept {
     /// When the session ends unless its person does something; `None`: activity is not asked for.
-    pub idle_expires_at: Option<Timestamp>,
+    pub(crate) idle_expires_at: Option<Timestamp>,
     /// When to refresh; `None` where that could bring nothing.
-    pub refresh_at: Option<Timestamp>,
+    pub(crate) refresh_at: Option<Timestamp>,
 }
 
 impl Engine {
@@ -66,10 +66,10 @@ impl Engine {
             session: session.id,
             transport: session.transport,
             access_token: None,
-            expires_at: access.claims.expires_at,
+            expires_at: access.token.claims.expires_at,
             refresh_token: None,
             refresh_expires_at: refresh_expires_at(session, &progress, policy),
-            refresh_at: refresh_at(access.claims.issued_at, access.claims.expires_at, end, policy),
+            refresh_at: refresh_at(access.token.claims.issued_at, access.token.claims.expires_at, end, policy),
             idle_expires_at: session.idle_deadline(&progress, policy),
             now,
         })
@@ -87,7 +87,7 @@ impl Engine {
         let end = loaded.session.end_of_access(&progress, policy);
         Ok(Kept {
             idle_expires_at: loaded.session.idle_deadline(&progress, policy),
-            refresh_at: refresh_at(access.claims.issued_at, access.claims.expires_at, end, policy),
+            refresh_at: refresh_at(access.token.claims.issued_at, access.token.claims.expires_at, end, policy),
         })
     }
 

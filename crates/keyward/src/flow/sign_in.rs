@@ -16,21 +16,21 @@ use crate::clock;
 use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
 use crate::hashing::Busy;
-use crate::store::Name;
+use crate::store::{Loaded, Name};
 
 /// What somebody signs in with.
 #[derive(Debug)]
-pub struct SignIn {
+pub(crate) struct SignIn {
     /// The e-mail address or phone number, as it was typed.
-    pub name: String,
+    pub(crate) name: String,
     /// Whether that is a phone number.
-    pub by_phone: bool,
+    pub(crate) by_phone: bool,
     /// The password.
-    pub password: Password,
+    pub(crate) password: Password,
     /// How the session's tokens are to travel.
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     /// The session that this browser held until now; it ends.
-    pub replaces: Option<SessionId>,
+    pub(crate) replaces: Option<SessionId>,
 }
 
 impl SignIn {
@@ -74,7 +74,7 @@ impl Engine {
         let right = match self.hashing.verify(sign_in.password.clone(), hash).await {
             Ok(right) => right,
             Err(busy) => {
-                self.throttles.give_back(Throttle::LoginFailures, &budget);
+                self.give_back(Throttle::LoginFailures, &budget);
                 return Err(busy.into());
             }
         };
@@ -83,11 +83,11 @@ impl Engine {
         };
         let (event, denial) = match account {
             Some(account) if right && account.is_active => {
-                self.throttles.give_back(Throttle::LoginFailures, &budget);
+                self.give_back(Throttle::LoginFailures, &budget);
                 return Ok(account);
             }
             Some(account) if right => {
-                self.throttles.give_back(Throttle::LoginFailures, &budget);
+                self.give_back(Throttle::LoginFailures, &budget);
                 (failed(Denial::LoginInactive).about(&account), Denial::LoginInactive)
             }
             Some(account) => (failed(Denial::InvalidCredentials).about(&account), Denial::InvalidCredentials),
@@ -161,7 +161,8 @@ impl Engine {
             return Ok(None);
         }
         let progress = Progress::opened(now);
-        self.grant(&session, &account, &roles, &progress, progress.newest, RefreshPart::New, now).map(Some)
+        let loaded = Loaded { session, account, role_table_version: roles.version };
+        self.grant(&loaded, &roles, &progress, progress.newest, RefreshPart::New, now).map(Some)
     }
 
     /// The write that ends the session which a browser held before it signed in anew.
@@ -198,10 +199,10 @@ impl Engine {
         client: &Client,
         session: Option<SessionId>,
     ) -> Result<(), Error> {
-        let decision = self.throttles.take(throttle, key);
-        if decision.allowed {
-            return Ok(());
-        }
+        let decision = match self.throttles.take(throttle, key, self.clock.monotonic()) {
+            Some(decision) if !decision.allowed => decision,
+            _ => return Ok(()),
+        };
         let mut event = self
             .event(EventType::RateLimited, client, self.clock.now())
             .failed("rate_limited")
@@ -209,6 +210,11 @@ impl Engine {
         event.session = session;
         self.tally(event, &format!("{}:{key}", throttle.as_str())).await?;
         Err(Denied::limited(decision).into())
+    }
+
+    /// Gives back what was taken from a budget for what turned out not to count.
+    fn give_back(&self, throttle: Throttle, key: &str) {
+        self.throttles.give_back(throttle, key, self.clock.monotonic());
     }
 }
 

@@ -22,17 +22,17 @@ use crate::store::Name;
 
 /// What somebody signs up with, as it was typed.
 #[derive(Debug)]
-pub struct SignUp {
+pub(crate) struct SignUp {
     /// The e-mail address.
-    pub email: String,
+    pub(crate) email: String,
     /// The password.
-    pub password: Password,
+    pub(crate) password: Password,
     /// The phone number, if one was given.
-    pub phone_number: Option<String>,
+    pub(crate) phone_number: Option<String>,
     /// How the session's tokens are to travel.
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     /// The session that this browser held until now; it ends.
-    pub replaces: Option<SessionId>,
+    pub(crate) replaces: Option<SessionId>,
 }
 
 /// What an account is made of, once it is known to be valid.
@@ -99,11 +99,10 @@ impl Engine {
         if self.store.account(&Name::Email(new.email.clone())).await?.is_some() {
             return Err(Denial::EmailTaken.into());
         }
-        if let Some(phone) = &new.phone_number {
-            if self.store.account(&Name::Phone(phone.clone())).await?.is_some() {
+        if let Some(phone) = &new.phone_number
+            && self.store.account(&Name::Phone(phone.clone())).await?.is_some() {
                 return Err(Denial::PhoneTaken.into());
             }
-        }
         Ok(())
     }
 }

@@ -72,7 +72,7 @@ impl Fields {
 
     /// A password that must be there, short enough to be looked at.
     pub(crate) fn password(&mut self, field: &str) -> Password {
-        match Password::new(self.text(field)) {
+        match Password::try_from(self.text(field)) {
             Ok(password) => password,
             Err(too_long) => {
                 self.wrong.push(FieldError::new(field, too_long.to_string()));

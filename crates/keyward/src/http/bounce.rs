@@ -5,6 +5,7 @@
 //! cause instead.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +20,11 @@ const TOO_MANY: u32 = 3;
 const PAGES: usize = 10_000;
 
 #[derive(Debug, Default)]
-pub(crate) struct Bounces(Mutex<HashMap<(SessionId, String), Bounced>>);
+pub(crate) struct Bounces {
+    pages: Mutex<HashMap<(SessionId, String), Bounced>>,
+    /// How many there are, so that a request need not wait to see that there is none.
+    count: AtomicUsize,
+}
 
 #[derive(Debug)]
 struct Bounced {
@@ -30,7 +35,7 @@ struct Bounced {
 impl Bounces {
     /// Counts a bounce of this session to this page; whether it is one too many.
     pub(crate) fn again(&self, session: SessionId, next: &str, now: Timestamp) -> bool {
-        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         if pages.len() >= PAGES {
             pages.retain(|_, bounced| now < bounced.since.after(WITHIN));
         }
@@ -43,15 +48,19 @@ impl Bounces {
             *bounced = Bounced { since: now, times: 0 };
         }
         bounced.times += 1;
-        bounced.times >= TOO_MANY
+        let too_many = bounced.times >= TOO_MANY;
+        self.count.store(pages.len(), Ordering::Release);
+        too_many
     }
 
     /// A valid access token of this session was presented: its cookies arrive.
     pub(crate) fn arrived(&self, session: SessionId) {
-        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !pages.is_empty() {
-            pages.retain(|(of, _), _| *of != session);
+        if self.count.load(Ordering::Acquire) == 0 {
+            return;
         }
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        pages.retain(|(of, _), _| *of != session);
+        self.count.store(pages.len(), Ordering::Release);
     }
 }
 

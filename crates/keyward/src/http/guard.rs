@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use keyward_core::access_token::peek_session;
 use keyward_core::denial::Denial;
 use keyward_core::id::SessionId;
 use keyward_core::session::{Generation, Transport};
@@ -31,7 +30,7 @@ pub(crate) enum Guard {
 /// `missing_token`, `ambiguous_credentials`, or what [`Engine::authenticate`] says of it.
 pub(crate) async fn authenticate(engine: &Engine, names: Names, headers: &HeaderMap) -> Result<Arc<Access>, Error> {
     let cookies = names.read(headers);
-    let counting = counting_access_cookies(&cookies);
+    let counting = counting_access_cookies(engine, &cookies);
     match counting.as_slice() {
         [] => engine.authenticate(bearer(headers)?).await,
         [only] => engine.authenticate(only).await,
@@ -46,10 +45,10 @@ async fn best_of(engine: &Engine, tokens: &[&str]) -> Result<Arc<Access>, Error>
     for token in tokens {
         match engine.authenticate(token).await {
             Ok(access) => match &best {
-                Some(known) if known.claims.session != access.claims.session => {
+                Some(known) if known.session() != access.session() => {
                     return Err(Denial::AmbiguousCredentials.into());
                 }
-                Some(known) if known.claims.generation >= access.claims.generation => {}
+                Some(known) if known.token.claims.generation >= access.token.claims.generation => {}
                 _ => best = Some(access),
             },
             Err(error) => refused = refused.or(Some(error)),
@@ -59,14 +58,11 @@ async fn best_of(engine: &Engine, tokens: &[&str]) -> Result<Arc<Access>, Error>
 }
 
 /// The access cookies beside the hint of their own session.
-fn counting_access_cookies<'a>(cookies: &Cookies<'a>) -> Vec<&'a str> {
+fn counting_access_cookies<'a>(engine: &Engine, cookies: &Cookies<'a>) -> Vec<&'a str> {
     if cookies.hints.is_empty() {
         return Vec::new();
     }
-    let names_session = |token: &&&str| {
-        peek_session(token).is_some_and(|(session, _)| cookies.hint_names(&tag(session)))
-    };
-    cookies.access.iter().filter(names_session).copied().collect()
+    cookies.access.iter().filter(|token| engine.speaks_of(token, &cookies.hints)).copied().collect()
 }
 
 /// The bearer token of the header. Other schemes are somebody else's.
@@ -126,18 +122,16 @@ pub(crate) async fn session_spoken_of(
     refresh_token: Option<&str>,
 ) -> Result<Option<SessionId>, Error> {
     let cookies = names.read(headers);
-    for token in counting_access_cookies(&cookies) {
-        if let Some(claims) = engine.genuine(token) {
-            return Ok(Some(claims.session));
-        }
+    let by_access = |token| engine.session_of_access_token(token);
+    if let Some(session) = counting_access_cookies(engine, &cookies).into_iter().find_map(by_access) {
+        return Ok(Some(session));
     }
-    if let Ok(token) = refresh_cookie(engine, &cookies) {
-        if let Some(session) = engine.session_of_refresh_token(token, Transport::Cookie).await? {
+    if let Ok(token) = refresh_cookie(engine, &cookies)
+        && let Some(session) = engine.session_of_refresh_token(token, Transport::Cookie).await? {
             return Ok(Some(session));
         }
-    }
-    if let Some(claims) = bearer(headers).ok().and_then(|token| engine.genuine(token)) {
-        return Ok(Some(claims.session));
+    if let Some(session) = bearer(headers).ok().and_then(by_access) {
+        return Ok(Some(session));
     }
     match refresh_token {
         Some(token) => engine.session_of_refresh_token(token, Transport::Bearer).await,

@@ -60,7 +60,7 @@ pub(crate) fn respond(denied: &Denied, request_id: &str) -> Response<Body> {
         headers.insert(RETRY_AFTER, seconds.into());
     }
     if let Some(decision) = denied.limit() {
-        for (name, value) in [(RATE_LIMIT, decision.rate_limit()), (RATE_LIMIT_POLICY, decision.rate_limit_policy())] {
+        for (name, value) in [(RATE_LIMIT, decision.field()), (RATE_LIMIT_POLICY, decision.policy_field())] {
             if let Ok(value) = HeaderValue::try_from(value) {
                 headers.insert(name, value);
             }

@@ -12,7 +12,7 @@ use keyward_core::key::{Algorithm, KeyRecord, KeyState};
 use keyward_core::password::PasswordHash;
 use keyward_core::revocation::{Entry, Revocation};
 use keyward_core::session::{End, EndReason, MadeBy, Progress, Session, Transport};
-use keyward_core::throttle::network;
+use keyward_core::throttle::Network;
 use keyward_core::time::Timestamp;
 
 use super::{Fault, Loaded, StoredMacKey};
@@ -380,7 +380,7 @@ impl Plan {
     fn event(&mut self, event: Event) {
         let mut details = event.details;
         let count = details.remove("count").and_then(|n| n.as_i64()).unwrap_or(1);
-        let network = event.ip.as_deref().and_then(|ip| ip.parse().ok()).map(network);
+        let network = event.ip.as_deref().and_then(|ip| ip.parse().ok()).map(Network::of);
         self.push(
             "INSERT INTO event (id, at, type, user_id, session_id, ip, network, user_agent, success, reason, \
              details, tally, count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
@@ -453,7 +453,7 @@ fn account_at(row: &impl Row, at: usize) -> Result<Account, Fault> {
             .transpose()
             .map_err(|_| corrupt("account.phone_number"))?,
         phone_number_verified: row.bool(at + 4)?,
-        password: PasswordHash::parse(&password).map_err(|_| corrupt("account.password"))?,
+        password: password.parse::<PasswordHash>().map_err(|_| corrupt("account.password"))?,
         roles: list(&row.text(at + 6)?),
         is_active: row.bool(at + 7)?,
         roles_version: natural(row, at + 8)?,

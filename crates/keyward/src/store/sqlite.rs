@@ -14,7 +14,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::sql::{self, Expect, Row as _, Statement, Value};
+use super::sql::{self, Expect, Statement, Value};
 use super::{Answer, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Store, StoredKeys, StoredMacKey, Sweep, Swept};
 
 /// How many connections read.
@@ -248,10 +248,8 @@ impl Store for Sqlite {
     fn news(&self, position: u64) -> Answer<'_, News> {
         let params = [sql::number(position), Value::Int(i64::try_from(NEWS_LIMIT).unwrap_or(i64::MAX))];
         Box::pin(async move {
-            let mut counters = self.counters()?;
             Ok(News {
-                keys_version: counters.remove("keys_version").unwrap_or_default(),
-                roles_version: counters.remove("roles_version").unwrap_or_default(),
+                keys_version: self.counters()?.remove("keys_version").unwrap_or_default(),
                 revocations: self.all(sql::REVOCATIONS, &params, |row| sql::revocation(row))?,
             })
         })

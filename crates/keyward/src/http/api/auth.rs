@@ -21,10 +21,11 @@ use keyward_core::session::Transport;
 use keyward_core::time::Timestamp;
 use serde::Serialize;
 
-use super::cookie::{Names, default_transport};
-use super::{Call, csrf, guard, json};
 use crate::error::Error;
 use crate::flow::Grant;
+use crate::http::cookie::{Names, default_transport};
+use crate::http::{Call, csrf, guard, json};
+
 
 /// What signup, login, refresh and session answer.
 #[derive(Serialize)]
