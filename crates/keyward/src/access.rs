@@ -127,7 +127,9 @@ impl Engine {
     pub(crate) fn speaks_of(&self, token: &str, tags: &[&str]) -> bool {
         match self.verified.0.get(token) {
             Some(access) => tags.contains(&access.tag.as_str()),
-            None => peek_session(token).is_some_and(|(session, _)| tags.contains(&cookie::tag(session).as_str())),
+            None => {
+                peek_session(token).is_some_and(|(session, _)| tags.contains(&cookie::tag(session).as_str()))
+            }
         }
     }
 
@@ -170,9 +172,11 @@ impl Engine {
         let now = self.clock.now();
         let epoch = self.feed.epoch();
         if let Some(view) = &*access.view()
-            && view.epoch == epoch && now < view.at.after(VIEW) {
-                return Ok(Arc::clone(&view.loaded));
-            }
+            && view.epoch == epoch
+            && now < view.at.after(VIEW)
+        {
+            return Ok(Arc::clone(&view.loaded));
+        }
         let loaded = self.live(access).await?;
         let loaded = Arc::new(loaded);
         *access.view() = Some(View { at: now, epoch, loaded: Arc::clone(&loaded) });

@@ -42,7 +42,8 @@ impl Tasks {
             async move {
                 let after = *at.lock().unwrap_or_else(PoisonError::into_inner);
                 let next = engine.sweep_step(after).await?;
-                *at.lock().unwrap_or_else(PoisonError::into_inner) = next.unwrap_or(SessionId::from_bytes([0; 16]));
+                *at.lock().unwrap_or_else(PoisonError::into_inner) =
+                    next.unwrap_or(SessionId::from_bytes([0; 16]));
                 Ok(())
             }
         });
@@ -51,8 +52,13 @@ impl Tasks {
 
     /// Does `job` again and again until told to stop, or until nobody else holds the engine. What
     /// fails is logged once and tried again at its next turn.
-    fn every<F>(&self, name: &'static str, period: Duration, engine: &Arc<Engine>, job: impl Fn(Arc<Engine>) -> F + Send + 'static)
-    where
+    fn every<F>(
+        &self,
+        name: &'static str,
+        period: Duration,
+        engine: &Arc<Engine>,
+        job: impl Fn(Arc<Engine>) -> F + Send + 'static,
+    ) where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
         let engine: Weak<Engine> = Arc::downgrade(engine);

@@ -64,7 +64,9 @@ impl Clock {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         match &self.0 {
             Source::System => START.elapsed(),
-            Source::Manual(at) => Timestamp::from_micros(at.load(Ordering::SeqCst)).since(Timestamp::default()),
+            Source::Manual(at) => {
+                Timestamp::from_micros(at.load(Ordering::SeqCst)).since(Timestamp::default())
+            }
         }
     }
 }

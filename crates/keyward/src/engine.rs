@@ -71,7 +71,8 @@ pub(crate) struct Parts {
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { store, clock, settings, master, mac_keys, hashing, nobody } = parts;
-        let idle = [settings.policy.idle_timeout, settings.policy.idle_timeout_bearer].into_iter().flatten().min();
+        let idle =
+            [settings.policy.idle_timeout, settings.policy.idle_timeout_bearer].into_iter().flatten().min();
         Self {
             store,
             realm: Realm {
@@ -133,7 +134,9 @@ impl Engine {
 
     /// How long after its making no access token can be alive.
     pub(crate) fn outlives_tokens(&self) -> Duration {
-        Duration::from_secs(self.longest_access.load(Ordering::Relaxed)) + self.settings.policy.leeway + CLOCK_SKEW
+        Duration::from_secs(self.longest_access.load(Ordering::Relaxed))
+            + self.settings.policy.leeway
+            + CLOCK_SKEW
     }
 
     /// Learns which lengths of access tokens may still be alive, and records the present one.
@@ -247,4 +250,3 @@ impl About for Event {
         self
     }
 }
-

@@ -97,9 +97,10 @@ impl Engine {
             expires_at,
             auth_time: session.auth_time,
             amr: session.amr.split_whitespace().map(str::to_owned).collect(),
-            email: personal
-                .email
-                .then(|| ClaimedEmail { address: account.email.to_string(), verified: account.email_verified }),
+            email: personal.email.then(|| ClaimedEmail {
+                address: account.email.to_string(),
+                verified: account.email_verified,
+            }),
             phone_number: personal.phone_number.then(|| ClaimedPhone {
                 number: account.phone_number.as_ref().map(ToString::to_string),
                 verified: account.phone_number_verified,

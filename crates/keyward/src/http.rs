@@ -129,7 +129,8 @@ pub(crate) fn router(engine: &Arc<Engine>) -> Router {
         }
         let other = Arc::clone(engine);
         let allow = allowed_methods(path);
-        methods = methods.fallback(move |request: Request<Body>| not_allowed(Arc::clone(&other), allow.clone(), request));
+        methods = methods
+            .fallback(move |request: Request<Body>| not_allowed(Arc::clone(&other), allow.clone(), request));
         router = router.route(path, methods);
     }
     let nowhere = Arc::clone(engine);
@@ -137,7 +138,8 @@ pub(crate) fn router(engine: &Arc<Engine>) -> Router {
 }
 
 fn allowed_methods(path: &str) -> String {
-    let mut methods: Vec<&str> = ROUTES.iter().filter(|r| r.path == path).map(|r| r.method.as_str()).collect();
+    let mut methods: Vec<&str> =
+        ROUTES.iter().filter(|r| r.path == path).map(|r| r.method.as_str()).collect();
     if methods.contains(&"GET") {
         methods.push("HEAD");
     }
@@ -219,7 +221,8 @@ impl Route {
 }
 
 async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
-    let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
+    let declared =
+        headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
     match declared {
         Some(length) if length > BODY => return Err(Denial::BodyTooLarge.into()),
         None if !headers.contains_key(http::header::TRANSFER_ENCODING) => return Ok(Bytes::new()),
@@ -284,7 +287,12 @@ mod tests {
     #[test]
     fn what_changes_something_is_never_public() {
         for route in ROUTES {
-            assert!(route.guard != Guard::Public || route.method == Method::GET, "{} {}", route.method, route.path);
+            assert!(
+                route.guard != Guard::Public || route.method == Method::GET,
+                "{} {}",
+                route.method,
+                route.path
+            );
         }
     }
 }

@@ -58,8 +58,8 @@ use crate::flow::keys::{MacKeysError, mac_keys};
 use crate::hashing::Hashing;
 pub use crate::settings::{InvalidOrigin, Origin, PersonalClaims, Settings};
 use crate::store::sqlite::Sqlite;
-use crate::store::{Name, Store};
 pub use crate::store::{Fault, sqlite::OpenError};
+use crate::store::{Name, Store};
 
 /// How many password hashes may wait to be made.
 const HASHING_QUEUE: usize = 128;
@@ -84,7 +84,9 @@ pub enum StartError {
     #[error("no database was named")]
     NoStore,
     /// The master key is not the one that the database was sealed under.
-    #[error("the master key is not the one this database was made with; give that one (keys.master_key), nothing was changed")]
+    #[error(
+        "the master key is not the one this database was made with; give that one (keys.master_key), nothing was changed"
+    )]
     WrongMasterKey,
     /// Something went wrong on the way.
     #[error("{0}")]
@@ -251,7 +253,12 @@ impl Keyward {
     ///
     /// # Errors
     /// `validation_failed`.
-    pub async fn upsert_admin(&self, email: &str, password: Password, client: &Client) -> Result<Account, Error> {
+    pub async fn upsert_admin(
+        &self,
+        email: &str,
+        password: Password,
+        client: &Client,
+    ) -> Result<Account, Error> {
         self.engine.upsert_admin(email, password, client).await
     }
 

@@ -41,7 +41,11 @@ fn read(file: File, path: &Path) -> Result<MasterKey, MasterKeyError> {
     let error = |message: String| MasterKeyError { path: path.to_owned(), message };
     let mode = file.metadata().map_err(|e| error(e.to_string()))?.permissions().mode();
     if mode & 0o077 != 0 {
-        return Err(error(format!("others can read the master key (mode {:o}); run: chmod 600 {}", mode & 0o777, path.display())));
+        return Err(error(format!(
+            "others can read the master key (mode {:o}); run: chmod 600 {}",
+            mode & 0o777,
+            path.display()
+        )));
     }
     let mut text = Zeroizing::new(String::new());
     file.take(1_024).read_to_string(&mut text).map_err(|e| error(e.to_string()))?;
@@ -78,12 +82,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("data/master.key");
         let made: Vec<_> = std::thread::scope(|scope| {
-            let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| load_or_make(&path).expect("a key"))).collect();
+            let makers: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| load_or_make(&path).expect("a key"))).collect();
             makers.into_iter().map(|m| m.join().expect("made").fingerprint()).collect()
         });
         assert!(made.iter().all(|fingerprint| *fingerprint == made[0]));
         assert_eq!(fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(folder.path().join("data")).expect("a folder").count(), 1, "nothing is left aside");
+        assert_eq!(
+            fs::read_dir(folder.path().join("data")).expect("a folder").count(),
+            1,
+            "nothing is left aside"
+        );
     }
 
     #[test]

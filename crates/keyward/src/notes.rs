@@ -41,7 +41,8 @@ struct Note {
 impl Note {
     fn is_due(&self, now: Timestamp, interval: Duration) -> bool {
         self.seen != self.written.0
-            || (self.active_at != self.written.1 && self.written_at.is_none_or(|at| now >= at.after(interval)))
+            || (self.active_at != self.written.1
+                && self.written_at.is_none_or(|at| now >= at.after(interval)))
     }
 
     fn is_written(&self) -> bool {
@@ -87,13 +88,16 @@ impl Notes {
             shard.retain(|_, note| {
                 !note.is_written() || note.written_at.is_some_and(|at| now < at.after(self.interval))
             });
-            due.extend(shard.iter().filter(|(_, note)| (all && !note.is_written()) || note.is_due(now, self.interval)).map(
-                |(session, note)| Write::Note {
-                    session: *session,
-                    seen: note.seen,
-                    active_at: note.active_at,
-                },
-            ));
+            due.extend(
+                shard
+                    .iter()
+                    .filter(|(_, note)| (all && !note.is_written()) || note.is_due(now, self.interval))
+                    .map(|(session, note)| Write::Note {
+                        session: *session,
+                        seen: note.seen,
+                        active_at: note.active_at,
+                    }),
+            );
         }
         due.chunks(BATCH).map(<[Write]>::to_vec).collect()
     }

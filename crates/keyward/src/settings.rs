@@ -182,7 +182,8 @@ impl FromStr for Origin {
             .is_some_and(|h| h.parse::<std::net::Ipv6Addr>().is_ok());
         let is_name = !host.is_empty()
             && host.split('.').all(|label| {
-                !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                !label.is_empty()
+                    && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
             });
         if !is_v6 && !is_name {
             return Err(InvalidOrigin);
@@ -216,8 +217,23 @@ mod tests {
             assert_eq!((origin.as_str(), origin.host()), (expected, host));
         }
         for bad in [
-            "", "*", "null", "app.example.com", "ftp://a.b", "https://", "https://a.b/", "https://a.b/x", "https://u@a.b",
-            "https://a.b:0", "https://a.b:99999", "https://a.b:", "https://a b", "https://a..b", "https://[::1", "https://a.b?x", "https://*.a.b",
+            "",
+            "*",
+            "null",
+            "app.example.com",
+            "ftp://a.b",
+            "https://",
+            "https://a.b/",
+            "https://a.b/x",
+            "https://u@a.b",
+            "https://a.b:0",
+            "https://a.b:99999",
+            "https://a.b:",
+            "https://a b",
+            "https://a..b",
+            "https://[::1",
+            "https://a.b?x",
+            "https://*.a.b",
         ] {
             assert_eq!(bad.parse::<Origin>(), Err(InvalidOrigin), "{bad}");
         }

@@ -263,7 +263,10 @@ mod tests {
         assert!(login(&throttles, "a", 12.0).allowed);
         let limits = Limits { refresh: Limit::new(10, Duration::from_millis(1_500)), ..Limits::default() };
         let quick = Throttles::new(&limits).take(Throttle::Refresh, "a", START).expect("limited");
-        assert_eq!((quick.policy_field(), seconds(quick.reset_after)), ("\"refresh\";q=10;w=2".to_owned(), 1));
+        assert_eq!(
+            (quick.policy_field(), seconds(quick.reset_after)),
+            ("\"refresh\";q=10;w=2".to_owned(), 1)
+        );
     }
 
     #[test]

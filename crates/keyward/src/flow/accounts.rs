@@ -42,7 +42,12 @@ impl Engine {
     /// Makes sure that there is an administrator of this name with this password: a new account,
     /// or the one that has the address, active from now on. Its sessions end, for their holders
     /// did not know that password.
-    pub(crate) async fn upsert_admin(&self, email: &str, password: Password, client: &Client) -> Result<Account, Error> {
+    pub(crate) async fn upsert_admin(
+        &self,
+        email: &str,
+        password: Password,
+        client: &Client,
+    ) -> Result<Account, Error> {
         let new = self.new_account(email, None, password)?;
         let hash = self.hashing.hash(new.password.clone(), clock::random(), self.settings.cost).await?;
         for _ in 0..ATTEMPTS {
@@ -75,7 +80,9 @@ impl Engine {
                 Write::EndSessionsOf { user: known.id, except: None, end, until },
             ])
             .with(self.event(EventType::PasswordChanged, client, now).about(&known))
-            .with(self.event(EventType::RolesChanged, client, now).about(&known).saying("roles", roles.clone()));
+            .with(
+                self.event(EventType::RolesChanged, client, now).about(&known).saying("roles", roles.clone()),
+            );
             if self.decided(change).await?.is_some() {
                 return Ok(Account { roles, is_active: true, ..known });
             }

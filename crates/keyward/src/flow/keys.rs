@@ -6,7 +6,9 @@ use std::sync::Arc;
 use keyward_core::change::{Change, Conflict, Write};
 use keyward_core::denial::Denial;
 use keyward_core::event::EventType;
-use keyward_core::key::{Algorithm, CannotRotate, Key, KeyPolicy, KeyRecord, KeyRing, KeyState, Step, apply, due, revoke, rotate};
+use keyward_core::key::{
+    Algorithm, CannotRotate, Key, KeyPolicy, KeyRecord, KeyRing, KeyState, Step, apply, due, revoke, rotate,
+};
 use keyward_core::refresh_token::{MacKey, MacKeys};
 use keyward_core::revocation::Revocation;
 use keyward_core::seal::{MasterKey, OpenError};
@@ -69,7 +71,8 @@ impl Engine {
             if steps.is_empty() {
                 return Ok(self.take_over(version, &keys)?);
             }
-            if self.change_keys(version, keys, &steps, Change::default(), &Client::default()).await?.is_some() {
+            if self.change_keys(version, keys, &steps, Change::default(), &Client::default()).await?.is_some()
+            {
                 return self.load_ring().await.map_err(Error::from);
             }
         }
@@ -155,7 +158,9 @@ impl Engine {
                 let key = match known.get(&record.kid) {
                     Some(key) => Arc::clone(key),
                     None => Arc::new(
-                        record.open(&self.master).map_err(|e| Fault::Corrupt(format!("a signing key: {e}")))?,
+                        record
+                            .open(&self.master)
+                            .map_err(|e| Fault::Corrupt(format!("a signing key: {e}")))?,
                     ),
                 };
                 Ok((record.clone(), key))
@@ -209,7 +214,8 @@ impl Engine {
 
     /// The key that the configuration gives, where it does.
     fn configured(&self) -> Result<Option<Made>, Fault> {
-        let Some(private) = self.settings.hs256_secret.clone().filter(|_| self.settings.algorithm == Algorithm::Hs256)
+        let Some(private) =
+            self.settings.hs256_secret.clone().filter(|_| self.settings.algorithm == Algorithm::Hs256)
         else {
             return Ok(None);
         };
@@ -238,7 +244,11 @@ fn make(algorithm: Algorithm) -> Result<Made, KeyGeneration> {
 ///
 /// # Errors
 /// Where the store does not answer, or the master key is not the one they were sealed under.
-pub(crate) async fn mac_keys(store: &dyn Store, master: &MasterKey, now: Timestamp) -> Result<MacKeys, MacKeysError> {
+pub(crate) async fn mac_keys(
+    store: &dyn Store,
+    master: &MasterKey,
+    now: Timestamp,
+) -> Result<MacKeys, MacKeysError> {
     for _ in 0..ATTEMPTS {
         let mut keys = Vec::new();
         for stored in store.mac_keys().await? {

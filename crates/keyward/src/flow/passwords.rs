@@ -55,7 +55,12 @@ impl Engine {
     ///
     /// # Errors
     /// `invalid_credentials`; `rate_limited`; `overloaded`; `session_revoked`.
-    pub(crate) async fn reauthenticate(&self, access: &Access, password: Password, client: &Client) -> Result<Grant, Error> {
+    pub(crate) async fn reauthenticate(
+        &self,
+        access: &Access,
+        password: Password,
+        client: &Client,
+    ) -> Result<Grant, Error> {
         self.prove_again(access, "reauthenticate", &password, client).await?;
         for _ in 0..ATTEMPTS {
             let mut loaded = self.live(access).await?;
@@ -67,7 +72,12 @@ impl Engine {
                 Write::Reauthenticate { session: session.id, auth_time: now, amr: session.amr.clone() },
                 Write::Note { session: session.id, seen: None, active_at: Some(now) },
             ])
-            .with(self.event(EventType::Login, client, now).about(account).in_session(session.id).saying("again", true));
+            .with(
+                self.event(EventType::Login, client, now)
+                    .about(account)
+                    .in_session(session.id)
+                    .saying("again", true),
+            );
             if self.decided(change).await?.is_none() {
                 continue;
             }

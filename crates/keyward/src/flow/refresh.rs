@@ -22,7 +22,12 @@ impl Engine {
     /// # Errors
     /// As the verdict says; `invalid_refresh_token` for one that is none of ours, or in the other
     /// transport's place; `rate_limited`.
-    pub(crate) async fn refresh(&self, token: &str, transport: Transport, client: &Client) -> Result<Grant, Error> {
+    pub(crate) async fn refresh(
+        &self,
+        token: &str,
+        transport: Transport,
+        client: &Client,
+    ) -> Result<Grant, Error> {
         let token = self.mac_keys.open(token).ok_or(Denial::InvalidRefreshToken)?;
         self.limit(Throttle::Refresh, &token.session.to_string(), client, Some(token.session)).await?;
         for _ in 0..ATTEMPTS {
@@ -88,7 +93,9 @@ impl Engine {
                 self.granted(loaded, &after, after.newest, RefreshPart::New, now).await
             }
             Verdict::Adopt { after } => {
-                let Some(_) = self.decided(Change::of([advance(after, false)])).await? else { return Ok(None) };
+                let Some(_) = self.decided(Change::of([advance(after, false)])).await? else {
+                    return Ok(None);
+                };
                 tracing::warn!(session = %session.id, "the store was behind a refresh token: it lost writes");
                 self.granted(loaded, &after, after.newest, RefreshPart::Kept, now).await
             }
@@ -132,7 +139,12 @@ impl Engine {
     }
 
     /// What to say of a genuine token whose session has no record any more.
-    async fn without_record(&self, token: &RefreshToken, client: &Client, now: Timestamp) -> Result<Error, Error> {
+    async fn without_record(
+        &self,
+        token: &RefreshToken,
+        client: &Client,
+        now: Timestamp,
+    ) -> Result<Error, Error> {
         let expired = now >= token.made_at.after(self.settings.policy.refresh_ttl);
         let denial = if expired { Denial::RefreshTokenExpired } else { Denial::SessionRevoked };
         let event =

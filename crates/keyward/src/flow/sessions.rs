@@ -69,7 +69,12 @@ impl Engine {
             expires_at: access.token.claims.expires_at,
             refresh_token: None,
             refresh_expires_at: refresh_expires_at(session, &progress, policy),
-            refresh_at: refresh_at(access.token.claims.issued_at, access.token.claims.expires_at, end, policy),
+            refresh_at: refresh_at(
+                access.token.claims.issued_at,
+                access.token.claims.expires_at,
+                end,
+                policy,
+            ),
             idle_expires_at: session.idle_deadline(&progress, policy),
             now,
         })
@@ -87,7 +92,12 @@ impl Engine {
         let end = loaded.session.end_of_access(&progress, policy);
         Ok(Kept {
             idle_expires_at: loaded.session.idle_deadline(&progress, policy),
-            refresh_at: refresh_at(access.token.claims.issued_at, access.token.claims.expires_at, end, policy),
+            refresh_at: refresh_at(
+                access.token.claims.issued_at,
+                access.token.claims.expires_at,
+                end,
+                policy,
+            ),
         })
     }
 
@@ -127,7 +137,12 @@ impl Engine {
     ///
     /// # Errors
     /// `not_found` for one that is not open, not theirs, or not there: which one is not told.
-    pub(crate) async fn end_own(&self, user: UserId, session: SessionId, client: &Client) -> Result<(), Error> {
+    pub(crate) async fn end_own(
+        &self,
+        user: UserId,
+        session: SessionId,
+        client: &Client,
+    ) -> Result<(), Error> {
         let loaded = self.store.session(session).await?.filter(|loaded| loaded.session.user == user);
         let loaded = loaded.filter(|loaded| loaded.session.ended.is_none()).ok_or(Denial::NotFound)?;
         self.revoke(&loaded, client).await

@@ -35,7 +35,11 @@ pub(crate) struct SignIn {
 
 impl SignIn {
     fn name(&self) -> Option<Name> {
-        if self.by_phone { self.name.parse().ok().map(Name::Phone) } else { self.name.parse().ok().map(Name::Email) }
+        if self.by_phone {
+            self.name.parse().ok().map(Name::Phone)
+        } else {
+            self.name.parse().ok().map(Name::Email)
+        }
     }
 }
 
@@ -98,10 +102,16 @@ impl Engine {
     }
 
     /// `None` where something changed meanwhile that the session must not outlive.
-    async fn try_sign_in(&self, sign_in: &SignIn, account: Account, client: &Client) -> Result<Option<Grant>, Error> {
+    async fn try_sign_in(
+        &self,
+        sign_in: &SignIn,
+        account: Account,
+        client: &Client,
+    ) -> Result<Option<Grant>, Error> {
         let mut change = Change::default();
         if account.password.needs_rehash(&self.settings.cost) {
-            let password = self.hashing.hash(sign_in.password.clone(), clock::random(), self.settings.cost).await?;
+            let password =
+                self.hashing.hash(sign_in.password.clone(), clock::random(), self.settings.cost).await?;
             change.writes.push(Write::Rehash { user: account.id, version: account.version, password });
         }
         let now = self.clock.now();
@@ -138,9 +148,16 @@ impl Engine {
         let replaced = change.writes.iter().filter(|w| matches!(w, Write::EndSession { .. })).count();
         let open = self.store.sessions_of(account.id, limit.saturating_add(64)).await?;
         let too_many = (open.len() + 1).saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
-        let ending = |id| change.writes.iter().any(|w| matches!(w, Write::EndSession { session, .. } if *session == id));
-        let victims: Vec<SessionId> =
-            open.iter().rev().map(|s| s.id).filter(|id| !ending(*id)).take(too_many.saturating_sub(replaced)).collect();
+        let ending = |id| {
+            change.writes.iter().any(|w| matches!(w, Write::EndSession { session, .. } if *session == id))
+        };
+        let victims: Vec<SessionId> = open
+            .iter()
+            .rev()
+            .map(|s| s.id)
+            .filter(|id| !ending(*id))
+            .take(too_many.saturating_sub(replaced))
+            .collect();
         for victim in victims {
             let end = End { at: now, why: EndReason::TooMany };
             change.writes.push(self.end(victim, end));
@@ -166,7 +183,11 @@ impl Engine {
     }
 
     /// The write that ends the session which a browser held before it signed in anew.
-    pub(super) async fn replaced(&self, session: Option<SessionId>, now: Timestamp) -> Result<Option<Write>, Error> {
+    pub(super) async fn replaced(
+        &self,
+        session: Option<SessionId>,
+        now: Timestamp,
+    ) -> Result<Option<Write>, Error> {
         let Some(session) = session else { return Ok(None) };
         let open = self.store.session(session).await?.is_some_and(|loaded| loaded.session.ended.is_none());
         Ok(open.then(|| self.end(session, End { at: now, why: EndReason::Replaced })))
@@ -175,7 +196,12 @@ impl Engine {
     /// Whose failures these are: the account's, from an address where its owner has signed in
     /// before by themselves, so that strangers can't lock the owner out; for a name without an
     /// account the name's, alike.
-    async fn failure_budget(&self, account: Option<&Account>, name: &str, client: &Client) -> Result<String, Error> {
+    async fn failure_budget(
+        &self,
+        account: Option<&Account>,
+        name: &str,
+        client: &Client,
+    ) -> Result<String, Error> {
         let Some(account) = account else {
             return Ok(format!("name {}", name.trim().to_lowercase()));
         };

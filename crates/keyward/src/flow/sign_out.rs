@@ -25,14 +25,23 @@ impl Engine {
     }
 
     /// The session that a genuine refresh token of this transport belongs to.
-    pub(crate) async fn session_of_refresh_token(&self, token: &str, transport: Transport) -> Result<Option<SessionId>, Error> {
+    pub(crate) async fn session_of_refresh_token(
+        &self,
+        token: &str,
+        transport: Transport,
+    ) -> Result<Option<SessionId>, Error> {
         let Some(token) = self.mac_keys.open(token) else { return Ok(None) };
         let loaded = self.store.session(token.session).await?;
         Ok(loaded.filter(|loaded| loaded.session.transport == transport).map(|loaded| loaded.session.id))
     }
 
     /// Ends every session of a user; gives how many there were.
-    pub(crate) async fn sign_out_everywhere(&self, user: UserId, session: SessionId, client: &Client) -> Result<usize, Error> {
+    pub(crate) async fn sign_out_everywhere(
+        &self,
+        user: UserId,
+        session: SessionId,
+        client: &Client,
+    ) -> Result<usize, Error> {
         let now = self.clock.now();
         let end = End { at: now, why: EndReason::LogoutAll };
         let mut event = self.event(EventType::LogoutAll, client, now).in_session(session);

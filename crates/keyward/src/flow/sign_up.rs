@@ -60,7 +60,8 @@ impl Engine {
         let account = account(&new, password, vec![role::USER.to_owned()], now);
         let mut change = Change::of([Write::CreateAccount(Box::new(account.clone()))]);
         change.writes.extend(self.replaced(sign_up.replaces, now).await?);
-        let event = self.event(EventType::Signup, client, now).saying("transport", sign_up.transport.as_str());
+        let event =
+            self.event(EventType::Signup, client, now).saying("transport", sign_up.transport.as_str());
         let grant = self.open_session(account, sign_up.transport, change, event, client, now).await?;
         // Nobody else knows the account: only the session it replaces can have ended meanwhile.
         grant.ok_or_else(crowded)
@@ -70,7 +71,12 @@ impl Engine {
     ///
     /// # Errors
     /// `validation_failed`, with everything that is wrong.
-    pub(super) fn new_account(&self, email: &str, phone: Option<&str>, password: Password) -> Result<NewAccount, Error> {
+    pub(super) fn new_account(
+        &self,
+        email: &str,
+        phone: Option<&str>,
+        password: Password,
+    ) -> Result<NewAccount, Error> {
         let mut wrong = Vec::new();
         let email = email.parse::<Email>();
         if email.is_err() {
@@ -82,7 +88,9 @@ impl Engine {
         }
         wrong.extend(self.broken_rules("password", &password));
         match (email, phone) {
-            (Ok(email), Ok(phone_number)) if wrong.is_empty() => Ok(NewAccount { email, phone_number, password }),
+            (Ok(email), Ok(phone_number)) if wrong.is_empty() => {
+                Ok(NewAccount { email, phone_number, password })
+            }
             _ => Err(Denied::invalid(wrong).into()),
         }
     }
@@ -100,15 +108,21 @@ impl Engine {
             return Err(Denial::EmailTaken.into());
         }
         if let Some(phone) = &new.phone_number
-            && self.store.account(&Name::Phone(phone.clone())).await?.is_some() {
-                return Err(Denial::PhoneTaken.into());
-            }
+            && self.store.account(&Name::Phone(phone.clone())).await?.is_some()
+        {
+            return Err(Denial::PhoneTaken.into());
+        }
         Ok(())
     }
 }
 
 /// A new account with these roles.
-pub(super) fn account(new: &NewAccount, password: PasswordHash, roles: Vec<String>, now: Timestamp) -> Account {
+pub(super) fn account(
+    new: &NewAccount,
+    password: PasswordHash,
+    roles: Vec<String>,
+    now: Timestamp,
+) -> Account {
     Account {
         id: UserId::new(now, clock::random()),
         email: new.email.clone(),

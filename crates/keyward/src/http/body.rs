@@ -38,11 +38,14 @@ impl Fields {
         }
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self { fields, wrong: Vec::new() }),
-            Ok(_) => Err(Denied::invalid(vec![FieldError::new("", "the body has to be a JSON object")]).into()),
+            Ok(_) => {
+                Err(Denied::invalid(vec![FieldError::new("", "the body has to be a JSON object")]).into())
+            }
             Err(error) => {
                 // Where, and for what reason, but nothing of what stands there.
                 let place = format!("line {}, column {}", error.line(), error.column());
-                let what = if error.to_string().starts_with(TWICE) { TWICE } else { "this is not well-formed JSON" };
+                let what =
+                    if error.to_string().starts_with(TWICE) { TWICE } else { "this is not well-formed JSON" };
                 Err(Denied::from(Denial::MalformedJson).with_detail(format!("{what} ({place})")).into())
             }
         }
@@ -120,10 +123,12 @@ fn is_json(headers: &HeaderMap) -> bool {
     let utf8 = |part: &str| {
         part.is_empty()
             || part.split_once('=').is_some_and(|(name, value)| {
-                !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+                !name.trim().eq_ignore_ascii_case("charset")
+                    || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
             })
     };
-    let plain = headers.get_all(CONTENT_ENCODING).iter().all(|v| v.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let plain =
+        headers.get_all(CONTENT_ENCODING).iter().all(|v| v.as_bytes().eq_ignore_ascii_case(b"identity"));
     is_json && parts.all(utf8) && plain
 }
 
@@ -230,17 +235,28 @@ mod tests {
 
     #[test]
     fn only_json_is_taken() {
-        for media in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""] {
+        for media in
+            ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""]
+        {
             assert!(parse(media, "{}").is_ok(), "{media}");
         }
-        for media in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "application/jsonx", "application/json; charset=utf-16", "text/plain, application/json"] {
+        for media in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data",
+            "",
+            "application/jsonx",
+            "application/json; charset=utf-16",
+            "text/plain, application/json",
+        ] {
             assert_eq!(parse(media, "{}").err(), Some("unsupported_media_type"), "{media}");
         }
     }
 
     #[test]
     fn all_that_is_wrong_is_told_at_once() {
-        let mut fields = parse("application/json", r#"{"email":5,"phone_number":null,"transport":"x"}"#).expect("fields");
+        let mut fields =
+            parse("application/json", r#"{"email":5,"phone_number":null,"transport":"x"}"#).expect("fields");
         fields.text("email");
         fields.text("password");
         assert_eq!(fields.optional_text("phone_number"), None);

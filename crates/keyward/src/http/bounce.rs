@@ -42,8 +42,7 @@ impl Bounces {
         if pages.len() >= PAGES {
             return false;
         }
-        let bounced =
-            pages.entry((session, next.to_owned())).or_insert(Bounced { since: now, times: 0 });
+        let bounced = pages.entry((session, next.to_owned())).or_insert(Bounced { since: now, times: 0 });
         if now >= bounced.since.after(WITHIN) {
             *bounced = Bounced { since: now, times: 0 };
         }

@@ -7,8 +7,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{COOKIE, HeaderValue, SET_COOKIE};
 use http::HeaderMap;
+use http::header::{COOKIE, HeaderValue, SET_COOKIE};
 use keyward_core::id::SessionId;
 use keyward_core::session::Transport;
 use zeroize::Zeroizing;
@@ -73,11 +73,21 @@ impl Names {
         }
     }
 
-    fn append(&self, headers: &mut HeaderMap, name: &str, value: &str, path: &str, age: i64, http_only: bool) {
+    fn append(
+        &self,
+        headers: &mut HeaderMap,
+        name: &str,
+        value: &str,
+        path: &str,
+        age: i64,
+        http_only: bool,
+    ) {
         let http_only = if http_only { "; HttpOnly" } else { "" };
         let secure = if self.secure { "; Secure" } else { "" };
         let age = age.max(0);
-        let cookie = Zeroizing::new(format!("{name}={value}{http_only}{secure}; SameSite=Lax; Path={path}; Max-Age={age}"));
+        let cookie = Zeroizing::new(format!(
+            "{name}={value}{http_only}{secure}; SameSite=Lax; Path={path}; Max-Age={age}"
+        ));
         if let Ok(mut value) = HeaderValue::try_from(cookie.as_str()) {
             value.set_sensitive(true);
             headers.append(SET_COOKIE, value);
@@ -180,7 +190,8 @@ mod tests {
 
     #[test]
     fn all_values_are_found_in_one_line_or_several() {
-        let headers = headers(&[b"a=1;keyward_access=x ; keyward_access=y", b"\tkeyward_access=z; keyward_access="]);
+        let headers =
+            headers(&[b"a=1;keyward_access=x ; keyward_access=y", b"\tkeyward_access=z; keyward_access="]);
         assert_eq!(values(&headers, "keyward_access").collect::<Vec<_>>(), ["x", "y", "z"]);
     }
 
@@ -195,7 +206,15 @@ mod tests {
     fn a_hint_names_a_session_or_nothing() {
         let tag = tag(SessionId::from_bytes([1; 16]));
         assert_eq!(hint_tag(&format!("v1.{tag}.123.456")), Some(tag.as_str()));
-        for bad in ["", "v1", "v2.abc.1.2", "v1.short.1.2", &format!("v1.{tag}.1"), &format!("v1.{tag}.x.2"), &format!("v1.{tag}..2")] {
+        for bad in [
+            "",
+            "v1",
+            "v2.abc.1.2",
+            "v1.short.1.2",
+            &format!("v1.{tag}.1"),
+            &format!("v1.{tag}.x.2"),
+            &format!("v1.{tag}..2"),
+        ] {
             assert_eq!(hint_tag(bad), None, "{bad}");
         }
     }

@@ -89,9 +89,30 @@ mod tests {
             ..Settings::default()
         };
         const US: &str = "https://app.example.com";
-        for site in [None, Some("same-origin"), Some("none"), Some("same-site"), Some("cross-site"), Some("SAME-ORIGIN"), Some("")] {
-            for origin in [None, Some(US), Some("https://other.example.com"), Some("https://evil.example"), Some("null"), Some("http://app.example.com"), Some("https://app.example.com.evil.example"), Some("https://app.example.com:8443")] {
-                let pairs: Vec<_> = site.map(|s| ("sec-fetch-site", s)).into_iter().chain(origin.map(|o| ("origin", o))).collect();
+        for site in [
+            None,
+            Some("same-origin"),
+            Some("none"),
+            Some("same-site"),
+            Some("cross-site"),
+            Some("SAME-ORIGIN"),
+            Some(""),
+        ] {
+            for origin in [
+                None,
+                Some(US),
+                Some("https://other.example.com"),
+                Some("https://evil.example"),
+                Some("null"),
+                Some("http://app.example.com"),
+                Some("https://app.example.com.evil.example"),
+                Some("https://app.example.com:8443"),
+            ] {
+                let pairs: Vec<_> = site
+                    .map(|s| ("sec-fetch-site", s))
+                    .into_iter()
+                    .chain(origin.map(|o| ("origin", o)))
+                    .collect();
                 let expected = origin == Some("https://other.example.com")
                     || matches!(site, Some("same-origin" | "none"))
                     || (site.is_none() && origin == Some(US));
@@ -106,9 +127,18 @@ mod tests {
     fn a_poll_is_no_activity_and_a_click_is() {
         let get = Method::GET;
         assert!(is_activity(&get, &HeaderMap::new()), "an app that is no browser");
-        assert!(!is_activity(&get, &headers(&[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")])));
-        assert!(!is_activity(&get, &headers(&[("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate")])), "a reload by script");
-        assert!(is_activity(&get, &headers(&[("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate"), ("sec-fetch-user", "?1")])));
+        assert!(!is_activity(
+            &get,
+            &headers(&[("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "cors")])
+        ));
+        assert!(
+            !is_activity(&get, &headers(&[("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate")])),
+            "a reload by script"
+        );
+        assert!(is_activity(
+            &get,
+            &headers(&[("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate"), ("sec-fetch-user", "?1")])
+        ));
         assert!(is_activity(&Method::POST, &headers(&[("sec-fetch-site", "same-origin")])));
         assert!(is_activity(&get, &headers(&[("sec-fetch-site", "same-origin"), ("upgrade", "WebSocket")])));
     }

@@ -28,7 +28,11 @@ pub(crate) enum Guard {
 ///
 /// # Errors
 /// `missing_token`, `ambiguous_credentials`, or what [`Engine::authenticate`] says of it.
-pub(crate) async fn authenticate(engine: &Engine, names: Names, headers: &HeaderMap) -> Result<Arc<Access>, Error> {
+pub(crate) async fn authenticate(
+    engine: &Engine,
+    names: Names,
+    headers: &HeaderMap,
+) -> Result<Arc<Access>, Error> {
     let cookies = names.read(headers);
     let counting = counting_access_cookies(engine, &cookies);
     match counting.as_slice() {
@@ -100,7 +104,9 @@ pub(crate) fn refresh_cookie<'a>(engine: &Engine, cookies: &Cookies<'a>) -> Resu
             continue;
         }
         match best {
-            Some((session, ..)) if session != token.session => return Err(Denial::AmbiguousCredentials.into()),
+            Some((session, ..)) if session != token.session => {
+                return Err(Denial::AmbiguousCredentials.into());
+            }
             Some((_, generation, _)) if generation >= token.generation => {}
             _ => best = Some((token.session, token.generation, text)),
         }
@@ -127,9 +133,10 @@ pub(crate) async fn session_spoken_of(
         return Ok(Some(session));
     }
     if let Ok(token) = refresh_cookie(engine, &cookies)
-        && let Some(session) = engine.session_of_refresh_token(token, Transport::Cookie).await? {
-            return Ok(Some(session));
-        }
+        && let Some(session) = engine.session_of_refresh_token(token, Transport::Cookie).await?
+    {
+        return Ok(Some(session));
+    }
     if let Some(session) = bearer(headers).ok().and_then(by_access) {
         return Ok(Some(session));
     }

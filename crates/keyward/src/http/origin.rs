@@ -14,7 +14,8 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// of `X-Forwarded-For` that is no trusted proxy itself.
 pub(crate) fn client(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Client {
     let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
-    let user_agent = headers.get(USER_AGENT).map(|v| String::from_utf8_lossy(v.as_bytes())).unwrap_or_default();
+    let user_agent =
+        headers.get(USER_AGENT).map(|v| String::from_utf8_lossy(v.as_bytes())).unwrap_or_default();
     Client::new(address(peer, headers, trusted), &user_agent)
 }
 
@@ -68,7 +69,11 @@ mod tests {
         let lo: &[&str] = &["127.0.0.0/8", "10.0.0.0/8"];
         assert_eq!(seen("203.0.113.9", &["1.2.3.4"], lo), "203.0.113.9", "an untrusted peer says nothing");
         assert_eq!(seen("127.0.0.1", &["1.2.3.4"], lo), "1.2.3.4");
-        assert_eq!(seen("127.0.0.1", &["6.6.6.6, 1.2.3.4"], lo), "1.2.3.4", "what the client put before is ignored");
+        assert_eq!(
+            seen("127.0.0.1", &["6.6.6.6, 1.2.3.4"], lo),
+            "1.2.3.4",
+            "what the client put before is ignored"
+        );
         assert_eq!(seen("127.0.0.1", &["6.6.6.6, 1.2.3.4, 10.0.0.7"], lo), "1.2.3.4");
         assert_eq!(seen("127.0.0.1", &["6.6.6.6", "1.2.3.4"], lo), "1.2.3.4", "two lines are one list");
         assert_eq!(seen("127.0.0.1", &["1.2.3.4, rubbish"], lo), "127.0.0.1");

@@ -225,11 +225,7 @@ impl Plan {
                     Anything,
                     [time(end.at), text(end.why.as_str())],
                 );
-                self.push(
-                    "UPDATE counter SET value = value + 1 WHERE name = 'roles_version'",
-                    changed,
-                    [],
-                );
+                self.push("UPDATE counter SET value = value + 1 WHERE name = 'roles_version'", changed, []);
                 self.push(
                     "INSERT INTO revocation (kind, subject, value, until) \
                      SELECT 'roles', ?1, value, CAST(?2 AS BIGINT) FROM counter WHERE name = 'roles_version' \
@@ -294,7 +290,12 @@ impl Plan {
             "UPDATE account SET last_login_at = ?3 WHERE id = ?1 AND version = ?2 AND is_active = TRUE \
              AND (SELECT count(*) FROM session WHERE user_id = ?1 AND ended_at IS NULL) < ?4",
             Expect::OneRow(Conflict::Changed),
-            [id(session.user), number(account_version), time(session.opened_at), Value::Int(i64::from(limit))],
+            [
+                id(session.user),
+                number(account_version),
+                time(session.opened_at),
+                Value::Int(i64::from(limit)),
+            ],
         );
         let progress = session.progress.unwrap_or(Progress::opened(session.opened_at));
         self.push(

@@ -29,7 +29,10 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Transaction, T
 use tokio::sync::oneshot;
 
 use super::sql::{self, Expect, Statement, Value};
-use super::{Answer, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Store, StoredKeys, StoredMacKey, Sweep, Swept};
+use super::{
+    Answer, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Store, StoredKeys, StoredMacKey, Sweep,
+    Swept,
+};
 
 /// How many connections read.
 const READERS: usize = 4;
@@ -52,7 +55,9 @@ pub enum OpenError {
         message: String,
     },
     /// Another process serves from this file.
-    #[error("{0}: another `keyward serve` is running on this database; stop it first, or give this one a database of its own")]
+    #[error(
+        "{0}: another `keyward serve` is running on this database; stop it first, or give this one a database of its own"
+    )]
     Served(PathBuf),
     /// It is no database of Keyward, or it is damaged.
     #[error("{path}: {message}; nothing was changed")]
@@ -63,7 +68,9 @@ pub enum OpenError {
         message: String,
     },
     /// It was written by a newer release, which this one can't stand in for.
-    #[error("{path}: the data was written by a newer Keyward (schema {found}, this one knows {known}); run that release or a later one")]
+    #[error(
+        "{path}: the data was written by a newer Keyward (schema {found}, this one knows {known}); run that release or a later one"
+    )]
     TooNew {
         /// Which.
         path: PathBuf,
@@ -113,7 +120,10 @@ impl Sqlite {
         })
     }
 
-    fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, Fault>>) -> Result<T, Fault> {
+    fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, Fault>>,
+    ) -> Result<T, Fault> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let start = self.next_reader.fetch_add(1, Ordering::Relaxed);
         let free = (0..READERS).find_map(|i| self.readers[(start + i) % READERS].try_lock().ok());
@@ -272,7 +282,8 @@ impl Store for Sqlite {
             statements.push(unconditional(sql::SWEEP_REVOCATIONS, [sql::time(sweep.now)]));
             // An id begins with the moment it was made: the first one of that moment bounds the rest.
             let first = keyward_core::id::EventId::new(sweep.events_before, [0; 10]);
-            statements.push(unconditional(sql::SWEEP_EVENTS, [sql::id(first), Value::Int(sweep.limit.into())]));
+            statements
+                .push(unconditional(sql::SWEEP_EVENTS, [sql::id(first), Value::Int(sweep.limit.into())]));
             self.write(statements).await.map_err(|e| match e {
                 NotCommitted::Fault(fault) => fault,
                 NotCommitted::Conflict(_) => Fault::Unavailable("the sweep met a conflict".to_owned()),
@@ -360,11 +371,14 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, OpenError> {
         if mode != "wal" {
             return Err(OpenError::Foreign {
                 path: path.to_owned(),
-                message: "this file system can't hold a database that is shared between processes (WAL)".to_owned(),
+                message: "this file system can't hold a database that is shared between processes (WAL)"
+                    .to_owned(),
             });
         }
         connection
-            .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;")
+            .execute_batch(
+                "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;",
+            )
             .map_err(foreign)?;
     }
     connection.execute_batch("PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;").map_err(foreign)?;
@@ -413,7 +427,9 @@ fn write_all(connection: &mut Connection, waiting: &Receiver<Job>) {
                 for job in batch.drain(..) {
                     let alone = write_batch(connection, std::slice::from_ref(&job));
                     let result = match alone {
-                        Ok(mut results) => results.pop().unwrap_or_else(|| Err(Fault::Unavailable(String::new()).into())),
+                        Ok(mut results) => {
+                            results.pop().unwrap_or_else(|| Err(Fault::Unavailable(String::new()).into()))
+                        }
                         Err(error) => Err(fault(&error).into()),
                     };
                     let _ = job.answer.send(result);
@@ -439,7 +455,8 @@ fn write_one(transaction: &mut Transaction<'_>, statements: &[Statement]) -> rus
     // A single statement is undone by itself where it fails.
     if let [only] = statements {
         let mut committed = Committed::default();
-        return Ok(execute(transaction, only, &mut committed)?.map_or(Ok(committed), |c| Err(NotCommitted::Conflict(c))));
+        return Ok(execute(transaction, only, &mut committed)?
+            .map_or(Ok(committed), |c| Err(NotCommitted::Conflict(c))));
     }
     let savepoint = transaction.savepoint()?;
     let mut committed = Committed::default();
@@ -454,14 +471,19 @@ fn write_one(transaction: &mut Transaction<'_>, statements: &[Statement]) -> rus
 }
 
 /// Runs one statement; what it gives back is the conflict that it met.
-fn execute(connection: &Connection, statement: &Statement, committed: &mut Committed) -> rusqlite::Result<Option<Conflict>> {
+fn execute(
+    connection: &Connection,
+    statement: &Statement,
+    committed: &mut Committed,
+) -> rusqlite::Result<Option<Conflict>> {
     let mut prepared = connection.prepare_cached(statement.sql)?;
     bind(&mut prepared, &statement.params)?;
     match statement.expect {
         Expect::Revocations => {
             let mut rows = prepared.raw_query();
             while let Some(row) = rows.next()? {
-                let entry = sql::revocation(row).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
+                let entry =
+                    sql::revocation(row).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
                 committed.revocations.push(entry);
             }
             Ok(None)

@@ -26,7 +26,6 @@ use crate::flow::Grant;
 use crate::http::cookie::{Names, default_transport};
 use crate::http::{Call, csrf, guard, json};
 
-
 /// What signup, login, refresh and session answer.
 #[derive(Serialize)]
 struct SessionBody<'a> {

@@ -11,7 +11,9 @@ pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::parse(&call.headers, &call.body)?;
     let in_body = fields.optional_text("refresh_token");
     fields.finish()?;
-    if let Some(session) = session_spoken_of(&call.engine, call.names, &call.headers, in_body.as_deref()).await? {
+    if let Some(session) =
+        session_spoken_of(&call.engine, call.names, &call.headers, in_body.as_deref()).await?
+    {
         call.engine.sign_out(session, &call.client).await?;
     }
     let mut response = json(StatusCode::OK, &json!({ "message": "signed out" }));

@@ -90,13 +90,22 @@ fn decode(text: &str) -> Option<String> {
     }
     let decoded = String::from_utf8(out).ok()?;
     // A path that has other than printable ASCII is sent on in its encoded form.
-    Some(decoded.bytes().map(|b| if b.is_ascii_graphic() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect())
+    Some(
+        decoded
+            .bytes()
+            .map(|b| if b.is_ascii_graphic() { char::from(b).to_string() } else { format!("%{b:02X}") })
+            .collect(),
+    )
 }
 
 fn encode(text: &str) -> String {
     text.bytes()
         .map(|b| {
-            if b.is_ascii_alphanumeric() || b"-._~/".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }
+            if b.is_ascii_alphanumeric() || b"-._~/".contains(&b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
         })
         .collect()
 }
@@ -126,7 +135,9 @@ fn page(status: StatusCode, body: &str, again_in: Option<u64>) -> Response<Body>
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(
         "content-security-policy",
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"),
+        HeaderValue::from_static(
+            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        ),
     );
     headers.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
     if let Some(seconds) = again_in {
@@ -152,13 +163,30 @@ mod tests {
         }
         let long = format!("next=/{}", "a".repeat(10_000));
         for hostile in [
-            "", "next=", "next=//e.example", "next=/%5Ce.example", "next=%5C%5Ce.example", "next=https:e.example", "next=/%09/e.example",
-            "next=%2F%2Fe.example", "next=@e.example", "next=javascript:alert(1)", "next=data:x", "next=/%0D%0ASet-Cookie:x", "next=/a&next=//e",
-            "next=%", "next=/%zz", "next=.e.example", &long,
+            "",
+            "next=",
+            "next=//e.example",
+            "next=/%5Ce.example",
+            "next=%5C%5Ce.example",
+            "next=https:e.example",
+            "next=/%09/e.example",
+            "next=%2F%2Fe.example",
+            "next=@e.example",
+            "next=javascript:alert(1)",
+            "next=data:x",
+            "next=/%0D%0ASet-Cookie:x",
+            "next=/a&next=//e",
+            "next=%",
+            "next=/%zz",
+            "next=.e.example",
+            &long,
         ] {
             let next = next(Some(hostile));
             assert!(next == "/" || (next.starts_with('/') && is_path_here(&next)), "{hostile} -> {next}");
-            assert!(!next.contains(['\r', '\n', '\t', '\\']) && !next.starts_with("//"), "{hostile} -> {next}");
+            assert!(
+                !next.contains(['\r', '\n', '\t', '\\']) && !next.starts_with("//"),
+                "{hostile} -> {next}"
+            );
         }
         assert_eq!(next(Some("next=//e.example")), "/");
         assert_eq!(next(Some("next=/%5Ce.example")), "/");

@@ -1,0 +1,1 @@
+//! What must every store do? One suite, run over each.
