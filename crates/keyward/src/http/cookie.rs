@@ -120,7 +120,7 @@ impl Cookies<'_> {
 }
 
 /// What the hint calls a session: 96 bits of a hash of its id.
-pub(crate) fn tag(session: SessionId) -> String {
+pub fn tag(session: SessionId) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, session.as_bytes());
     URL_SAFE_NO_PAD.encode(&digest.as_ref()[..12])
 }
