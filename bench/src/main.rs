@@ -68,9 +68,12 @@ async fn speed(algorithm: &str, report: &mut Report) {
         chains.push(Chain::open(server.port, i).await);
     }
 
+    let mut cpu = Cpu::of(&server);
     let constant_get = Load::repeat(server.port, load::get("/constant", "")).run(CONNECTIONS, RUN).await;
+    let constant_cpu = cpu.each(&constant_get);
     let session: Vec<_> = chains.iter().map(|c| load::get("/api/auth/session", &c.cookies())).collect();
     let session = Load::each(server.port, session).run(CONNECTIONS, RUN).await;
+    let session_cpu = cpu.each(&session);
     report.ratio(
         &format!("GET session, cookie, {algorithm}"),
         &session,
@@ -78,6 +81,8 @@ async fn speed(algorithm: &str, report: &mut Report) {
         constant_get.per_second(),
         0.75,
     );
+
+    report.line(&format!("the server's cores work {constant_cpu:.1} µs for the constant, {session_cpu:.1} µs for the session"));
 
     let constant_post = Load::repeat(server.port, load::post("/constant", "{}")).run(CONNECTIONS, RUN).await;
     let commit = limits::conditional_updates(folder.path(), CONNECTIONS, RUN).await;
@@ -87,10 +92,31 @@ async fn speed(algorithm: &str, report: &mut Report) {
         "limits beside it: constant POST {:.0}/s, bare conditional update {commit:.0}/s, {algorithm} signature {signature:.0}/s, one after the other {unavoidable:.0}/s",
         constant_post.per_second()
     ));
+    cpu = Cpu::of(&server);
     let refresh = Load::refreshing(server.port, chains).run(CONNECTIONS, RUN).await;
+    report.line(&format!("the server's cores work {:.1} µs for a refresh", cpu.each(&refresh)));
     report.ratio(&format!("POST refresh, {algorithm}"), &refresh, "its parts one after the other", unavoidable, 0.60);
     report.at_most(&format!("p95 of refresh, {algorithm}"), refresh.percentile(95.0), 50.0, "ms");
     server.stop().await;
+}
+
+/// How much the cores of a server work for one request.
+struct Cpu<'a> {
+    server: &'a Server,
+    before: f64,
+}
+
+impl<'a> Cpu<'a> {
+    fn of(server: &'a Server) -> Self {
+        Self { server, before: server.cpu() }
+    }
+
+    /// In microseconds, for each since the last time; the warm-up is a sixth more.
+    fn each(&mut self, outcome: &load::Outcome) -> f64 {
+        let now = self.server.cpu();
+        let used = now - std::mem::replace(&mut self.before, now);
+        used * 1e6 / (outcome.per_second() * RUN.as_secs_f64() * 7.0 / 6.0)
+    }
 }
 
 /// A thousand sessions and a million: the latency of a refresh, the disk and the memory.

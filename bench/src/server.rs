@@ -81,6 +81,16 @@ impl Server {
         line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") / 1_024
     }
 
+    /// How much the cores have worked for it so far, in seconds.
+    pub(crate) fn cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id().expect("a process")));
+        let stat = stat.expect("its status");
+        // After the name, which is in brackets, user and system time are the 12th and 13th.
+        let (_, fields) = stat.rsplit_once(')').expect("its name");
+        let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>().expect("ticks")).sum();
+        ticks as f64 / 100.0
+    }
+
     pub(crate) async fn store_reads(&self) -> u64 {
         let mut connection = Connection::open(self.port).await;
         let (_, body) = connection.ask(&load::get("/reads", "")).await;

@@ -24,6 +24,7 @@ use keyward_core::id::{SessionId, UserId};
 use keyward_core::role::Roles;
 use keyward_core::session::Session;
 use keyward_core::time::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
@@ -365,6 +366,9 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, OpenError> {
     let connection = Connection::open_with_flags(path, flags).map_err(foreign)?;
     connection.busy_timeout(BUSY).map_err(foreign)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // A statement once prepared stays so: else SQLite plans it anew for each key it is given,
+    // which takes longer than to run it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(foreign)?;
     if !read_only {
         let mode: String =
             connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(foreign)?;
