@@ -6,7 +6,6 @@
 
 mod api;
 mod body;
-pub(crate) mod bounce;
 pub(crate) mod cookie;
 mod cors;
 pub(crate) mod csrf;

@@ -21,6 +21,7 @@
 
 mod access;
 mod background;
+mod bounce;
 mod client;
 pub mod clock;
 mod engine;
@@ -60,10 +61,6 @@ pub use crate::settings::{InvalidOrigin, Origin, PersonalClaims, Settings};
 use crate::store::sqlite::Sqlite;
 pub use crate::store::{Fault, sqlite::OpenError};
 use crate::store::{Name, Store};
-
-/// What the hint cookie calls a session.
-#[doc(hidden)]
-pub use crate::http::cookie::tag as hint_tag;
 
 /// How many password hashes may wait to be made.
 const HASHING_QUEUE: usize = 128;
