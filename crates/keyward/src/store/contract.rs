@@ -151,10 +151,6 @@ impl World {
         self.place.open().await
     }
 
-    async fn commit(&self, write: Write) -> Result<Committed, Conflict> {
-        self.change(Change::of([write])).await
-    }
-
     async fn change(&self, change: Change) -> Result<Committed, Conflict> {
         commit(&*self.store, change).await
     }
@@ -236,6 +232,14 @@ impl World {
             assert_eq!(self.dump().await, before, "something is left of {write:?}");
         }
     }
+}
+
+/// An account and an open session of it.
+pub(crate) async fn sign_up(store: &dyn Store, user: UserId, session: SessionId) {
+    let account = Account { id: user, ..account(1) };
+    let session = Session { id: session, user, ..self::session(2, 1) };
+    let open = Write::OpenSession { session: Box::new(session), account_version: 0, limit: 1 };
+    commit(store, Change::of([Write::CreateAccount(Box::new(account)), open])).await.expect("fresh");
 }
 
 async fn commit(store: &dyn Store, change: Change) -> Result<Committed, Conflict> {

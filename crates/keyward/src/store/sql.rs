@@ -472,7 +472,8 @@ pub(super) fn session(row: &impl Row) -> Result<Session, Fault> {
             at: Timestamp::from_micros(at),
             why: EndReason::parse(&why).ok_or_else(|| corrupt("session.ended_why"))?,
         }),
-        _ => None,
+        (None, None) => None,
+        _ => return Err(corrupt("session.ended_at")),
     };
     Ok(Session {
         id: SessionId::from_bytes(uuid(row, 0)?),

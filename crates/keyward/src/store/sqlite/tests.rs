@@ -1,5 +1,9 @@
 //! What can go wrong with a file, a disk or another process, and what comes of it?
 
+mod faults;
+mod files;
+mod processes;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,12 +26,21 @@ contract::contract!(super::fresh);
 struct Folder(TempDir);
 
 async fn fresh() -> Box<dyn Place> {
-    Box::new(Folder(tempfile::tempdir().expect("a folder")))
+    Box::new(Folder::new())
 }
 
 impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+
     fn file(&self) -> PathBuf {
         self.0.path().join("keyward.db")
+    }
+
+    /// Another program's hands on the file.
+    fn raw(&self) -> Connection {
+        Connection::open(self.file()).expect("a database")
     }
 }
 
