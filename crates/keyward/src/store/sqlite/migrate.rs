@@ -26,6 +26,12 @@ const APPLICATION: i32 = 0x6b77_7264;
 
 /// Whether this release may write to the file. Changes nothing of it.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    // One moment for all that is read: another process may be making the schema.
+    let moment = connection.unchecked_transaction().map_err(|e| foreign(path, &e))?;
+    may_write(&moment, path)
+}
+
+fn may_write(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let foreign_error = |e: rusqlite::Error| foreign(path, &e);
     let known = known();
     let found = current(connection).map_err(foreign_error)?.ok_or_else(|| OpenError::Foreign {
@@ -52,7 +58,7 @@ pub(super) fn run(connection: &mut Connection, path: &Path, now: Timestamp) -> R
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(foreign_error)?;
     // Another process may have been here in between.
-    check(&transaction, path)?;
+    may_write(&transaction, path)?;
     let found = current(&transaction).map_err(foreign_error)?.unwrap_or_default();
     if found == 0 {
         transaction.pragma_update(None, "application_id", APPLICATION).map_err(foreign_error)?;
@@ -80,7 +86,7 @@ fn known() -> u32 {
     STEPS.iter().map(|step| step.schema).max().unwrap_or_default()
 }
 
-/// The schema of the file: 0 where it is new; `None` where it is none of ours.
+/// The schema of the file, in a transaction or where it is known to be ours: 0 where it is new; `None` where it is none of ours.
 fn current(connection: &Connection) -> rusqlite::Result<Option<u32>> {
     let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
