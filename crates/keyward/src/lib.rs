@@ -61,6 +61,10 @@ use crate::store::sqlite::Sqlite;
 pub use crate::store::{Fault, sqlite::OpenError};
 use crate::store::{Name, Store};
 
+/// What the hint cookie calls a session.
+#[doc(hidden)]
+pub use crate::http::cookie::tag as hint_tag;
+
 /// How many password hashes may wait to be made.
 const HASHING_QUEUE: usize = 128;
 

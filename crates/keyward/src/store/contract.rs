@@ -189,6 +189,7 @@ impl World {
             if page.is_empty() {
                 return all;
             }
+            assert!(page[0].position > after, "it goes on from there");
             all.extend(page);
         }
     }

@@ -150,6 +150,9 @@ fn connect(path: &Path, access: OpenFlags, busy: Duration) -> rusqlite::Result<C
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(busy)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // A statement once prepared stays so: else SQLite plans it anew for each key it is given,
+    // which takes longer than to run it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.execute_batch("PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;")?;
     Ok(connection)
 }
