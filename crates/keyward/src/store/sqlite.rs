@@ -101,8 +101,12 @@ impl Sqlite {
     /// and brings its schema up to date. With `serve` no other process may serve from it.
     pub(crate) fn open(path: &Path, serve: bool, now: Timestamp) -> Result<Self, OpenError> {
         create(path)?;
-        let served = if serve { Some(lock(path)?) } else { None };
         let mut writer = connect(path, false)?;
+        migrate::check(&writer, path)?;
+        // From here on it is known to be ours, or new: only now may anything about it change.
+        keep_private(path)?;
+        let served = if serve { Some(lock(path)?) } else { None };
+        share(&writer, path)?;
         migrate::run(&mut writer, path, now)?;
         let readers = (0..READERS).map(|_| connect(path, true).map(Mutex::new)).collect::<Result<_, _>>()?;
         let (jobs, waiting) = sync_channel(QUEUE);
@@ -186,6 +190,9 @@ impl Sqlite {
 /// What was accepted is written before the file is closed.
 impl Drop for Sqlite {
     fn drop(&mut self) {
+        // The last connection that closes folds the write-ahead log into the file, and one that
+        // only reads can't.
+        self.readers.clear();
         drop(self.jobs.take());
         if let Some(writer) = self.writer.take() {
             // The thread ends by itself once the channel is closed and empty.
@@ -315,7 +322,7 @@ fn unconditional(sql: &'static str, params: impl Into<Vec<Value>>) -> Statement 
     Statement { sql, params: params.into(), expect: Expect::Anything }
 }
 
-/// Makes the file and its folder, readable by their owner alone.
+/// Makes the file and its folder where they are not there, readable by their owner alone.
 fn create(path: &Path) -> Result<(), OpenError> {
     if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
         fs::DirBuilder::new()
@@ -324,17 +331,15 @@ fn create(path: &Path) -> Result<(), OpenError> {
             .create(folder)
             .map_err(|e| file_error(folder, &e))?;
     }
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(|e| file_error(path, &e))?;
-    let metadata = file.metadata().map_err(|e| file_error(path, &e))?;
-    if metadata.permissions().mode() & 0o077 != 0 {
-        file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(|e| file_error(path, &e))?;
+    // Closed again before SQLite opens it: closing it later would let go of SQLite's locks.
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    file.map(drop).map_err(|e| file_error(path, &e))
+}
+
+fn keep_private(path: &Path) -> Result<(), OpenError> {
+    let mode = fs::metadata(path).map_err(|e| file_error(path, &e))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(|e| file_error(path, &e))?;
     }
     Ok(())
 }
@@ -365,24 +370,27 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, OpenError> {
     let connection = Connection::open_with_flags(path, flags).map_err(foreign)?;
     connection.busy_timeout(BUSY).map_err(foreign)?;
     connection.set_prepared_statement_cache_capacity(64);
-    if !read_only {
-        let mode: String =
-            connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(foreign)?;
-        if mode != "wal" {
-            return Err(OpenError::Foreign {
-                path: path.to_owned(),
-                message: "this file system can't hold a database that is shared between processes (WAL)"
-                    .to_owned(),
-            });
-        }
-        connection
-            .execute_batch(
-                "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;",
-            )
-            .map_err(foreign)?;
-    }
     connection.execute_batch("PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;").map_err(foreign)?;
     Ok(connection)
+}
+
+/// Makes ready for several processes, and for commits that outlive a power cut.
+fn share(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let foreign = |e: rusqlite::Error| foreign(path, &e);
+    let mode: String =
+        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(foreign)?;
+    if mode != "wal" {
+        return Err(OpenError::Foreign {
+            path: path.to_owned(),
+            message: "this file system can't hold a database that is shared between processes (WAL)"
+                .to_owned(),
+        });
+    }
+    connection
+        .execute_batch(
+            "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;",
+        )
+        .map_err(foreign)
 }
 
 fn file_error(path: &Path, error: &std::io::Error) -> OpenError {

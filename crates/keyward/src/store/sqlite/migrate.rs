@@ -20,6 +20,29 @@ struct Step {
 
 const STEPS: &[Step] = &[Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") }];
 
+/// Refuses a file that is not ours, or that only a newer release may run on, before anything about
+/// it is changed.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let foreign_error = |e: rusqlite::Error| foreign(path, &e);
+    let found = current(connection).map_err(foreign_error)?;
+    if found == 0 && !is_empty(connection).map_err(foreign_error)? {
+        return Err(OpenError::Foreign {
+            path: path.to_owned(),
+            message: "this database belongs to another program".to_owned(),
+        });
+    }
+    let known = STEPS.last().map_or(0, |step| step.schema);
+    if found > known {
+        let oldest = connection
+            .query_row("SELECT max(oldest) FROM schema", [], |row| row.get::<_, u32>(0))
+            .map_err(foreign_error)?;
+        if known < oldest {
+            return Err(OpenError::TooNew { path: path.to_owned(), found, known });
+        }
+    }
+    Ok(())
+}
+
 /// Brings the file's schema up to date, in one transaction that holds off every other process.
 pub(super) fn run(connection: &mut Connection, path: &Path, now: Timestamp) -> Result<(), OpenError> {
     let foreign_error = |e: rusqlite::Error| foreign(path, &e);
@@ -28,24 +51,9 @@ pub(super) fn run(connection: &mut Connection, path: &Path, now: Timestamp) -> R
     }
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(foreign_error)?;
+    // Asked again, as another process may have been here meanwhile.
+    check(&transaction, path)?;
     let found = current(&transaction).map_err(foreign_error)?;
-    let known = STEPS.last().map_or(0, |step| step.schema);
-    if found == 0 && !is_empty(&transaction).map_err(foreign_error)? {
-        return Err(OpenError::Foreign {
-            path: path.to_owned(),
-            message: "this database belongs to another program".to_owned(),
-        });
-    }
-    if found > known {
-        let oldest = transaction
-            .query_row("SELECT max(oldest) FROM schema", [], |row| row.get::<_, u32>(0))
-            .map_err(foreign_error)?;
-        return if known >= oldest {
-            Ok(())
-        } else {
-            Err(OpenError::TooNew { path: path.to_owned(), found, known })
-        };
-    }
     if found == 0 {
         transaction
             .execute_batch(
