@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -56,8 +56,8 @@ fn read(file: File, path: &Path) -> Result<MasterKey, MasterKeyError> {
 /// replaces nothing.
 fn make(path: &Path) -> std::io::Result<()> {
     if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+        // One that is there may be anybody's: only a new one is made private.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     }
     let aside = path.with_extension(format!("{:016x}", u64::from_be_bytes(clock::random())));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
@@ -93,6 +93,16 @@ mod tests {
             1,
             "nothing is left aside"
         );
+    }
+
+    #[test]
+    fn a_folder_of_others_stays_as_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mode = |path: &Path| fs::metadata(path).expect("a folder").permissions().mode() & 0o777;
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
+        load_or_make(&folder.path().join("data/master.key")).expect("a key");
+        load_or_make(&folder.path().join("master.key")).expect("a key");
+        assert_eq!((mode(folder.path()), mode(&folder.path().join("data"))), (0o755, 0o700));
     }
 
     #[test]
