@@ -32,7 +32,7 @@ use serde_json::{Map, Value, json};
 
 pub(crate) use self::choice::{Claim, LogFormat, LogLevel, Signup};
 pub(crate) use self::document::{default_file, schema};
-pub(crate) use self::keys::{Config, sections};
+pub(crate) use self::keys::{Config, Log, sections};
 pub(crate) use self::source::{Problem, Setting, Source};
 pub(crate) use self::store::DatabaseUrl;
 

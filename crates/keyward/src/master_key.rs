@@ -55,10 +55,9 @@ fn read(file: File, path: &Path) -> Result<MasterKey, MasterKeyError> {
 /// Written aside and linked into place, so that nobody ever reads half a key, and who comes second
 /// replaces nothing.
 fn make(path: &Path) -> std::io::Result<()> {
-    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        // One that is there may be anybody's: only a new one is made private.
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // One that is there may be anybody's: only a new one is made private.
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let aside = path.with_extension(format!("{:016x}", u64::from_be_bytes(clock::random())));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
     let secret = Zeroizing::new(clock::random::<32>());
@@ -68,9 +67,11 @@ fn make(path: &Path) -> std::io::Result<()> {
     let linked = fs::hard_link(&aside, path);
     fs::remove_file(&aside)?;
     match linked {
-        Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
-        _ => Ok(()),
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
+        _ => {}
     }
+    // Before anything is sealed under it: a power cut must not leave the data and take the key.
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

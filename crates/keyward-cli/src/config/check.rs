@@ -41,21 +41,15 @@ impl Check<'_> {
         let told = "make one with `openssl rand -base64 32`";
         let master = keys.master_key.as_ref().map(|key| key.expose());
         let previous = keys.previous_master_key.as_ref().map(|key| key.expose());
-        if master.is_none() && !is_loopback(server.listen) {
+        if master.is_none() && !config.is_local() {
+            let (key, value) = if is_loopback(server.listen) {
+                ("server.public_url", server.public_url.to_string())
+            } else {
+                ("server.listen", server.listen.to_string())
+            };
             self.refuse(
-                &["keys.master_key", "server.listen"],
-                format!(
-                    "keys.master_key must be set where server.listen ({}) isn't loopback; {told}",
-                    server.listen
-                ),
-            );
-        } else if master.is_none() && !server.public_url.is_loopback() {
-            self.refuse(
-                &["keys.master_key", "server.public_url"],
-                format!(
-                    "keys.master_key must be set where server.public_url ({}) isn't loopback; {told}",
-                    server.public_url
-                ),
+                &["keys.master_key", key],
+                format!("keys.master_key must be set where {key} ({value}) isn't loopback; {told}"),
             );
         }
         if previous.is_some() && master.is_none() {
