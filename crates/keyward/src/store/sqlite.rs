@@ -377,6 +377,11 @@ fn connect(path: &Path, read_only: bool) -> Result<Connection, OpenError> {
 /// Makes ready for several processes, and for commits that outlive a power cut.
 fn share(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let foreign = |e: rusqlite::Error| foreign(path, &e);
+    // Two processes that turn a new file to WAL at once are in each other's way, and SQLite then
+    // gives up without waiting: one at a time.
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let alone = File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
+    let _alone = alone.map_err(|e| file_error(folder, &e))?;
     let mode: String =
         connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(foreign)?;
     if mode != "wal" {

@@ -24,6 +24,13 @@ const STEPS: &[Step] = &[Step { schema: 1, oldest: 1, sql: include_str!("../sche
 /// it is changed.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let foreign_error = |e: rusqlite::Error| foreign(path, &e);
+    // One view of the file for all questions: another process may be making it at this moment.
+    let view = connection.unchecked_transaction().map_err(foreign_error)?;
+    check_in(&view, path)
+}
+
+fn check_in(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let foreign_error = |e: rusqlite::Error| foreign(path, &e);
     let found = current(connection).map_err(foreign_error)?;
     if found == 0 && !is_empty(connection).map_err(foreign_error)? {
         return Err(OpenError::Foreign {
@@ -52,7 +59,7 @@ pub(super) fn run(connection: &mut Connection, path: &Path, now: Timestamp) -> R
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(foreign_error)?;
     // Asked again, as another process may have been here meanwhile.
-    check(&transaction, path)?;
+    check_in(&transaction, path)?;
     let found = current(&transaction).map_err(foreign_error)?;
     if found == 0 {
         transaction
