@@ -16,7 +16,8 @@ pub(crate) fn tag(session: &str) -> String {
 }
 
 async fn over_https() -> App {
-    App::with(Settings { public_url: "https://app.example.com".parse().expect("an origin"), ..settings() }).await
+    App::with(Settings { public_url: "https://app.example.com".parse().expect("an origin"), ..settings() })
+        .await
 }
 
 #[tokio::test]
@@ -36,7 +37,9 @@ async fn over_https_they_are_bound_to_it_and_to_the_host() {
         reply.cookies(),
         [
             format!("__Host-keyward_access={access}; HttpOnly; Secure; SameSite=Lax; Path=/; Max-Age=900"),
-            format!("__Secure-keyward_refresh={refresh}; HttpOnly; Secure; SameSite=Lax; Path=/api/auth; Max-Age={week}"),
+            format!(
+                "__Secure-keyward_refresh={refresh}; HttpOnly; Secure; SameSite=Lax; Path=/api/auth; Max-Age={week}"
+            ),
             format!("__Host-keyward_hint={hint}; Secure; SameSite=Lax; Path=/; Max-Age={week}"),
         ]
     );
@@ -117,7 +120,8 @@ async fn an_access_or_refresh_cookie_without_its_hint_is_not_there() {
     shown(&app, &access).await.refused(401, "missing_token");
     shown(&app, &format!("{access}; {other_hint}")).await.refused(401, "missing_token");
     shown(&app, &hint).await.refused(401, "missing_token");
-    for bad in ["keyward_hint=v1", "keyward_hint=", "keyward_hint=v2.AAAAAAAAAAAAAAAA.1.1", "keyward_hint=x"] {
+    for bad in ["keyward_hint=v1", "keyward_hint=", "keyward_hint=v2.AAAAAAAAAAAAAAAA.1.1", "keyward_hint=x"]
+    {
         shown(&app, &format!("{access}; {bad}")).await.refused(401, "missing_token");
     }
     // Of the hint only the session counts; its deadlines are for the page.
@@ -169,32 +173,40 @@ async fn cookies_of_two_sessions_with_both_hints_are_ambiguous() {
         .header("sec-fetch-site", "same-origin");
     app.send(ask).await.refused(400, "ambiguous_credentials");
     // In two lines it is the same.
-    let ask = get("/api/auth/session").header("cookie", format!("{ada}; {ada_hint}")).header("cookie", format!("{bob}; {bob_hint}"));
+    let ask = get("/api/auth/session")
+        .header("cookie", format!("{ada}; {ada_hint}"))
+        .header("cookie", format!("{bob}; {bob_hint}"));
     app.send(ask).await.refused(400, "ambiguous_credentials");
     assert_eq!(app.dump(), before);
     // One of them ended: the other one remains.
-    let ended = post("/api/auth/logout").header("cookie", format!("{bob}; {bob_hint}")).header("sec-fetch-site", "same-origin");
+    let ended = post("/api/auth/logout")
+        .header("cookie", format!("{bob}; {bob_hint}"))
+        .header("sec-fetch-site", "same-origin");
     app.send(ended).await.ok(200);
     assert_eq!(shown(&app, &format!("{bob}; {ada}; {ada_hint}; {bob_hint}")).await.ok(200)["email"], ADA);
 }
 
 #[tokio::test]
 async fn of_several_of_one_session_the_highest_generation_counts() {
-    let app = App::new().await;
-    let mut browser = Browser::signed_up(&app, ADA).await;
-    let old = browser.clone();
-    browser.refresh(&app).await.ok(200);
-    let value = |browser: &Browser, name: &str| format!("{name}={}", browser.jar.value(name).expect("set"));
-    let hint = value(&browser, "keyward_hint");
-    for (first, second) in [(&old, &browser), (&browser, &old)] {
-        let line = format!("{}; {}; {hint}", value(first, "keyward_access"), value(second, "keyward_access"));
-        shown(&app, &line).await.ok(200);
-        // The older one would be kept as the parent, and later be theft.
-        let line = format!("{}; {}; {hint}", value(first, "keyward_refresh"), value(second, "keyward_refresh"));
+    for newest_first in [true, false] {
+        let app = App::new().await;
+        let mut browser = Browser::signed_up(&app, ADA).await;
+        let old = browser.clone();
+        browser.refresh(&app).await.ok(200);
+        let both = |name: &str| {
+            let mut of = [&browser, &old].map(|b| format!("{name}={}", b.jar.value(name).expect("set")));
+            if !newest_first {
+                of.reverse();
+            }
+            of.join("; ")
+        };
+        let hint = format!("keyward_hint={}", browser.jar.value("keyward_hint").expect("set"));
+        shown(&app, &format!("{}; {hint}", both("keyward_access"))).await.ok(200);
         app.pass(WINDOW);
+        // The successor was used just now: had the older one been presented, this were theft.
+        let line = format!("{}; {hint}", both("keyward_refresh"));
         let ask = post("/api/auth/refresh").header("cookie", line).header("sec-fetch-site", "same-origin");
-        let reply = app.send(ask).await;
-        assert_eq!(reply.ok(200)["rotated"], first as *const _ == &old as *const _);
+        assert_eq!(app.send(ask).await.ok(200)["rotated"], true);
     }
 }
 
@@ -226,7 +238,8 @@ async fn of_the_header_one_bearer_token_is_taken() {
     let ask = get("/api/auth/session");
     let staging = ask.clone().header("authorization", "Basic eDp5").bearer(&ada.access);
     app.send(staging).await.ok(200);
-    for (one, two) in [(&ada.access, &bob.access), (&ada.access, &ada.access), (&ada.access, &"x".to_owned())] {
+    for (one, two) in [(&ada.access, &bob.access), (&ada.access, &ada.access), (&ada.access, &"x".to_owned())]
+    {
         app.send(ask.clone().bearer(one).bearer(two)).await.refused(400, "ambiguous_credentials");
         app.send(ask.clone().bearer(two).bearer(one)).await.refused(400, "ambiguous_credentials");
     }
@@ -240,7 +253,10 @@ async fn an_access_token_is_good_in_either_place() {
     app.session(token).await.ok(200);
     let bearer = app.login(ADA).await;
     let own = format!("keyward_hint=v1.{}.1.1", tag(&bearer.session));
-    assert_eq!(shown(&app, &format!("keyward_access={}; {own}", bearer.access)).await.ok(200)["transport"], "bearer");
+    assert_eq!(
+        shown(&app, &format!("keyward_access={}; {own}", bearer.access)).await.ok(200)["transport"],
+        "bearer"
+    );
     shown(&app, &format!("keyward_access={}; {hint}", bearer.access)).await.refused(401, "missing_token");
 }
 
@@ -249,9 +265,18 @@ async fn names_are_matched_byte_for_byte_over_split_lines() {
     let app = App::new().await;
     let [access, _, hint] = parts(&app, ADA).await;
     let value = access.strip_prefix("keyward_access=").expect("a name");
-    let split = get("/api/auth/session").header("cookie", &hint).header("cookie", format!("a=b;{access} ; x"));
+    let split =
+        get("/api/auth/session").header("cookie", &hint).header("cookie", format!("a=b;{access} ; x"));
     app.send(split).await.ok(200);
-    for name in ["KEYWARD_ACCESS", "\u{2000}keyward_access", "keyward_access\u{a0}", "%6beyward_access", "=keyward_access", "$Version=1,keyward_access", "\"keyward_access\""] {
+    for name in [
+        "KEYWARD_ACCESS",
+        "\u{2000}keyward_access",
+        "keyward_access\u{a0}",
+        "%6beyward_access",
+        "=keyward_access",
+        "$Version=1,keyward_access",
+        "\"keyward_access\"",
+    ] {
         shown(&app, &format!("{name}={value}; {hint}")).await.refused(401, "missing_token");
     }
     shown(&app, &format!("keyward_access=\"{value}\"; {hint}")).await.refused(401, "missing_token");

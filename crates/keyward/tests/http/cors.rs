@@ -13,7 +13,12 @@ async fn with_friend() -> App {
 }
 
 fn cors_headers(reply: &Reply) -> Vec<&str> {
-    reply.headers.keys().map(http::HeaderName::as_str).filter(|name| name.starts_with("access-control-")).collect()
+    reply
+        .headers
+        .keys()
+        .map(http::HeaderName::as_str)
+        .filter(|name| name.starts_with("access-control-"))
+        .collect()
 }
 
 fn preflight(path: &str, origin: &str, method: &str) -> Ask {
@@ -50,7 +55,14 @@ async fn a_listed_origin_may_call_and_read() {
 
     app.signup(ADA).await;
     let body = json!({"email": ADA, "password": PASSWORD});
-    let reply = app.send(post("/api/auth/login").json(body).header("origin", FRIEND).header("sec-fetch-site", "cross-site")).await;
+    let reply = app
+        .send(
+            post("/api/auth/login")
+                .json(body)
+                .header("origin", FRIEND)
+                .header("sec-fetch-site", "cross-site"),
+        )
+        .await;
     reply.ok(200);
     // Refusals can be read, too, and the marks that a client acts on.
     let refusal = app.send(get("/api/auth/session").header("origin", FRIEND)).await;
@@ -60,7 +72,10 @@ async fn a_listed_origin_may_call_and_read() {
     for reply in [reply, refusal, nowhere] {
         assert_eq!(reply.one("access-control-allow-origin"), Some(FRIEND));
         assert_eq!(reply.one("access-control-allow-credentials"), Some("true"));
-        assert_eq!(reply.one("access-control-expose-headers"), Some("X-Keyward-Error, X-Request-Id, Retry-After"));
+        assert_eq!(
+            reply.one("access-control-expose-headers"),
+            Some("X-Keyward-Error, X-Request-Id, Retry-After")
+        );
         assert_eq!(reply.all("vary"), ["Origin"]);
     }
     let preflight = app.send(preflight("/api/auth/sessions/x", FRIEND, "DELETE")).await;
@@ -71,11 +86,21 @@ async fn a_listed_origin_may_call_and_read() {
 async fn no_origin_is_reflected_that_is_not_listed_to_the_letter() {
     let app = with_friend().await;
     for origin in [
-        "https://evil.example", "null", "*", "https://friend.example.com.evil.example", "http://friend.example.com",
-        "https://friendXexample.com", "https://friend.example.com:8443", "https://friend.example.com/", "https://FRIEND.example.com",
-        "https://evil.example, https://friend.example.com", "",
+        "https://evil.example",
+        "null",
+        "*",
+        "https://friend.example.com.evil.example",
+        "http://friend.example.com",
+        "https://friendXexample.com",
+        "https://friend.example.com:8443",
+        "https://friend.example.com/",
+        "https://FRIEND.example.com",
+        "https://evil.example, https://friend.example.com",
+        "",
     ] {
-        for ask in [get("/api/auth/session").header("origin", origin), preflight("/api/auth/login", origin, "POST")] {
+        for ask in
+            [get("/api/auth/session").header("origin", origin), preflight("/api/auth/login", origin, "POST")]
+        {
             let reply = app.send(ask).await;
             assert_eq!((cors_headers(&reply), reply.all("vary")), (vec![], vec!["Origin"]), "{origin}");
         }
@@ -83,5 +108,9 @@ async fn no_origin_is_reflected_that_is_not_listed_to_the_letter() {
     let twice = app.send(get("/api/auth/session").header("origin", FRIEND).header("origin", FRIEND)).await;
     assert_eq!(cors_headers(&twice), Vec::<&str>::new());
     let none = app.send(get("/api/auth/session")).await;
-    assert_eq!((cors_headers(&none), none.all("vary")), (vec![], vec!["Origin"]), "caches have to tell them apart");
+    assert_eq!(
+        (cors_headers(&none), none.all("vary")),
+        (vec![], vec!["Origin"]),
+        "caches have to tell them apart"
+    );
 }

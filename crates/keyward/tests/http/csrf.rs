@@ -20,10 +20,25 @@ async fn app() -> App {
 
 /// `Sec-Fetch-Site`, `Origin`, and whether that comes from us.
 fn table() -> Vec<(Option<&'static str>, Option<&'static str>, bool)> {
-    let sites = [None, Some("same-origin"), Some("none"), Some("same-site"), Some("cross-site"), Some("Same-Origin"), Some("")];
+    let sites = [
+        None,
+        Some("same-origin"),
+        Some("none"),
+        Some("same-site"),
+        Some("cross-site"),
+        Some("Same-Origin"),
+        Some(""),
+    ];
     let origins = [
-        None, Some(US), Some(FRIEND), Some("https://evil.example"), Some("null"), Some("http://app.example.com"),
-        Some("https://app.example.com.evil.example"), Some("https://app.example.com:8443"), Some("https://APP.example.com"),
+        None,
+        Some(US),
+        Some(FRIEND),
+        Some("https://evil.example"),
+        Some("null"),
+        Some("http://app.example.com"),
+        Some("https://app.example.com.evil.example"),
+        Some("https://app.example.com:8443"),
+        Some("https://APP.example.com"),
     ];
     let mut rows = Vec::new();
     for site in sites {
@@ -99,7 +114,10 @@ async fn signing_in_or_out_in_a_browser_comes_from_us_even_without_a_cookie() {
         }
     }
     app.session(&tokens.access).await.ok(200);
-    let ours = post("/api/auth/login").json(credentials).header("origin", FRIEND).header("sec-fetch-site", "cross-site");
+    let ours = post("/api/auth/login")
+        .json(credentials)
+        .header("origin", FRIEND)
+        .header("sec-fetch-site", "cross-site");
     app.send(ours).await.ok(200);
 }
 
@@ -112,7 +130,9 @@ async fn a_bearer_token_is_no_ones_cookie() {
         app.send(sent(ask, site, origin)).await.ok(200);
     }
     // A cookie that is not there authenticates nothing: the header does.
-    let planted = post("/api/auth/activity").bearer(&tokens.access).header("cookie", "__Host-keyward_access=x; __Secure-keyward_refresh=y");
+    let planted = post("/api/auth/activity")
+        .bearer(&tokens.access)
+        .header("cookie", "__Host-keyward_access=x; __Secure-keyward_refresh=y");
     app.send(planted).await.ok(200);
 }
 
@@ -136,7 +156,9 @@ async fn two_origins_are_none_of_ours() {
         let ask = post("/api/auth/logout").header("origin", one).header("origin", two);
         browser.bare(&app, ask).await.refused(403, "cross_site_request");
     }
-    let ask = post("/api/auth/logout").header("sec-fetch-site", "same-origin").header("sec-fetch-site", "cross-site");
+    let ask = post("/api/auth/logout")
+        .header("sec-fetch-site", "same-origin")
+        .header("sec-fetch-site", "cross-site");
     browser.bare(&app, ask).await.refused(403, "cross_site_request");
 }
 
@@ -157,10 +179,15 @@ async fn a_method_is_what_it_is() {
     let mut browser = Browser::signed_up(&app, ADA).await;
     let session = browser.session(&app).await.ok(200)["session_id"].as_str().expect("an id").to_owned();
     let before = app.dump();
-    for (name, value) in [("x-http-method-override", "DELETE"), ("x-http-method", "DELETE"), ("x-method-override", "DELETE")] {
+    for (name, value) in
+        [("x-http-method-override", "DELETE"), ("x-http-method", "DELETE"), ("x-method-override", "DELETE")]
+    {
         let path = format!("/api/auth/sessions/{session}");
         browser.bare(&app, get(&path).header(name, value)).await.refused(405, "method_not_allowed");
-        browser.bare(&app, get(&format!("{path}?_method=DELETE")).header(name, value)).await.refused(405, "method_not_allowed");
+        browser
+            .bare(&app, get(&format!("{path}?_method=DELETE")).header(name, value))
+            .await
+            .refused(405, "method_not_allowed");
         browser.send(&app, post("/api/auth/activity").header(name, value)).await.ok(200);
     }
     browser.session(&app).await.ok(200);
@@ -174,7 +201,10 @@ async fn a_websocket_counts_as_unsafe() {
     let mut browser = Browser::signed_up(&app, ADA).await;
     let ask = get("/api/auth/session").header("connection", "upgrade").header("upgrade", "websocket");
     browser.bare(&app, ask.clone()).await.refused(403, "cross_site_request");
-    browser.bare(&app, ask.clone().header("origin", "https://evil.example")).await.refused(403, "cross_site_request");
+    browser
+        .bare(&app, ask.clone().header("origin", "https://evil.example"))
+        .await
+        .refused(403, "cross_site_request");
     browser.bare(&app, ask.header("origin", US)).await.ok(200);
 }
 
@@ -192,7 +222,8 @@ async fn safe_methods_change_nothing_on_any_route() {
             browser.send(&app, ask.clone()).await;
             browser.bare(&app, ask.clone()).await;
             app.send(ask.clone().bearer(&tokens.access)).await;
-            let body = json!({"email": "eve@example.com", "password": PASSWORD, "refresh_token": tokens.refresh});
+            let body =
+                json!({"email": "eve@example.com", "password": PASSWORD, "refresh_token": tokens.refresh});
             app.send(ask.json(body)).await;
         }
     }

@@ -21,15 +21,30 @@ async fn what_a_person_does_counts_and_what_a_page_does_by_itself_does_not() {
         ("a reload by script", navigation(get(path)), false),
         ("a navigation in a frame", navigation(get(path)).header("sec-fetch-user", "?0"), false),
         ("a fetch that calls itself a click", fetch(get(path)).header("sec-fetch-user", "?1"), false),
-        ("an image", get(path).header("sec-fetch-site", "same-site").header("sec-fetch-mode", "no-cors"), false),
+        (
+            "an image",
+            get(path).header("sec-fetch-site", "same-site").header("sec-fetch-mode", "no-cors"),
+            false,
+        ),
         ("the list of sessions, by script", fetch(get("/api/auth/sessions")), false),
         ("a click", navigation(get(path)).header("sec-fetch-user", "?1"), true),
         ("a client without Fetch Metadata", get(path), true),
         ("other fetch headers alone", get(path).header("sec-fetch-mode", "cors"), true),
         ("an unsafe method", fetch(post("/api/auth/activity")), true),
-        ("an unsafe method that is refused", fetch(post("/api/auth/reauthenticate").raw("text/plain", "x")), true),
+        (
+            "an unsafe method that is refused",
+            fetch(post("/api/auth/reauthenticate").raw("text/plain", "x")),
+            true,
+        ),
         ("a refresh", fetch(post("/api/auth/refresh")), false),
-        ("a cross-site click", get(path).header("sec-fetch-site", "cross-site").header("sec-fetch-mode", "navigate").header("sec-fetch-user", "?1"), true),
+        (
+            "a cross-site click",
+            get(path)
+                .header("sec-fetch-site", "cross-site")
+                .header("sec-fetch-mode", "navigate")
+                .header("sec-fetch-user", "?1"),
+            true,
+        ),
     ];
     for (what, ask, counts) in cases {
         let app = App::new().await;
@@ -107,7 +122,11 @@ async fn a_note_is_written_in_time_and_the_last_one_is_not_lost() {
     browser.navigate(&app, "/api/auth/session").await.ok(200);
     assert_eq!(written(&app), 110);
     let app = app.restarted().await;
-    assert_eq!(app.of_session::<i64>(&session, "last_active_at") / 1_000_000 - START, 170, "before a node stops");
+    assert_eq!(
+        app.of_session::<i64>(&session, "last_active_at") / 1_000_000 - START,
+        170,
+        "before a node stops"
+    );
 }
 
 #[tokio::test]

@@ -73,7 +73,14 @@ pub(crate) fn settings() -> Settings {
 }
 
 pub(crate) fn no_limits() -> Limits {
-    Limits { login: None, login_failures: None, signup: None, password: None, password_forgot: None, refresh: None }
+    Limits {
+        login: None,
+        login_failures: None,
+        signup: None,
+        password: None,
+        password_forgot: None,
+        refresh: None,
+    }
 }
 
 pub(crate) fn limit(text: &str) -> Option<Limit> {
@@ -150,7 +157,8 @@ impl App {
 
     /// Signs up by an app.
     pub(crate) async fn signup(&self, email: &str) -> Tokens {
-        let reply = self.send(post("/api/auth/signup").json(json!({"email": email, "password": PASSWORD}))).await;
+        let reply =
+            self.send(post("/api/auth/signup").json(json!({"email": email, "password": PASSWORD}))).await;
         Tokens::of(&reply.ok(201))
     }
 

@@ -43,7 +43,12 @@ impl Jar {
             let age: i64 = attribute("Max-Age").and_then(|age| age.parse().ok()).expect("Max-Age");
             self.0.retain(|known| (known.name.as_str(), &known.path) != (name, &path));
             if age > 0 {
-                self.0.push(Cookie { name: name.to_owned(), value: value.to_owned(), path, ends_at: now + age });
+                self.0.push(Cookie {
+                    name: name.to_owned(),
+                    value: value.to_owned(),
+                    path,
+                    ends_at: now + age,
+                });
             }
         }
     }

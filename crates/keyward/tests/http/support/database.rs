@@ -74,9 +74,11 @@ impl App {
     pub(crate) fn of_session<T: rusqlite::types::FromSql>(&self, session: &str, column: &str) -> T {
         let id: SessionId = session.parse().expect("an id");
         self.database()
-            .query_row(&format!("SELECT {column} FROM session WHERE id = ?1"), [id.as_bytes().as_slice()], |row| {
-                row.get(0)
-            })
+            .query_row(
+                &format!("SELECT {column} FROM session WHERE id = ?1"),
+                [id.as_bytes().as_slice()],
+                |row| row.get(0),
+            )
             .expect("a session")
     }
 
@@ -90,7 +92,9 @@ impl App {
     fn tables(&self) -> Vec<String> {
         let db = self.database();
         let mut statement = db
-            .prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY 1")
+            .prepare(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY 1",
+            )
             .expect("a statement");
         statement.query_map([], |row| row.get(0)).expect("rows").map(|name| name.expect("a name")).collect()
     }

@@ -30,7 +30,10 @@ async fn only_public_parts_are_published() {
             let mut names: Vec<&str> = key.as_object().expect("a key").keys().map(String::as_str).collect();
             names.sort_unstable();
             assert_eq!(names, members);
-            assert_eq!((&key["kty"], &key["use"], &key["alg"]), (&kty.into(), &"sig".into(), &algorithm.as_str().into()));
+            assert_eq!(
+                (&key["kty"], &key["use"], &key["alg"]),
+                (&kty.into(), &"sig".into(), &algorithm.as_str().into())
+            );
         }
     }
     let app = with(Algorithm::Hs256).await;
@@ -48,7 +51,11 @@ async fn it_may_be_kept_for_five_minutes_and_is_asked_for_again_cheaply() {
     assert!(etag.starts_with('"') && etag.ends_with('"'));
     for same in [etag.clone(), format!("W/{etag}"), format!("\"x\", {etag}"), "*".to_owned()] {
         let again = app.send(get(PATH).header("if-none-match", &same)).await;
-        assert_eq!((again.status, again.body.len(), again.one("etag")), (304, 0, Some(etag.as_str())), "{same}");
+        assert_eq!(
+            (again.status, again.body.len(), again.one("etag")),
+            (304, 0, Some(etag.as_str())),
+            "{same}"
+        );
         assert_eq!(again.all("cache-control"), ["public, max-age=300"]);
     }
     assert_eq!(app.send(get(PATH).header("if-none-match", "\"x\"")).await.status, 200);
@@ -139,8 +146,5 @@ async fn two_processes_agree_on_the_keys() {
         .await
         .expect("opens");
     let kids = |keys: Vec<keyward::KeyView>| keys.into_iter().map(|key| key.kid).collect::<Vec<_>>();
-    assert_eq!(
-        kids(beside.keys().await.expect("keys")),
-        kids(app.keyward.keys().await.expect("keys"))
-    );
+    assert_eq!(kids(beside.keys().await.expect("keys")), kids(app.keyward.keys().await.expect("keys")));
 }

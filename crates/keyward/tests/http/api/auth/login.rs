@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::support::{
-    ADA, App, BOB, Browser, OTHER_PASSWORD, PASSWORD, START, Tokens, claims, login, moment, post, settings, text,
+    ADA, App, BOB, Browser, OTHER_PASSWORD, PASSWORD, START, Tokens, claims, login, moment, post, settings,
+    text,
 };
 
 #[tokio::test]
@@ -41,8 +42,26 @@ async fn the_token_says_who_and_how() {
     let claims = claims(&tokens.access);
     let names: Vec<&str> = claims.as_object().expect("an object").keys().map(String::as_str).collect();
     let mut expected = vec![
-        "iss", "aud", "sub", "user_id", "sid", "gen", "uv", "rv", "jti", "iat", "nbf", "exp", "auth_time", "amr",
-        "email", "email_verified", "phone_number", "phone_number_verified", "roles", "permissions",
+        "iss",
+        "aud",
+        "sub",
+        "user_id",
+        "sid",
+        "gen",
+        "uv",
+        "rv",
+        "jti",
+        "iat",
+        "nbf",
+        "exp",
+        "auth_time",
+        "amr",
+        "email",
+        "email_verified",
+        "phone_number",
+        "phone_number_verified",
+        "roles",
+        "permissions",
     ];
     let mut sorted = names.clone();
     sorted.sort_unstable();
@@ -61,11 +80,14 @@ async fn the_token_says_who_and_how() {
 
 #[tokio::test]
 async fn personal_claims_can_be_left_out() {
-    let claims_wanted = keyward::PersonalClaims { email: false, phone_number: false, roles: false, permissions: false };
+    let claims_wanted =
+        keyward::PersonalClaims { email: false, phone_number: false, roles: false, permissions: false };
     let app = App::with(keyward::Settings { claims: claims_wanted, ..settings() }).await;
     let tokens = app.signup(ADA).await;
     let claims = claims(&tokens.access);
-    for personal in ["email", "email_verified", "phone_number", "phone_number_verified", "roles", "permissions"] {
+    for personal in
+        ["email", "email_verified", "phone_number", "phone_number_verified", "roles", "permissions"]
+    {
         assert_eq!(claims.get(personal), None, "{personal}");
     }
     let shown = app.session(&tokens.access).await.ok(200);
@@ -82,7 +104,8 @@ async fn wrong_and_unknown_are_one_answer_at_one_cost() {
     let app = App::new().await;
     app.signup(ADA).await;
     app.events();
-    let phone = |number: &str| post("/api/auth/login").json(json!({"phone_number": number, "password": PASSWORD}));
+    let phone =
+        |number: &str| post("/api/auth/login").json(json!({"phone_number": number, "password": PASSWORD}));
     let before = app.dump_without_events();
     let mut answers = Vec::new();
     for ask in [
@@ -118,8 +141,14 @@ async fn each_missing_or_ill_typed_field_is_named() {
     assert_eq!(ask(json!({"email": ADA})).await.invalid_fields(), ["password"]);
     assert_eq!(ask(json!({"email": [ADA], "password": 7})).await.invalid_fields(), ["email", "password"]);
     assert_eq!(ask(json!({"phone_number": 49, "password": "x"})).await.invalid_fields(), ["phone_number"]);
-    assert_eq!(ask(json!({"email": ADA, "password": "x", "transport": 1})).await.invalid_fields(), ["transport"]);
-    assert_eq!(ask(json!({"email": ADA, "password": "x", "transport": "Cookie"})).await.invalid_fields(), ["transport"]);
+    assert_eq!(
+        ask(json!({"email": ADA, "password": "x", "transport": 1})).await.invalid_fields(),
+        ["transport"]
+    );
+    assert_eq!(
+        ask(json!({"email": ADA, "password": "x", "transport": "Cookie"})).await.invalid_fields(),
+        ["transport"]
+    );
     assert_eq!(app.keyward.password_hashes(), 0);
 }
 
@@ -205,7 +234,9 @@ async fn a_browser_gets_cookies_unless_it_may_have_tokens() {
 async fn a_hash_of_another_cost_is_made_anew_and_nobody_is_signed_out() {
     let app = App::new().await;
     let tokens = app.signup(ADA).await;
-    let stored = |app: &App| app.dump_without_events().lines().find(|line| line.contains("$argon2id$")).map(str::to_owned);
+    let stored = |app: &App| {
+        app.dump_without_events().lines().find(|line| line.contains("$argon2id$")).map(str::to_owned)
+    };
     let before = stored(&app).expect("a hash");
     assert!(before.contains("$argon2id$v=19$m=8,t=1,p=1$"), "{before}");
     let cost = keyward::core::password::Cost::new(16, 2, 1).expect("a cost");

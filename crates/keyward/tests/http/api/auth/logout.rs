@@ -108,6 +108,19 @@ async fn a_browser_whose_access_token_is_gone_signs_out_by_its_refresh_token() {
 }
 
 #[tokio::test]
+async fn cookies_of_two_sessions_sign_out_of_none_and_a_login_goes_on() {
+    let app = App::new().await;
+    let ada = Browser::signed_up(&app, ADA).await;
+    let bob = Browser::signed_up(&app, crate::support::BOB).await;
+    let both = [&ada, &bob].map(|b| b.jar.line("/api/auth/x", app.now()).expect("cookies")).join("; ");
+    let before = app.dump();
+    let ours = |ask: crate::support::Ask| ask.header("sec-fetch-site", "same-origin").header("cookie", &both);
+    app.send(ours(post("/api/auth/logout"))).await.refused(400, "ambiguous_credentials");
+    assert_eq!(app.dump(), before);
+    app.send(ours(crate::support::login(ADA, crate::support::PASSWORD))).await.ok(200);
+}
+
+#[tokio::test]
 async fn two_bearer_tokens_are_one_too_many() {
     let app = App::new().await;
     let (one, two) = (app.signup(ADA).await, app.login(ADA).await);

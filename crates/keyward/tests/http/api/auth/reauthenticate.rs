@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::{ADA, App, Browser, MINUTE, OTHER_PASSWORD, PASSWORD, START, claims, moment, post, text};
+use crate::support::{
+    ADA, App, Browser, MINUTE, OTHER_PASSWORD, PASSWORD, START, claims, moment, post, text,
+};
 
 #[tokio::test]
 async fn it_brings_a_fresh_access_token_of_the_same_generation() {
@@ -46,7 +48,10 @@ async fn a_browser_gets_the_access_cookie_alone() {
     let body = reply.ok(200);
     assert_eq!((body.get("token"), body.get("refresh_token")), (None, None));
     let cookie = reply.cookie("keyward_access").expect("set").to_owned();
-    assert_eq!(reply.cookies(), [format!("keyward_access={cookie}; HttpOnly; SameSite=Lax; Path=/; Max-Age=900")]);
+    assert_eq!(
+        reply.cookies(),
+        [format!("keyward_access={cookie}; HttpOnly; SameSite=Lax; Path=/; Max-Age=900")]
+    );
     assert_eq!(claims(&cookie)["auth_time"], START + 60);
     browser.session(&app).await.ok(200);
 }
@@ -63,5 +68,7 @@ async fn a_wrong_password_changes_nothing() {
     assert_eq!(app.dump_without_events(), before);
     assert_eq!(app.send(ask.json(json!({}))).await.invalid_fields(), ["password"]);
     app.session(&tokens.access).await.ok(200);
-    app.send(post("/api/auth/reauthenticate").json(json!({"password": PASSWORD}))).await.refused(401, "missing_token");
+    app.send(post("/api/auth/reauthenticate").json(json!({"password": PASSWORD})))
+        .await
+        .refused(401, "missing_token");
 }

@@ -105,7 +105,10 @@ async fn a_lost_answer_is_forgiven_and_what_was_lost_is_dead() {
 
     // Somebody has what was given up for lost: two hold what one was given.
     app.session(&lost.access).await.refused(401, "session_revoked");
-    assert_eq!(app.events(), ["refresh_reused: an access token of a generation given up for lost was presented"]);
+    assert_eq!(
+        app.events(),
+        ["refresh_reused: an access token of a generation given up for lost was presented"]
+    );
     app.session(&third.access).await.refused(401, "session_revoked");
     app.refresh(&third.refresh).await.refused(401, "session_revoked");
     assert_eq!(app.events(), ["refresh_failed: session_revoked"]);
@@ -191,7 +194,9 @@ async fn a_token_ahead_of_the_store_is_adopted() {
     let app = App::new().await;
     let (first, second) = rotated_once(&app).await;
     // What a restored backup does.
-    app.write(&format!("UPDATE session SET newest = 0, parent = NULL, made_by = 'opening', made_at = {START}000000, seen = 0"));
+    app.write(&format!(
+        "UPDATE session SET newest = 0, parent = NULL, made_by = 'opening', made_at = {START}000000, seen = 0"
+    ));
     app.pass(MINUTE);
     let body = app.refresh(&second.refresh).await.ok(200);
     assert_eq!(body["rotated"], false);
@@ -348,9 +353,14 @@ async fn none_and_forged_ones_are_told_apart_and_cost_no_read() {
     let reads = app.keyward.store_reads();
     app.send(post("/api/auth/refresh")).await.refused(401, "missing_token");
     app.send(post("/api/auth/refresh").json(json!({}))).await.refused(401, "missing_token");
-    app.send(post("/api/auth/refresh").json(json!({"refresh_token": null}))).await.refused(401, "missing_token");
+    app.send(post("/api/auth/refresh").json(json!({"refresh_token": null})))
+        .await
+        .refused(401, "missing_token");
     app.send(post("/api/auth/refresh").bearer(&tokens.refresh)).await.refused(401, "missing_token");
-    assert_eq!(app.send(post("/api/auth/refresh").json(json!({"refresh_token": 1}))).await.invalid_fields(), ["refresh_token"]);
+    assert_eq!(
+        app.send(post("/api/auth/refresh").json(json!({"refresh_token": 1}))).await.invalid_fields(),
+        ["refresh_token"]
+    );
     let mut flipped = tokens.refresh.clone().into_bytes();
     flipped[20] = if flipped[20] == b'A' { b'B' } else { b'A' };
     let flipped = String::from_utf8(flipped).expect("ASCII");
@@ -480,7 +490,8 @@ async fn a_browser_gets_all_three_cookies_or_the_access_cookie_alone() {
         let reply = tab.refresh(&app).await;
         let body = reply.ok(200);
         assert_eq!((&body["rotated"], body.get("refresh_expires_at")), (&json!(false), None));
-        let set: Vec<_> = reply.cookies().into_iter().map(|line| line.split('=').next().expect("a name")).collect();
+        let set: Vec<_> =
+            reply.cookies().into_iter().map(|line| line.split('=').next().expect("a name")).collect();
         assert_eq!(set, ["keyward_access"]);
         tab.session(&app).await.ok(200);
     }
@@ -488,12 +499,17 @@ async fn a_browser_gets_all_three_cookies_or_the_access_cookie_alone() {
 
 #[tokio::test]
 async fn when_to_refresh_follows_the_life_of_the_token() {
-    for (ttl, before, expected) in [(900, 300, 600), (600, 300, 300), (599, 300, 299), (60, 300, 30), (900, 0, 900)] {
+    for (ttl, before, expected) in
+        [(900, 300, 600), (600, 300, 300), (599, 300, 299), (60, 300, 30), (900, 0, 900)]
+    {
         let mut settings = settings();
         settings.policy.access_ttl = std::time::Duration::from_secs(ttl);
         settings.policy.refresh_before = std::time::Duration::from_secs(before);
         let app = App::with(settings).await;
-        let body = app.send(post("/api/auth/signup").json(json!({"email": ADA, "password": crate::support::PASSWORD}))).await.ok(201);
+        let body = app
+            .send(post("/api/auth/signup").json(json!({"email": ADA, "password": crate::support::PASSWORD})))
+            .await
+            .ok(201);
         assert_eq!(body["refresh_at"], moment(START + expected), "{ttl} {before}");
         assert_eq!(body["expires_in"], ttl);
     }

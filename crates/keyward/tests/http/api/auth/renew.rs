@@ -53,13 +53,27 @@ async fn without_a_live_session_the_way_leads_to_the_login() {
 async fn next_stays_on_its_origin() {
     let app = App::new().await;
     for next in [
-        "//evil.example", "/%5Cevil.example", "%5C%5Cevil.example", "https:evil.example", "https://evil.example",
-        "/%09/evil.example", "/%2fevil.example", "%2f%2fevil.example", "@evil.example", ".evil.example", "javascript:alert(1)", "data:,x",
-        "/%0d%0aSet-Cookie:%20a=b%5C", "evil", "", "%2f%09%2fevil.example",
+        "//evil.example",
+        "/%5Cevil.example",
+        "%5C%5Cevil.example",
+        "https:evil.example",
+        "https://evil.example",
+        "/%09/evil.example",
+        "/%2fevil.example",
+        "%2f%2fevil.example",
+        "@evil.example",
+        ".evil.example",
+        "javascript:alert(1)",
+        "data:,x",
+        "/%0d%0aSet-Cookie:%20a=b%5C",
+        "evil",
+        "",
+        "%2f%09%2fevil.example",
     ] {
         let mut browser = Browser::default();
         let reply = browser.navigate(&app, &format!("/api/auth/renew?next={next}")).await;
-        let next = location(&reply).strip_prefix("http://127.0.0.1:8080/login?next=").expect("here").to_owned();
+        let next =
+            location(&reply).strip_prefix("http://127.0.0.1:8080/login?next=").expect("here").to_owned();
         assert!(next.starts_with('/') && !next.starts_with("//") && !next.contains('\\'), "{next}");
         assert_eq!(reply.cookies(), Vec::<&str>::new());
     }
@@ -68,7 +82,10 @@ async fn next_stays_on_its_origin() {
     assert_eq!(location(&browser.navigate(&app, &long).await), "http://127.0.0.1:8080/login?next=/");
     let twice = browser.navigate(&app, "/api/auth/renew?next=/a&next=/b").await;
     assert_eq!(location(&twice), "http://127.0.0.1:8080/login?next=/");
-    let evil = get("/api/auth/renew?next=/a").header("host", "evil.example").header("x-forwarded-host", "evil.example").header("accept", "text/html");
+    let evil = get("/api/auth/renew?next=/a")
+        .header("host", "evil.example")
+        .header("x-forwarded-host", "evil.example")
+        .header("accept", "text/html");
     assert!(location(&app.send(evil).await).starts_with("http://127.0.0.1:8080/"));
 }
 

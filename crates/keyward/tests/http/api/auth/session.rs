@@ -61,13 +61,21 @@ async fn a_token_counts_only_in_its_places() {
         get("/api/auth/session").header("authorization", &tokens.access),
         get("/api/auth/session").header("authorization", format!("Token {}", tokens.access)),
         get("/api/auth/session").header("proxy-authorization", format!("Bearer {}", tokens.access)),
-        get("/api/auth/session").raw("application/x-www-form-urlencoded", format!("access_token={}", tokens.access)),
+        get("/api/auth/session")
+            .raw("application/x-www-form-urlencoded", format!("access_token={}", tokens.access)),
     ] {
         app.send(elsewhere).await.refused(401, "missing_token");
     }
-    let reply = app.send(get("/api/auth/session").header("authorization", format!("bEaReR   {}", tokens.access))).await;
+    let reply = app
+        .send(get("/api/auth/session").header("authorization", format!("bEaReR   {}", tokens.access)))
+        .await;
     reply.ok(200);
-    for bad in [format!("Bearer {},", tokens.access), format!("Bearer {} x", tokens.access), "Bearer ".to_owned(), "Bearer \u{e9}".to_owned()] {
+    for bad in [
+        format!("Bearer {},", tokens.access),
+        format!("Bearer {} x", tokens.access),
+        "Bearer ".to_owned(),
+        "Bearer \u{e9}".to_owned(),
+    ] {
         app.send(get("/api/auth/session").header("authorization", bad)).await.refused(401, "invalid_token");
     }
 }

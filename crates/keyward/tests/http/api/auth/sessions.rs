@@ -8,14 +8,16 @@ use crate::support::{ADA, App, BOB, Browser, PASSWORD, START, Tokens, delete, ge
 async fn each_device_is_listed_the_most_recent_first() {
     let app = App::new().await;
     let signup = post("/api/auth/signup").json(json!({"email": ADA, "password": PASSWORD}));
-    let phone = app.send(signup.header("user-agent", "okhttp/5 (Android 16)").from("2001:db8::7")).await.ok(201);
+    let phone =
+        app.send(signup.header("user-agent", "okhttp/5 (Android 16)").from("2001:db8::7")).await.ok(201);
     app.pass(60);
     const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
     let mut browser = Browser::default();
     let page = browser.send(&app, login(ADA, PASSWORD).header("user-agent", FIREFOX)).await.ok(200);
     app.signup(BOB).await;
     app.pass(60);
-    let body = app.send(get("/api/auth/sessions").bearer(phone["token"].as_str().expect("a token"))).await.ok(200);
+    let body =
+        app.send(get("/api/auth/sessions").bearer(phone["token"].as_str().expect("a token"))).await.ok(200);
     assert_eq!(
         body,
         json!({"sessions": [

@@ -96,8 +96,10 @@ async fn every_field_and_rule_that_is_wrong_is_named() {
         (json!({"email": ADA, "password": [PASSWORD]}), vec!["password"]),
         (json!({"email": ADA, "password": PASSWORD, "phone_number": {}}), vec!["phone_number"]),
         (json!({"email": ADA, "password": PASSWORD, "transport": "smoke"}), vec!["transport"]),
-        (json!({"email": "ada", "password": "x", "phone_number": "1"}),
-            vec!["email", "phone_number", "password", "password", "password"]),
+        (
+            json!({"email": "ada", "password": "x", "phone_number": "1"}),
+            vec!["email", "phone_number", "password", "password", "password"],
+        ),
         (json!({"email": ADA, "password": "abc"}), vec!["password"; 3]),
         (json!({"email": ADA, "password": "abcdefgh"}), vec!["password"; 2]),
         (json!({"email": ADA, "password": "Abcdefgh"}), vec!["password"]),
@@ -107,7 +109,16 @@ async fn every_field_and_rule_that_is_wrong_is_named() {
     for (body, fields) in cases {
         assert_eq!(app.send(asked(body.clone())).await.invalid_fields(), fields, "{body}");
     }
-    for bad in ["@", "a@", "@b.example", "a b@c.example", "a@b@c.example", "a@b..c", "a@\u{0}.example", "a\r\nX: y@b.example"] {
+    for bad in [
+        "@",
+        "a@",
+        "@b.example",
+        "a b@c.example",
+        "a@b@c.example",
+        "a@b..c",
+        "a@\u{0}.example",
+        "a\r\nX: y@b.example",
+    ] {
         assert_eq!(app.send(signup(bad, PASSWORD)).await.invalid_fields(), ["email"], "{bad:?}");
     }
     assert_eq!(app.dump(), before);
@@ -140,7 +151,10 @@ async fn what_nobody_asks_for_is_ignored() {
     let body = json!({"email": ADA, "password": PASSWORD, "roles": ["admin"], "role": "admin", "is_active": false,
         "email_verified": true, "id": "x", "user_id": "y", "permissions": ["*"]});
     let body = app.send(post("/api/auth/signup").json(body)).await.ok(201);
-    assert_eq!((&body["roles"], &body["permissions"], &body["email_verified"]), (&json!(["user"]), &json!([]), &json!(false)));
+    assert_eq!(
+        (&body["roles"], &body["permissions"], &body["email_verified"]),
+        (&json!(["user"]), &json!([]), &json!(false))
+    );
 }
 
 #[tokio::test]
@@ -150,7 +164,8 @@ async fn a_browser_can_not_have_a_bearer_session_unless_that_is_allowed() {
     let before = app.dump();
     let mut browser = Browser::default();
     browser.post(&app, "/api/auth/signup", ask.clone()).await.refused(403, "transport_not_allowed");
-    let origin_alone = post("/api/auth/signup").json(ask.clone()).header("origin", app.settings().public_url.as_str());
+    let origin_alone =
+        post("/api/auth/signup").json(ask.clone()).header("origin", app.settings().public_url.as_str());
     app.send(origin_alone).await.refused(403, "transport_not_allowed");
     assert_eq!(app.dump(), before);
     // What Node sends makes no browser.

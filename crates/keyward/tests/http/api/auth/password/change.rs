@@ -56,7 +56,10 @@ async fn what_is_wrong_is_named_before_anything_is_hashed() {
     assert_eq!(app.send(change(&tokens, PASSWORD, "short")).await.invalid_fields(), ["new_password"; 3]);
     let ask = |body| app.send(post("/api/auth/password/change").bearer(&tokens.access).json(body));
     assert_eq!(ask(json!({})).await.invalid_fields(), ["current_password", "new_password"]);
-    assert_eq!(ask(json!({"current_password": 1, "new_password": []})).await.invalid_fields(), ["current_password", "new_password"]);
+    assert_eq!(
+        ask(json!({"current_password": 1, "new_password": []})).await.invalid_fields(),
+        ["current_password", "new_password"]
+    );
     assert_eq!(app.keyward.password_hashes(), hashes);
     assert_eq!(app.dump(), before);
 }
