@@ -42,6 +42,8 @@ pub(crate) fn sessions(folder: &Path, count: u64) {
 pub(crate) fn used_bytes(folder: &Path) -> i64 {
     let connection = Connection::open(folder.join("keyward.db")).expect("a database");
     connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("a checkpoint");
-    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).expect("a figure");
+    let pragma = |name: &str| {
+        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0)).expect("a figure")
+    };
     (pragma("page_count") - pragma("freelist_count")) * pragma("page_size")
 }

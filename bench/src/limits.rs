@@ -68,7 +68,9 @@ fn write(mut connection: rusqlite::Connection, waiting: &Receiver<Job>) {
         let mut answers = Vec::new();
         for (id, generation, answer) in std::iter::once(first).chain(waiting.try_iter().take(511)) {
             let changed = transaction
-                .prepare_cached("UPDATE s SET gen = gen + 1, hash = ?3, used_at = ?4 WHERE id = ?1 AND gen = ?2")
+                .prepare_cached(
+                    "UPDATE s SET gen = gen + 1, hash = ?3, used_at = ?4 WHERE id = ?1 AND gen = ?2",
+                )
                 .and_then(|mut update| update.execute((id, generation, [7u8; 32], id)))
                 .expect("an update");
             answers.push((answer, changed == 1));

@@ -92,7 +92,8 @@ impl Outcome {
 
     /// In milliseconds.
     pub(crate) fn percentile(&self, percent: f64) -> f64 {
-        let at = ((self.sorted.len() as f64 * percent / 100.0) as usize).min(self.sorted.len().saturating_sub(1));
+        let at =
+            ((self.sorted.len() as f64 * percent / 100.0) as usize).min(self.sorted.len().saturating_sub(1));
         f64::from(self.sorted[at]) / 1_000.0
     }
 }
@@ -199,7 +200,8 @@ impl Connection {
             if filled < body + length {
                 continue;
             }
-            let status = std::str::from_utf8(&self.buffer[9..12]).expect("a status").parse().expect("a number");
+            let status =
+                std::str::from_utf8(&self.buffer[9..12]).expect("a status").parse().expect("a number");
             return (status, &self.buffer[body..body + length]);
         }
     }

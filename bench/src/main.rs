@@ -82,7 +82,9 @@ async fn speed(algorithm: &str, report: &mut Report) {
         0.75,
     );
 
-    report.line(&format!("the server's cores work {constant_cpu:.1} µs for the constant, {session_cpu:.1} µs for the session"));
+    report.line(&format!(
+        "the server's cores work {constant_cpu:.1} µs for the constant, {session_cpu:.1} µs for the session"
+    ));
 
     let constant_post = Load::repeat(server.port, load::post("/constant", "{}")).run(CONNECTIONS, RUN).await;
     let commit = limits::conditional_updates(folder.path(), CONNECTIONS, RUN).await;
@@ -95,7 +97,13 @@ async fn speed(algorithm: &str, report: &mut Report) {
     cpu = Cpu::of(&server);
     let refresh = Load::refreshing(server.port, chains).run(CONNECTIONS, RUN).await;
     report.line(&format!("the server's cores work {:.1} µs for a refresh", cpu.each(&refresh)));
-    report.ratio(&format!("POST refresh, {algorithm}"), &refresh, "its parts one after the other", unavoidable, 0.60);
+    report.ratio(
+        &format!("POST refresh, {algorithm}"),
+        &refresh,
+        "its parts one after the other",
+        unavoidable,
+        0.60,
+    );
     report.at_most(&format!("p95 of refresh, {algorithm}"), refresh.percentile(95.0), 50.0, "ms");
     server.stop().await;
 }
@@ -188,11 +196,19 @@ async fn flood(report: &mut Report) {
         server.resident_mb()
     ));
     report.at_most("p95 of refresh under a flood of logins", refresh.percentile(95.0), 200.0, "ms");
-    report.at_most("memory that a flood of logins adds", server.resident_mb() as f64 - before as f64, 60.0, "MB");
+    report.at_most(
+        "memory that a flood of logins adds",
+        server.resident_mb() as f64 - before as f64,
+        60.0,
+        "MB",
+    );
 
     let reads = server.store_reads().await;
     let forged = format!(r#"{{"refresh_token":"kwr_{}"}}"#, "A".repeat(90));
-    let flood = Load::repeat(server.port, load::post("/api/auth/refresh", &forged)).any_status().run(CONNECTIONS, RUN).await;
+    let flood = Load::repeat(server.port, load::post("/api/auth/refresh", &forged))
+        .any_status()
+        .run(CONNECTIONS, RUN)
+        .await;
     // Two reads of every poll are the node's own.
     let own = (RUN.as_millis() as u64 / 250 + 4) * 2 + 40;
     let read = server.store_reads().await - reads;

@@ -55,7 +55,8 @@ impl Server {
 
     /// The binary as people run it, until it answers that it is ready.
     pub(crate) async fn start_binary(binary: &Path, folder: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address").port();
+        let port =
+            TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address").port();
         let child = Command::new(binary)
             .current_dir(folder)
             .env("KEYWARD_SERVER__LISTEN", format!("127.0.0.1:{port}"))
@@ -87,7 +88,8 @@ impl Server {
         let stat = stat.expect("its status");
         // After the name, which is in brackets, user and system time are the 12th and 13th.
         let (_, fields) = stat.rsplit_once(')').expect("its name");
-        let ticks: u64 = fields.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>().expect("ticks")).sum();
+        let ticks: u64 =
+            fields.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>().expect("ticks")).sum();
         ticks as f64 / 100.0
     }
 
@@ -128,7 +130,7 @@ pub(crate) async fn run(args: &[String]) {
         .open()
         .await
         .expect("a Keyward");
-        let counted = keyward.clone();
+    let counted = keyward.clone();
     let router = keyward
         .router()
         .route("/constant", get(|| async { constant() }))
@@ -141,7 +143,8 @@ pub(crate) async fn run(args: &[String]) {
         let _ = std::io::stdin().read_line(&mut String::new());
         drop(closed);
     });
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal");
+    let mut terminate =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal");
     let shutdown = async move {
         tokio::select! {
             _ = stop => {}

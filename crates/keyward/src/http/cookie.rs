@@ -153,7 +153,9 @@ fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
         // Another site's cookie is no UTF-8: what is, still counts.
         Err(_) => Either::Other(line.split(|b| *b == b';').filter_map(|pair| std::str::from_utf8(pair).ok())),
     });
-    pairs.filter_map(|pair| pair.split_once('=')).map(|(name, value)| (name.trim_matches(BLANK), value.trim_matches(BLANK)))
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.trim_matches(BLANK), value.trim_matches(BLANK)))
 }
 
 const BLANK: [char; 2] = [' ', '\t'];
