@@ -53,7 +53,7 @@ impl Chain {
     }
 
     fn tag(&self) -> String {
-        keyward::hint_tag(session_of(&self.token))
+        session_of(&self.token).tag()
     }
 
     fn request(&self) -> Vec<u8> {

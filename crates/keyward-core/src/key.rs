@@ -42,7 +42,8 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    const ALL: [Self; 4] = [Self::Rs256, Self::Es256, Self::EdDsa, Self::Hs256];
+    /// Every algorithm there is.
+    pub const ALL: [Self; 4] = [Self::Rs256, Self::Es256, Self::EdDsa, Self::Hs256];
 
     /// The name.
     pub const fn as_str(self) -> &'static str {

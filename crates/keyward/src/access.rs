@@ -18,7 +18,6 @@ use quick_cache::sync::Cache;
 
 use crate::engine::Engine;
 use crate::error::{Denied, Error};
-use crate::http::cookie;
 use crate::store::Loaded;
 
 /// How much memory the verified tokens may take, in bytes.
@@ -128,9 +127,7 @@ impl Engine {
     pub(crate) fn speaks_of(&self, token: &str, tags: &[&str]) -> bool {
         match self.verified.0.get(token) {
             Some(access) => tags.contains(&access.tag.as_str()),
-            None => {
-                peek_session(token).is_some_and(|(session, _)| tags.contains(&cookie::tag(session).as_str()))
-            }
+            None => peek_session(token).is_some_and(|(session, _)| tags.contains(&session.tag().as_str())),
         }
     }
 
@@ -202,7 +199,7 @@ const NEVER: u64 = u64::MAX;
 impl Access {
     fn new(token: Verified) -> Self {
         Self {
-            tag: cookie::tag(token.claims.session),
+            tag: token.claims.session.tag(),
             token,
             checked: AtomicU64::new(NEVER),
             noted: AtomicBool::new(false),

@@ -29,6 +29,11 @@ impl Client {
         Self { ip: None, user_agent: "keyward command line".to_owned() }
     }
 
+    /// What the user agent calls itself, in words for a list: `Firefox on Linux`.
+    pub fn device(&self) -> String {
+        device(&self.user_agent)
+    }
+
     /// What the address counts as: IPv6 by its /64.
     pub(crate) fn network(&self) -> String {
         self.ip.map_or_else(|| "local".to_owned(), |ip| Network::of(ip).to_string())
@@ -69,6 +74,7 @@ pub(crate) fn device(user_agent: &str) -> String {
         ("Linux", "Linux"),
     ]);
     match (program, system) {
+        (Some(program), Some(system)) if program.starts_with(system) => program.to_owned(),
         (Some(program), Some(system)) => format!("{program} on {system}"),
         (Some(name), None) | (None, Some(name)) => name.to_owned(),
         (None, None) => "Unknown device".to_owned(),
@@ -92,6 +98,7 @@ mod tests {
                 "Safari on iPhone",
             ),
             ("curl/8.1", "curl"),
+            ("okhttp/5.1 (Android 16)", "Android app"),
             ("", "Unknown device"),
         ] {
             assert_eq!(device(user_agent), name);

@@ -157,6 +157,16 @@ impl Engine {
         self.revoke(&loaded, client).await
     }
 
+    /// Ends every session of a user, as an operator; gives how many there were.
+    pub(crate) async fn end_all_of(&self, user: UserId, client: &Client) -> Result<usize, Error> {
+        let now = self.clock.now();
+        let end = End { at: now, why: EndReason::Revoked };
+        let mut event = self.event(EventType::SessionRevoked, client, now).saying("sessions", "all");
+        event.user = Some(user);
+        let write = Write::EndSessionsOf { user, except: None, end, until: self.matters_until(now) };
+        Ok(self.commit(Change::of([write]).with(event)).await?.sessions_ended())
+    }
+
     /// Ends every session of everybody.
     pub(crate) async fn end_all(&self, client: &Client) -> Result<(), Error> {
         let now = self.clock.now();

@@ -5,11 +5,8 @@
 //! of their own session, so that a planted or left-over twin neither signs anyone in nor locks
 //! anyone out.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue, SET_COOKIE};
-use keyward_core::id::SessionId;
 use keyward_core::session::Transport;
 use zeroize::Zeroizing;
 
@@ -54,7 +51,7 @@ impl Names {
             self.append(headers, self.refresh, token, "/api/auth", age, true);
             let hint = format!(
                 "v1.{}.{}.{}",
-                tag(grant.loaded.session.id),
+                grant.loaded.session.id.tag(),
                 grant.refresh_expires_at.seconds(),
                 grant.expires_at.seconds()
             );
@@ -130,12 +127,6 @@ impl Cookies<'_> {
     }
 }
 
-/// What the hint calls a session: 96 bits of a hash of its id.
-pub fn tag(session: SessionId) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, session.as_bytes());
-    URL_SAFE_NO_PAD.encode(&digest.as_ref()[..12])
-}
-
 /// The tag in the value of a hint cookie.
 fn hint_tag(value: &str) -> Option<&str> {
     let (tag, deadlines) = value.strip_prefix("v1.")?.split_once('.')?;
@@ -185,6 +176,7 @@ pub(crate) fn default_transport(headers: &HeaderMap) -> Transport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keyward_core::id::SessionId;
 
     fn headers(lines: &[&[u8]]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -232,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_hint_names_a_session_or_nothing() {
-        let tag = tag(SessionId::from_bytes([1; 16]));
+        let tag = SessionId::from_bytes([1; 16]).tag();
         assert_eq!(hint_tag(&format!("v1.{tag}.123.456")), Some(tag.as_str()));
         for bad in [
             "",
