@@ -438,6 +438,10 @@ mod tests {
             assert_eq!(kid(&record, &other), Err(OpenKeyError::Sealed(OpenError::WrongMasterKey)));
             let moved = KeyRecord { kid: "another".into(), ..record.clone() };
             assert_eq!(kid(&moved, &master), Err(OpenKeyError::Sealed(OpenError::Corrupt)));
+            // The secret of another algorithm must never be taken for an HMAC key, or as this one.
+            for other in Algorithm::ALL.into_iter().filter(|other| *other != algorithm) {
+                assert!(kid(&KeyRecord { algorithm: other, ..record.clone() }, &master).is_err());
+            }
             record.reseal(&master, &other, [8; 12]).expect("opens");
             assert_eq!(kid(&record, &other), Ok(key.kid().to_owned()));
         }

@@ -21,6 +21,7 @@
 
 mod access;
 mod background;
+mod bounce;
 mod client;
 pub mod clock;
 mod engine;

@@ -47,7 +47,7 @@ impl Engine {
             };
             let verdict =
                 loaded.session.present(presented, loaded.account.is_active, now, &self.settings.policy);
-            if let Some(answer) = self.carry_out(verdict, &loaded, client, now).await? {
+            if let Some(answer) = self.carry_out(verdict, loaded, client, now).await? {
                 return answer;
             }
         }
@@ -58,11 +58,11 @@ impl Engine {
     async fn carry_out(
         &self,
         verdict: Verdict,
-        loaded: &Loaded,
+        loaded: Loaded,
         client: &Client,
         now: Timestamp,
     ) -> Result<Option<Result<Grant, Error>>, Error> {
-        let Loaded { session, account, .. } = loaded;
+        let Loaded { session, account, .. } = &loaded;
         let newest = session.progress.map(|progress| progress.newest);
         let advance = |after: Progress, unseen| Write::Advance { session: session.id, newest, unseen, after };
         let event = |kind| self.event(kind, client, now).about(account).in_session(session.id);
@@ -128,7 +128,7 @@ impl Engine {
 
     async fn granted(
         &self,
-        loaded: &Loaded,
+        loaded: Loaded,
         progress: &Progress,
         names: Generation,
         refresh: RefreshPart,

@@ -52,30 +52,29 @@ pub(crate) struct Kept {
 impl Engine {
     /// The session of a verified token, as it is shown: without tokens.
     pub(crate) async fn show(&self, access: &Access) -> Result<Grant, Error> {
-        let loaded = self.view(access).await?;
-        let Loaded { session, account, role_table_version } = &*loaded;
+        let (loaded, permissions) = self.view(access).await?;
+        let session = &loaded.session;
         let (seen, active_at) = self.notes.of(session.id);
         let policy = &self.settings.policy;
         let now = self.clock.now();
         let progress = session.progress.ok_or(Denial::SessionRevoked)?.noted(seen, active_at);
-        let roles = self.roles(*role_table_version).await?;
         let end = session.end_of_access(&progress, policy);
+        let refresh_expires_at = refresh_expires_at(session, &progress, policy);
+        let idle_expires_at = session.idle_deadline(&progress, policy);
         Ok(Grant {
-            account: account.clone(),
-            permissions: roles.permissions_of(&account.roles),
-            session: session.id,
-            transport: session.transport,
+            loaded,
+            permissions,
             access_token: None,
             expires_at: access.token.claims.expires_at,
             refresh_token: None,
-            refresh_expires_at: refresh_expires_at(session, &progress, policy),
+            refresh_expires_at,
             refresh_at: refresh_at(
                 access.token.claims.issued_at,
                 access.token.claims.expires_at,
                 end,
                 policy,
             ),
-            idle_expires_at: session.idle_deadline(&progress, policy),
+            idle_expires_at,
             now,
         })
     }

@@ -30,11 +30,11 @@ pub(crate) async fn get(call: Call) -> Answer {
     let next = next(call.uri.query());
     let cookies = call.names.read(&call.headers);
     let refreshed = match refresh_cookie(engine, &cookies) {
-        Ok(token) => engine.refresh(token, Transport::Cookie, &call.client).await,
+        Ok(token) => engine.refresh(token, Transport::Cookie, &call.client()).await,
         Err(error) => Err(error),
     };
     match refreshed {
-        Ok(grant) if engine.bounces.again(grant.session, &next, grant.now) => {
+        Ok(grant) if engine.bounces.again(grant.loaded.session.id, &next, grant.now) => {
             Ok(page(StatusCode::OK, IN_CIRCLES, None))
         }
         Ok(grant) => {
