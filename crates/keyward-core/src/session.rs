@@ -274,12 +274,13 @@ impl Session {
         if let Some(refusal) = self.refusal(&progress, active, now, policy) {
             return Verdict::Refuse(refusal);
         }
+        // Before anything is adopted or rotated: a store that lost its newest writes may hold for
+        // the newest what was given up for lost since.
+        if token.dead {
+            return Verdict::Theft;
+        }
         if known.is_none() {
-            return if token.dead {
-                Verdict::Theft
-            } else {
-                Verdict::Adopt { after: Progress { made_at: now, ..progress } }
-            };
+            return Verdict::Adopt { after: Progress { made_at: now, ..progress } };
         }
         let settled = progress.settled(now, policy);
         if token.generation == progress.newest {
@@ -382,10 +383,11 @@ impl Progress {
         }
     }
 
-    /// Whether the answer that handed out the newest generation is under way no longer. The first
-    /// one is, at once: nobody can hold anything older.
+    /// Whether the answer that handed out the newest generation is under way no longer. That of
+    /// the login is, at once: nobody can hold anything older. After an adoption somebody may,
+    /// whatever its number.
     pub fn settled(&self, now: Timestamp, policy: &Policy) -> bool {
-        self.newest == 0
+        self.made_by == MadeBy::Opening
             || policy.rotation_window == Duration::ZERO
             || now >= self.made_at.after(policy.rotation_window)
     }
@@ -426,3 +428,6 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

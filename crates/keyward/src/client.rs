@@ -74,6 +74,7 @@ pub(crate) fn device(user_agent: &str) -> String {
         ("Linux", "Linux"),
     ]);
     match (program, system) {
+        (Some(program), Some(system)) if program.starts_with(system) => program.to_owned(),
         (Some(program), Some(system)) => format!("{program} on {system}"),
         (Some(name), None) | (None, Some(name)) => name.to_owned(),
         (None, None) => "Unknown device".to_owned(),
@@ -97,6 +98,7 @@ mod tests {
                 "Safari on iPhone",
             ),
             ("curl/8.1", "curl"),
+            ("okhttp/5.1 (Android 16)", "Android app"),
             ("", "Unknown device"),
         ] {
             assert_eq!(device(user_agent), name);

@@ -199,8 +199,8 @@ async fn enter(engine: Arc<Engine>, route: &'static Route, request: Request<Body
 async fn pass(route: &Route, method: &Method, call: &mut Call) -> Result<(), Error> {
     if csrf::is_unsafe(method, &call.headers) {
         let cookies = call.names.read(&call.headers);
-        let by_cookie = !cookies.access.is_empty() || !cookies.refresh.is_empty();
-        let demanded = by_cookie || (route.signs_in_or_out() && csrf::is_browser(&call.headers));
+        let demanded = guard::by_cookie(&call.engine, &cookies)
+            || (route.signs_in_or_out() && csrf::is_browser(&call.headers));
         if demanded && !csrf::is_ours(&call.headers, &call.engine.settings) {
             return Err(Denial::CrossSiteRequest.into());
         }

@@ -221,6 +221,15 @@ impl Keyward {
         self.engine.flush(true).await
     }
 
+    /// Every route there is: method, path, and what is demanded of who asks. For the test that each
+    /// of them refuses somebody.
+    #[doc(hidden)]
+    pub fn routes() -> impl Iterator<Item = (::http::Method, &'static str, String)> {
+        http::ROUTES
+            .iter()
+            .map(|route| (route.method.clone(), route.path, format!("{:?}", route.guard).to_lowercase()))
+    }
+
     /// How often the store was read since it was opened.
     pub fn store_reads(&self) -> u64 {
         self.engine.store.reads()

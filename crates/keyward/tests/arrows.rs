@@ -17,7 +17,7 @@ fn sources(folder: &str) -> Vec<(String, String)> {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if is_product(&path) {
                 let text = fs::read_to_string(&path).expect("a file");
                 let code = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default().to_owned();
                 all.push((path.strip_prefix(root()).unwrap_or(&path).display().to_string(), code));
@@ -26,6 +26,15 @@ fn sources(folder: &str) -> Vec<(String, String)> {
     }
     assert!(!all.is_empty(), "{folder} is where it was");
     all
+}
+
+/// Whether this is a file of the product, not one of tests alone.
+fn is_product(path: &Path) -> bool {
+    const TESTS: [&str; 5] = ["tests", "attacks", "vectors", "fixture", "contract"];
+    let named = |name: &str| {
+        path.file_stem().is_some_and(|stem| stem == name) || path.components().any(|c| c.as_os_str() == name)
+    };
+    path.extension().is_some_and(|extension| extension == "rs") && !TESTS.into_iter().any(named)
 }
 
 #[track_caller]

@@ -20,15 +20,10 @@ use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error, FieldError};
 use crate::store::Name;
 
-/// What somebody signs up with, as it was typed.
-#[derive(Debug)]
+/// What somebody signs up with.
 pub(crate) struct SignUp {
-    /// The e-mail address.
-    pub(crate) email: String,
-    /// The password.
-    pub(crate) password: Password,
-    /// The phone number, if one was given.
-    pub(crate) phone_number: Option<String>,
+    /// What the account is to be made of.
+    pub(crate) new: NewAccount,
     /// How the session's tokens are to travel.
     pub(crate) transport: Transport,
     /// The session that this browser held until now; it ends.
@@ -36,7 +31,7 @@ pub(crate) struct SignUp {
 }
 
 /// What an account is made of, once it is known to be valid.
-pub(super) struct NewAccount {
+pub(crate) struct NewAccount {
     pub(super) email: Email,
     pub(super) phone_number: Option<Phone>,
     pub(super) password: Password,
@@ -46,14 +41,13 @@ impl Engine {
     /// Makes an account and opens its first session.
     ///
     /// # Errors
-    /// `signup_closed`; `validation_failed` with every field named; `rate_limited`; `email_taken`,
-    /// `phone_taken`; `overloaded`.
+    /// `rate_limited`; `signup_closed`; `email_taken`, `phone_taken`; `overloaded`.
     pub(crate) async fn sign_up(&self, sign_up: SignUp, client: &Client) -> Result<Grant, Error> {
+        let new = sign_up.new;
+        self.limit(Throttle::Signup, &client.network(), client, None).await?;
         if !self.settings.open_signup {
             return Err(Denial::SignupClosed.into());
         }
-        let new = self.new_account(&sign_up.email, sign_up.phone_number.as_deref(), sign_up.password)?;
-        self.limit(Throttle::Signup, &client.network(), client, None).await?;
         self.is_free(&new).await?;
         let password = self.hashing.hash(new.password.clone(), clock::random(), self.settings.cost).await?;
         let now = self.clock.now();
@@ -71,7 +65,7 @@ impl Engine {
     ///
     /// # Errors
     /// `validation_failed`, with everything that is wrong.
-    pub(super) fn new_account(
+    pub(crate) fn new_account(
         &self,
         email: &str,
         phone: Option<&str>,

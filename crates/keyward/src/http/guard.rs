@@ -119,8 +119,18 @@ pub(crate) fn refresh_cookie<'a>(engine: &Engine, cookies: &Cookies<'a>) -> Resu
     }
 }
 
+/// Whether a request is authenticated by a cookie, be it a good one or not: one that has no hint
+/// beside it is not there.
+pub(crate) fn by_cookie(engine: &Engine, cookies: &Cookies<'_>) -> bool {
+    let refresh = || refresh_cookie(engine, cookies).err().map(|error| error.denied().denial());
+    !counting_access_cookies(engine, cookies).is_empty() || refresh() != Some(Denial::MissingToken)
+}
+
 /// The session that the credentials of a request speak of, be it alive or not and its access token
 /// expired or not: what a logout ends, and what a login takes the place of.
+///
+/// # Errors
+/// `ambiguous_credentials` where they speak of several.
 pub(crate) async fn session_spoken_of(
     engine: &Engine,
     names: Names,
@@ -129,21 +139,36 @@ pub(crate) async fn session_spoken_of(
 ) -> Result<Option<SessionId>, Error> {
     let cookies = names.read(headers);
     let by_access = |token| engine.session_of_access_token(token);
-    if let Some(session) = counting_access_cookies(engine, &cookies).into_iter().find_map(by_access) {
-        return Ok(Some(session));
+    let mut sessions: Vec<SessionId> =
+        counting_access_cookies(engine, &cookies).into_iter().filter_map(by_access).collect();
+    match refresh_cookie(engine, &cookies) {
+        Ok(token) => sessions.extend(engine.session_of_refresh_token(token, Transport::Cookie).await?),
+        Err(error) => told_apart(error)?,
     }
-    if let Ok(token) = refresh_cookie(engine, &cookies)
-        && let Some(session) = engine.session_of_refresh_token(token, Transport::Cookie).await?
-    {
-        return Ok(Some(session));
+    sessions.sort_unstable();
+    sessions.dedup();
+    match sessions.as_slice() {
+        [] => {}
+        [only] => return Ok(Some(*only)),
+        _ => return Err(Denial::AmbiguousCredentials.into()),
     }
-    if let Some(session) = bearer(headers).ok().and_then(by_access) {
-        return Ok(Some(session));
+    match bearer(headers) {
+        Ok(token) => {
+            if let Some(session) = by_access(token) {
+                return Ok(Some(session));
+            }
+        }
+        Err(error) => told_apart(error)?,
     }
     match refresh_token {
         Some(token) => engine.session_of_refresh_token(token, Transport::Bearer).await,
         None => Ok(None),
     }
+}
+
+/// For who may come without a credential: only that there are too many is an error.
+fn told_apart(error: Error) -> Result<(), Error> {
+    if error.denied().denial() == Denial::AmbiguousCredentials { Err(error) } else { Ok(()) }
 }
 
 #[cfg(test)]

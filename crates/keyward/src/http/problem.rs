@@ -57,7 +57,7 @@ pub(crate) fn respond(denied: &Denied, request_id: &str) -> Response<Body> {
     }
     if let Some(after) = denied.retry_after() {
         // Whole seconds, rounded up: who waits as long as told is not told to wait again.
-        let seconds = u64::try_from(after.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1);
+        let seconds = (after.as_secs() + u64::from(after.subsec_nanos() > 0)).max(1);
         headers.insert(RETRY_AFTER, seconds.into());
     }
     if let Some(decision) = denied.limit() {

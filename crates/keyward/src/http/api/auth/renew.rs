@@ -34,11 +34,14 @@ pub(crate) async fn get(call: Call) -> Answer {
         Err(error) => Err(error),
     };
     match refreshed {
-        Ok(grant) if engine.bounces.again(grant.loaded.session.id, &next, grant.now) => {
-            Ok(page(StatusCode::OK, IN_CIRCLES, None))
-        }
         Ok(grant) => {
-            let mut response = see_other(&format!("{origin}{next}"))?;
+            let in_circles = engine.bounces.again(grant.loaded.session.id, &next, grant.now);
+            let mut response = if in_circles {
+                page(StatusCode::OK, IN_CIRCLES, None)
+            } else {
+                see_other(&format!("{origin}{next}"))?
+            };
+            // A new refresh token is handed out in this answer or never.
             call.names.set(&grant, response.headers_mut());
             Ok(response)
         }

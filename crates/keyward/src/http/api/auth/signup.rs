@@ -14,9 +14,10 @@ pub(crate) async fn post(call: Call) -> Answer {
     let phone_number = fields.optional_text("phone_number");
     let named = fields.transport();
     fields.finish()?;
+    let new = call.engine.new_account(&email, phone_number.as_deref(), password)?;
     let transport = transport(&call, named)?;
     let replaces = replaced(&call).await?;
-    let sign_up = SignUp { email, password, phone_number, transport, replaces };
+    let sign_up = SignUp { new, transport, replaces };
     let grant = call.engine.sign_up(sign_up, &call.client()).await?;
     Ok(granted(StatusCode::CREATED, &grant, call.names, Told::Deadline))
 }

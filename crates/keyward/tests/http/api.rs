@@ -1,0 +1,2 @@
+//! `/api`
+mod auth;

@@ -1,0 +1,12 @@
+//! `/api/auth`
+mod activity;
+mod login;
+mod logout;
+mod logout_all;
+mod password;
+mod reauthenticate;
+mod refresh;
+mod renew;
+mod session;
+mod sessions;
+mod signup;

@@ -1,0 +1,23 @@
+//! Does every answer over HTTP say what the contract says, and does nothing else change?
+//!
+//! A test of a route stands at the path of its URL, and names the exact events that it expects;
+//! what goes for all routes stands beside `api`. What is refused is checked for its shape in
+//! [`support::Reply::refused`].
+
+mod access;
+mod api;
+mod body;
+mod canary;
+mod cookie;
+mod cors;
+mod csrf;
+mod idle;
+mod limits;
+mod origin;
+mod problem;
+mod race;
+mod revocation;
+mod routes;
+mod support;
+mod well_known;
+mod wire;

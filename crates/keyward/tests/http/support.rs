@@ -1,0 +1,243 @@
+//! A Keyward to ask: over a real SQLite file, by a clock that is moved by hand.
+
+mod ask;
+mod browser;
+mod database;
+mod socket;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use http_body_util::BodyExt as _;
+use keyward::clock::Clock;
+use keyward::core::key::Algorithm;
+use keyward::core::password::Cost;
+use keyward::core::throttle::{Limit, Limits};
+use keyward::core::time::Timestamp;
+use keyward::{Keyward, MasterKey, Settings};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+pub(crate) use self::ask::{Ask, Reply, delete, get, post};
+pub(crate) use self::browser::{Browser, Jar};
+pub(crate) use self::socket::Served;
+
+/// When every test begins: 2027-01-15T08:00:00Z.
+pub(crate) const START: i64 = 1_800_000_000;
+pub(crate) const ADA: &str = "ada@example.com";
+pub(crate) const BOB: &str = "bob@example.com";
+pub(crate) const PASSWORD: &str = "Correct-Horse-7";
+pub(crate) const OTHER_PASSWORD: &str = "Battery-Staple-8";
+pub(crate) const MINUTE: u64 = 60;
+pub(crate) const HOUR: u64 = 60 * MINUTE;
+pub(crate) const DAY: u64 = 24 * HOUR;
+/// The rotation window, in seconds.
+pub(crate) const WINDOW: u64 = 30;
+
+/// An installation under test.
+pub(crate) struct App {
+    pub(crate) keyward: Keyward,
+    pub(crate) clock: Clock,
+    router: Router,
+    settings: Settings,
+    folder: TempDir,
+    told: Mutex<Vec<database::Row>>,
+}
+
+/// Tokens as an app holds them.
+#[derive(Debug, Clone)]
+pub(crate) struct Tokens {
+    pub(crate) user: String,
+    pub(crate) session: String,
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+}
+
+/// What the tests go by unless they say otherwise: no limits, cheap hashes and signatures, nothing
+/// in the background.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        background: false,
+        algorithm: Algorithm::EdDsa,
+        cost: Cost::new(8, 1, 1).expect("a cost"),
+        limits: no_limits(),
+        hashing_threads: 2,
+        ..Settings::default()
+    }
+}
+
+pub(crate) fn no_limits() -> Limits {
+    Limits {
+        login: None,
+        login_failures: None,
+        signup: None,
+        password: None,
+        password_forgot: None,
+        refresh: None,
+    }
+}
+
+pub(crate) fn limit(text: &str) -> Option<Limit> {
+    Some(text.parse().expect("a limit"))
+}
+
+pub(crate) fn master_key() -> MasterKey {
+    MasterKey::from_bytes(&[7; 32])
+}
+
+impl App {
+    pub(crate) async fn new() -> Self {
+        Self::with(settings()).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let clock = Clock::manual(Timestamp::from_seconds(START));
+        let keyward = open(&folder, &settings, &clock).await;
+        Self { router: keyward.router(), keyward, clock, settings, folder, told: Mutex::default() }
+    }
+
+    /// The same installation after its process was stopped and started again.
+    pub(crate) async fn restarted(self) -> Self {
+        self.keyward.close().await.expect("closed");
+        self.killed().await
+    }
+
+    /// The same installation after its process was killed: what was only in memory is gone.
+    pub(crate) async fn killed(self) -> Self {
+        let Self { keyward, clock, router, settings, folder, told } = self;
+        drop((router, keyward));
+        let keyward = open(&folder, &settings, &clock).await;
+        Self { router: keyward.router(), keyward, clock, settings, folder, told }
+    }
+
+    /// The same installation after it was stopped and started with other settings.
+    pub(crate) async fn restarted_with(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self.restarted().await
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("keyward.db")
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Lets so many seconds pass.
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Seconds since the epoch.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now().seconds()
+    }
+
+    pub(crate) async fn send(&self, ask: Ask) -> Reply {
+        let (request, peer) = ask.request();
+        let mut request = request.map(Body::from);
+        request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        Reply { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    /// Signs up by an app.
+    pub(crate) async fn signup(&self, email: &str) -> Tokens {
+        let reply =
+            self.send(post("/api/auth/signup").json(json!({"email": email, "password": PASSWORD}))).await;
+        Tokens::of(&reply.ok(201))
+    }
+
+    /// Signs in by an app.
+    pub(crate) async fn login(&self, email: &str) -> Tokens {
+        let reply = self.send(login(email, PASSWORD)).await;
+        Tokens::of(&reply.ok(200))
+    }
+
+    /// Signs in by an app, as somebody who may have to sign up first.
+    pub(crate) async fn login_or_signup(&self, email: &str) -> Tokens {
+        if self.count("account") == 0 { self.signup(email).await } else { self.login(email).await }
+    }
+
+    /// Presents a refresh token of an app.
+    pub(crate) async fn refresh(&self, token: &str) -> Reply {
+        self.send(post("/api/auth/refresh").json(json!({"refresh_token": token}))).await
+    }
+
+    /// What `GET /api/auth/session` says to this access token.
+    pub(crate) async fn session(&self, access: &str) -> Reply {
+        self.send(get("/api/auth/session").bearer(access)).await
+    }
+
+    pub(crate) async fn tick(&self) {
+        self.keyward.tick().await.expect("a tick");
+    }
+}
+
+async fn open(folder: &TempDir, settings: &Settings, clock: &Clock) -> Keyward {
+    Keyward::builder(settings.clone())
+        .sqlite(folder.path().join("keyward.db"))
+        .master_key(master_key())
+        .clock(clock.clone())
+        .open()
+        .await
+        .expect("opens")
+}
+
+/// A login by an app.
+pub(crate) fn login(email: &str, password: &str) -> Ask {
+    post("/api/auth/login").json(json!({"email": email, "password": password}))
+}
+
+impl Tokens {
+    pub(crate) fn of(body: &Value) -> Self {
+        let text = |name: &str| body[name].as_str().unwrap_or_else(|| panic!("{name} in {body}")).to_owned();
+        Self {
+            user: text("user_id"),
+            session: text("session_id"),
+            access: text("token"),
+            refresh: text("refresh_token"),
+        }
+    }
+}
+
+/// The text of this field.
+pub(crate) fn text<'a>(body: &'a Value, field: &str) -> &'a str {
+    body[field].as_str().unwrap_or_else(|| panic!("no text {field} in {body}"))
+}
+
+/// A moment as answers write it.
+pub(crate) fn moment(seconds: i64) -> String {
+    Timestamp::from_seconds(seconds).to_string()
+}
+
+/// What a JWT says, without a look at its signature.
+pub(crate) fn claims(jwt: &str) -> Value {
+    segment(jwt, 1)
+}
+
+/// What the header of a JWT says.
+pub(crate) fn jwt_header(jwt: &str) -> Value {
+    segment(jwt, 0)
+}
+
+fn segment(jwt: &str, at: usize) -> Value {
+    use base64::Engine as _;
+    let part = jwt.split('.').nth(at).expect("a segment");
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).expect("base64url");
+    serde_json::from_slice(&bytes).expect("JSON")
+}
