@@ -94,7 +94,7 @@ fn greeting(config: &Config, address: SocketAddr, setup_token: Option<&str>, fil
     let mut text = format!("Keyward {}\n\n", env!("CARGO_PKG_VERSION"));
     let mut say = |name: &str, value: &dyn std::fmt::Display| {
         // Writing to a String can't fail.
-        let _ = writeln!(text, "  {name:<11}{value}");
+        let _ = writeln!(text, "  {name:<12}{value}");
     };
     say("URL", url);
     say("Listens on", &address);
