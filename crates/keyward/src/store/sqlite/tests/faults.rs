@@ -167,7 +167,7 @@ async fn no_more_than_so_many_wait() {
         let store = Arc::clone(&store);
         tasks.spawn(async move { store.commit(add(id)).await });
     }
-    // The writer takes 512 at most, and ten wait: the rest is told at once, while it is held.
+    // The writer takes up to 512, and ten wait: the rest is told at once, while it is held.
     let mut refused = 0;
     while refused < 600 - 512 - 10 {
         let result = timeout(SOON, tasks.join_next()).await.expect("told at once").expect("some");
@@ -177,7 +177,7 @@ async fn no_more_than_so_many_wait() {
     let_go(&held);
     let rest = timeout(SOON, tasks.join_all()).await.expect("answers");
     let written = rest.iter().filter(|result| result.is_ok()).count();
-    assert!((11..=522).contains(&written), "{written}");
+    assert!((10..=522).contains(&written), "{written}");
     assert_eq!(numbers(&store).await.len(), written);
 }
 
