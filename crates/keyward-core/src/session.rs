@@ -210,6 +210,8 @@ pub struct Presented {
     pub made_at: Timestamp,
     /// Whether its generation was given up for lost: it stands in the revocation set.
     pub dead: bool,
+    /// The highest generation of its session that stands there.
+    pub last_dead: Option<Generation>,
 }
 
 /// What the rule says of a presented refresh token. `after` is what must be written, on condition
@@ -285,7 +287,7 @@ impl Session {
         let settled = progress.settled(now, policy);
         if token.generation == progress.newest {
             return if settled {
-                Verdict::Rotate { after: progress.rotated(now) }
+                Verdict::Rotate { after: progress.rotated(token.last_dead, now) }
             } else {
                 Verdict::Keep { names: progress.newest }
             };
@@ -301,7 +303,10 @@ impl Session {
             };
         }
         if is_parent && !progress.seen {
-            return Verdict::Forgive { after: progress.forgiven(now), dead: progress.newest };
+            return Verdict::Forgive {
+                after: progress.forgiven(token.last_dead, now),
+                dead: progress.newest,
+            };
         }
         Verdict::Theft
     }
@@ -408,19 +413,23 @@ impl Progress {
         }
     }
 
-    fn rotated(self, now: Timestamp) -> Self {
-        let step = if self.made_by == MadeBy::Adoption { LEAP } else { 1 };
-        self.succeeded(self.newest, step, MadeBy::Rotation, now)
+    fn rotated(self, last_dead: Option<Generation>, now: Timestamp) -> Self {
+        Self { parent: Some(self.newest), ..self.succeeded(last_dead, MadeBy::Rotation, now) }
     }
 
-    fn forgiven(self, now: Timestamp) -> Self {
-        Self { parent: self.parent, ..self.succeeded(self.newest, 1, MadeBy::Forgiveness, now) }
+    fn forgiven(self, last_dead: Option<Generation>, now: Timestamp) -> Self {
+        self.succeeded(last_dead, MadeBy::Forgiveness, now)
     }
 
-    fn succeeded(self, parent: Generation, step: Generation, made_by: MadeBy, now: Timestamp) -> Self {
+    /// The next number is one more. It leaps where the store lost writes, which shows by an
+    /// adoption, or by a generation given up for lost that is above what the store knows: no
+    /// number is ever given out twice.
+    fn succeeded(self, last_dead: Option<Generation>, made_by: MadeBy, now: Timestamp) -> Self {
+        let lost = self.made_by == MadeBy::Adoption || last_dead > Some(self.newest);
+        let highest = last_dead.map_or(self.newest, |dead| dead.max(self.newest));
         Self {
-            newest: self.newest.saturating_add(step),
-            parent: Some(parent),
+            newest: highest.saturating_add(if lost { LEAP } else { 1 }),
+            parent: self.parent,
             made_by,
             made_at: now,
             seen: false,

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::ConnectInfo;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -226,10 +226,12 @@ impl Route {
 async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
     let declared =
         headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
-    match declared {
-        Some(length) if length > BODY => return Err(Denial::BodyTooLarge.into()),
-        None if !headers.contains_key(http::header::TRANSFER_ENCODING) => return Ok(Bytes::new()),
-        _ => {}
+    if declared.is_some_and(|length| length > BODY) {
+        return Err(Denial::BodyTooLarge.into());
+    }
+    // Not told by the headers: HTTP/2 needs none for a body (RFC 9113 §8.1).
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
     }
     match tokio::time::timeout(BODY_TIME, Limited::new(body, BODY).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),

@@ -48,7 +48,7 @@ fn session(progress: impl Into<Option<Progress>>) -> Session {
 }
 
 fn token(generation: Generation) -> Presented {
-    Presented { generation, made_at: MADE, dead: false }
+    Presented { generation, made_at: MADE, dead: false, last_dead: None }
 }
 
 fn present(session: &Session, generation: Generation, now: Timestamp) -> Verdict {
@@ -422,7 +422,7 @@ prop_compose! {
 
 prop_compose! {
     fn tokens()(generation in generations(), made_at in moments(), dead: bool) -> Presented {
-        Presented { generation, made_at, dead }
+        Presented { generation, made_at, dead, last_dead: dead.then_some(generation) }
     }
 }
 
@@ -526,7 +526,7 @@ proptest! {
             let Some(after) = after(verdict) else { continue };
             session.progress = Some(after);
             if arrives {
-                held = Presented { generation: after.newest, made_at: now, dead: false };
+                held = Presented { generation: after.newest, made_at: now, dead: false, last_dead: None };
             }
         }
     }

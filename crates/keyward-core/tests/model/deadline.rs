@@ -91,7 +91,8 @@ impl Clock {
 
     fn present(&self, s: &mut State) {
         let (session, policy) = (self.session(s), self.policy());
-        let token = Presented { generation: s.token, made_at: at(s.token_made), dead: false };
+        let token =
+            Presented { generation: s.token, made_at: at(s.token_made), dead: false, last_dead: None };
         let verdict = session.present(token, true, at(s.now), &policy);
 
         let made = if s.record.is_some() { s.settled_since } else { s.token_made };

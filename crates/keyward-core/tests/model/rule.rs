@@ -79,8 +79,6 @@ pub(crate) struct Rule {
     pub(crate) buries: bool,
     /// Whether an access token of a dead generation ends the session.
     pub(crate) dead_access_ends: bool,
-    /// Whether the next number leaps where the revocation set knows a dead one that is as high.
-    pub(crate) leaps_over_the_dead: bool,
 }
 
 /// On what a write is conditional.
@@ -98,7 +96,6 @@ pub(crate) const REAL: Rule = Rule {
     noted: |progress, seen| progress.noted(Some(seen), None),
     buries: true,
     dead_access_ends: true,
-    leaps_over_the_dead: false,
 };
 
 pub(crate) fn real(session: &Session, token: Presented, now: Timestamp, policy: &Policy) -> Decision {
@@ -322,6 +319,10 @@ pub(crate) struct Mutant {
     pub(crate) breaks: Invariant,
 }
 
+asked!(dead_numbers_again, |session, token, _now, _policy| {
+    token.last_dead = None;
+});
+
 const fn deciding(decide: Decide) -> Rule {
     Rule { decide, ..REAL }
 }
@@ -333,8 +334,8 @@ const fn mutant(name: &'static str, rule: Rule, scene: Scene, breaks: Invariant)
 /// Not a matter of safety: what makes the first refresh after a login rotate without delay.
 pub(crate) const OPENING_UNSETTLED: Rule = deciding(opening_unsettled);
 
-/// What the next number would have to do for the stores that lose a forgiveness and remember it.
-pub(crate) const LEAPING: Rule = Rule { leaps_over_the_dead: true, ..REAL };
+/// The next number is one more, whatever the revocation set knows of higher ones.
+pub(crate) const REUSING_NUMBERS: Rule = deciding(dead_numbers_again);
 
 const ON: Condition = REAL.condition;
 

@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use keyward_core::policy::Policy;
 use keyward_core::revocation::{CutOff, Subject};
-use keyward_core::session::{
-    End, EndReason, Generation, LEAP, MadeBy, Presented, Progress, Session, Transport,
-};
+use keyward_core::session::{End, EndReason, Generation, MadeBy, Presented, Progress, Session, Transport};
 use keyward_core::time::Timestamp;
 use stateright::{Model, Property};
 
@@ -303,18 +301,11 @@ impl World {
     }
 
     fn decide(&self, s: &State, token: Generation, now: Timestamp) -> Decision {
-        let dead = !s.dead.is_empty() && s.revocations().is_dead(SESSION, token);
-        let presented = Presented { generation: token, made_at: LONG_AGO, dead };
-        let mut decision = (self.rule.decide)(&self.session(s), presented, now, &self.policy);
-        if self.rule.leaps_over_the_dead
-            && let Some((after, refresh)) = decision.after.as_mut().zip(decision.refresh)
-            && s.dead.iter().any(|dead| *dead >= refresh)
-        {
-            after.newest = refresh + LEAP;
-            decision.refresh = Some(after.newest);
-            decision.access = decision.refresh;
-        }
-        decision
+        let revoked = s.revocations();
+        let dead = revoked.is_dead(SESSION, token);
+        let last_dead = revoked.last_dead(SESSION);
+        let presented = Presented { generation: token, made_at: LONG_AGO, dead, last_dead };
+        (self.rule.decide)(&self.session(s), presented, now, &self.policy)
     }
 
     fn tick(&self, s: &mut State) {

@@ -146,7 +146,7 @@ fn lock(path: &Path, real: &Path) -> Result<File, OpenError> {
     }
 }
 
-fn connect(path: &Path, access: OpenFlags, busy: Duration) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path, access: OpenFlags, busy: Duration) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(busy)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -162,7 +162,7 @@ fn connect(path: &Path, access: OpenFlags, busy: Duration) -> rusqlite::Result<C
 ///
 /// Of two that open a new file at once, SQLite refuses one without letting it wait, lest they wait
 /// for each other. That one waits for the other's lock, holding none, and looks again.
-fn share(connection: &Connection) -> rusqlite::Result<String> {
+pub(super) fn share(connection: &Connection) -> rusqlite::Result<String> {
     loop {
         match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
             Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {

@@ -6,15 +6,18 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
+use std::time::Duration;
 
 use keyward_core::change::{Change, Write};
 use keyward_core::time::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use super::Folder;
-use crate::store::sqlite::file::check_library;
+use crate::store::sqlite::file::{check_library, connect, share};
 use crate::store::sqlite::{OpenError, Sqlite};
 use crate::store::{NotCommitted, Store as _};
+
+const SOON: Duration = Duration::from_secs(5);
 
 fn open(path: &Path) -> Result<Sqlite, OpenError> {
     Sqlite::open(path, false, Timestamp::default())
@@ -279,6 +282,28 @@ fn first_opens_at_once_make_one_schema() {
         });
         assert_eq!(won, 1, "round {round}");
         assert_eq!(schemas(&folder.raw()), 1, "round {round}");
+    }
+}
+
+/// Turns one new file to WAL at the same moment, on as many connections.
+#[test]
+fn who_loses_the_race_for_the_journal_waits_for_the_winner() {
+    for round in 0..40 {
+        let folder = Folder::new();
+        fs::write(folder.file(), "").expect("room");
+        let barrier = Barrier::new(4);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                let connection =
+                    connect(&folder.file(), OpenFlags::SQLITE_OPEN_READ_WRITE, SOON).expect("new");
+                let barrier = &barrier;
+                scope.spawn(move || {
+                    barrier.wait();
+                    let journal = share(&connection).unwrap_or_else(|e| panic!("round {round}: {e}"));
+                    assert_eq!(journal, "wal");
+                });
+            }
+        });
     }
 }
 
