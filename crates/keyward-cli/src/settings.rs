@@ -4,7 +4,6 @@ use keyward::core::password::{InvalidCost, PasswordPolicy};
 use keyward::core::policy::Policy;
 use keyward::core::throttle::Limits;
 use keyward::{PersonalClaims, Settings};
-use zeroize::Zeroizing;
 
 use crate::config::{Claim, Config, Signup};
 
@@ -33,10 +32,7 @@ pub(crate) fn settings(config: &Config) -> Result<Settings, InvalidCost> {
         issuer: tokens.issuer.clone(),
         audience: tokens.audience.clone(),
         algorithm: tokens.algorithm,
-        hs256_secret: tokens
-            .hs256_secret
-            .as_ref()
-            .map(|secret| Zeroizing::new(secret.expose().as_bytes().to_vec())),
+        hs256_secret: tokens.hs256_secret.as_ref().map(|secret| secret.expose().as_bytes().to_vec().into()),
         claims: PersonalClaims {
             email: claims(Claim::Email),
             phone_number: claims(Claim::PhoneNumber),

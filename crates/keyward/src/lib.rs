@@ -57,7 +57,7 @@ pub use crate::error::{Denied, Error, FieldError};
 pub use crate::flow::keys::KeyView;
 use crate::flow::keys::{MacKeysError, mac_keys};
 use crate::hashing::Hashing;
-pub use crate::settings::{InvalidOrigin, Origin, PersonalClaims, Settings};
+pub use crate::settings::{InvalidOrigin, Origin, PersonalClaims, Secret, Settings};
 use crate::store::sqlite::Sqlite;
 pub use crate::store::{Fault, sqlite::OpenError};
 use crate::store::{Name, Store};

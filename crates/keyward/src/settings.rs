@@ -30,7 +30,7 @@ pub struct Settings {
     /// What signs access tokens (`tokens.algorithm`).
     pub algorithm: Algorithm,
     /// The secret of HS256, where it is not made by Keyward (`tokens.hs256_secret`).
-    pub hs256_secret: Option<Zeroizing<Vec<u8>>>,
+    pub hs256_secret: Option<Secret>,
     /// Which personal claims access tokens carry (`tokens.claims`).
     pub claims: PersonalClaims,
     /// Whether script in a browser may hold tokens (`sessions.browser_bearer`).
@@ -87,6 +87,28 @@ impl Settings {
     /// `iss` of tokens.
     pub fn issuer(&self) -> &str {
         self.issuer.as_deref().unwrap_or(self.public_url.as_str())
+    }
+}
+
+/// A secret that an installation chose. It never shows itself and is wiped when it is dropped.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl Secret {
+    pub(crate) fn into_bytes(self) -> Zeroizing<Vec<u8>> {
+        self.0
+    }
+}
+
+impl From<Vec<u8>> for Secret {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
     }
 }
 
@@ -266,6 +288,13 @@ mod tests {
             assert_eq!(bad.parse::<Origin>(), Err(InvalidOrigin), "{bad}");
         }
         assert_eq!("http://127.0.0.1:8080".parse(), Ok(Origin::default()));
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        let hs256_secret = Some(Secret::from(b"canary".to_vec()));
+        let shown = format!("{:?}", Settings { hs256_secret, ..Settings::default() });
+        assert!(shown.contains("hs256_secret: Some(Secret)") && !shown.contains("99, 97, 110"), "{shown}");
     }
 
     #[test]

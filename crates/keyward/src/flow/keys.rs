@@ -209,11 +209,11 @@ impl Engine {
 
     /// The key that the configuration gives, where it does.
     fn configured(&self) -> Result<Option<Made>, Fault> {
-        let Some(private) =
-            self.settings.hs256_secret.clone().filter(|_| self.settings.algorithm == Algorithm::Hs256)
-        else {
+        let secret = self.settings.hs256_secret.clone();
+        let Some(secret) = secret.filter(|_| self.settings.algorithm == Algorithm::Hs256) else {
             return Ok(None);
         };
+        let private = secret.into_bytes();
         let key = Key::from_private(Algorithm::Hs256, &private)
             .map_err(|e| Fault::Unavailable(format!("tokens.hs256_secret: {e}")))?;
         Ok(Some(Made { key, private }))

@@ -8,7 +8,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyward::Settings;
 use keyward::core::key::{Algorithm, Key};
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use crate::support::{ADA, App, START, Tokens, claims, get, jwt_header, settings};
 
@@ -17,7 +16,7 @@ fn secret() -> Vec<u8> {
 }
 
 async fn hs256() -> (App, Tokens) {
-    let hs256_secret = Some(Zeroizing::new(secret()));
+    let hs256_secret = Some(secret().into());
     let app = App::with(Settings { algorithm: Algorithm::Hs256, hs256_secret, ..settings() }).await;
     let tokens = app.signup(ADA).await;
     (app, tokens)
