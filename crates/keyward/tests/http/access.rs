@@ -48,7 +48,8 @@ async fn all_refused(app: &App, session: &str, tokens: &[String]) {
     let reads = app.keyward.store_reads();
     let mut bodies = std::collections::HashSet::new();
     for token in tokens {
-        let reply = app.send(get("/api/auth/session").header("authorization", format!("Bearer {token}"))).await;
+        let reply =
+            app.send(get("/api/auth/session").header("authorization", format!("Bearer {token}"))).await;
         assert_eq!(reply.status, 401, "{token}");
         reply.refused(401, "invalid_token");
         bodies.insert(reply.text().replace(reply.one("x-request-id").expect("there"), ""));
@@ -72,7 +73,20 @@ async fn whatever_is_wrong_with_a_token_is_one_answer() {
     let with_header = |with: Value| signed(&changed(&header, with), &b, &key);
     let with_claims = |with: Value| signed(&h, &changed(&body, with), &key);
     let mut bad = Vec::new();
-    for alg in [json!("none"), json!("None"), json!("NONE"), json!("nOnE"), json!("none "), json!(null), json!([]), json!("gone"), json!("HS384"), json!("RS256"), json!("hs256"), json!("")] {
+    for alg in [
+        json!("none"),
+        json!("None"),
+        json!("NONE"),
+        json!("nOnE"),
+        json!("none "),
+        json!(null),
+        json!([]),
+        json!("gone"),
+        json!("HS384"),
+        json!("RS256"),
+        json!("hs256"),
+        json!(""),
+    ] {
         let token = with_header(json!({"alg": alg}));
         let unsigned = format!("{}.", &token[..token.rfind('.').expect("a dot")]);
         bad.extend([unsigned, token]);
@@ -146,7 +160,13 @@ async fn no_public_key_is_a_secret() {
         let (header, body) = (jwt_header(&tokens.access), claims(&tokens.access));
         let kid = header["kid"].as_str().expect("kid");
         let set = app.send(get("/.well-known/jwks.json")).await.json();
-        let jwk = set["keys"].as_array().expect("keys").iter().find(|key| key["kid"] == kid).expect("published").clone();
+        let jwk = set["keys"]
+            .as_array()
+            .expect("keys")
+            .iter()
+            .find(|key| key["kid"] == kid)
+            .expect("published")
+            .clone();
         let mut secrets = vec![jwk.to_string().into_bytes()];
         for part in ["n", "x", "y"] {
             if let Some(part) = jwk[part].as_str() {
@@ -169,7 +189,11 @@ async fn no_public_key_is_a_secret() {
         let mut unused = tokens.access.clone().into_bytes();
         let last = unused.len() - 1;
         unused[last] = if unused[last] == b'B' { b'C' } else { b'B' };
-        let bad = [format!("{rest}.{}", URL_SAFE_NO_PAD.encode(bytes)), String::from_utf8(unused).expect("ASCII"), format!("{rest}.{}", URL_SAFE_NO_PAD.encode([0; 64]))];
+        let bad = [
+            format!("{rest}.{}", URL_SAFE_NO_PAD.encode(bytes)),
+            String::from_utf8(unused).expect("ASCII"),
+            format!("{rest}.{}", URL_SAFE_NO_PAD.encode([0; 64])),
+        ];
         all_refused(&app, &tokens.session, &bad).await;
         app.session(&tokens.access).await.ok(200);
     }
@@ -216,7 +240,7 @@ async fn an_expired_token_is_told_apart_and_a_foreign_one_is_not() {
     let tokens = app.signup(ADA).await;
     let other = App::new().await;
     let foreign = other.signup(ADA).await;
-    all_refused(&app, &foreign.session, &[foreign.access.clone()]).await;
+    all_refused(&app, &foreign.session, std::slice::from_ref(&foreign.access)).await;
     app.pass(900);
     app.session(&tokens.access).await.refused(401, "token_expired");
     app.session(&foreign.access).await.refused(401, "invalid_token");

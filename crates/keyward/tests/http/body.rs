@@ -44,7 +44,13 @@ async fn what_is_no_json_is_said_to_be_none() {
     for ask in readers(&tokens) {
         for body in &bodies {
             let reply = app.send(ask.clone().raw("application/json", body.clone())).await;
-            assert_eq!(reply.status, 400, "{ask:?} {}: {}", String::from_utf8_lossy(&body[..body.len().min(40)]), reply.text());
+            assert_eq!(
+                reply.status,
+                400,
+                "{ask:?} {}: {}",
+                String::from_utf8_lossy(&body[..body.len().min(40)]),
+                reply.text()
+            );
             reply.refused(400, "malformed_json");
         }
         for body in ["[]", "1", "null", "\"a\"", "true"] {
@@ -61,22 +67,40 @@ async fn a_body_is_json_and_says_so() {
     let before = app.dump();
     let body = json!({"email": ADA, "password": PASSWORD, "refresh_token": tokens.refresh}).to_string();
     for ask in readers(&tokens) {
-        for media in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/json; charset=utf-16", "application/problem+json", "application/jsonp", "*/*", "", "text/plain; application/json", "application/json, text/plain"] {
+        for media in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/json; charset=utf-16",
+            "application/problem+json",
+            "application/jsonp",
+            "*/*",
+            "",
+            "text/plain; application/json",
+            "application/json, text/plain",
+        ] {
             app.send(ask.clone().raw(media, body.clone())).await.refused(415, "unsupported_media_type");
         }
         app.send(ask.clone().body(body.clone())).await.refused(415, "unsupported_media_type");
-        app.send(ask.clone().raw("application/json", body.clone()).header("content-type", "text/plain")).await.refused(415, "unsupported_media_type");
+        app.send(ask.clone().raw("application/json", body.clone()).header("content-type", "text/plain"))
+            .await
+            .refused(415, "unsupported_media_type");
         // Nothing is unpacked.
         for coding in ["gzip", "deflate", "br", "zstd", "x-gzip", "identity, gzip"] {
-            let packed = ask.clone().raw("application/json", b"\x1f\x8b\x08\x00".to_vec()).header("content-encoding", coding);
+            let packed = ask
+                .clone()
+                .raw("application/json", b"\x1f\x8b\x08\x00".to_vec())
+                .header("content-encoding", coding);
             app.send(packed).await.refused(415, "unsupported_media_type");
         }
     }
     // What a form on another site can send.
-    let smuggled = post("/api/auth/login").raw("text/plain", format!("{{\"email\":\"{ADA}\",\"password\":\"{PASSWORD}\",\"x\":\"=\"}}"));
+    let smuggled = post("/api/auth/login")
+        .raw("text/plain", format!("{{\"email\":\"{ADA}\",\"password\":\"{PASSWORD}\",\"x\":\"=\"}}"));
     app.send(smuggled).await.refused(415, "unsupported_media_type");
     assert_eq!(app.dump(), before);
-    for media in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""] {
+    for media in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=\"utf-8\""]
+    {
         app.send(post("/api/auth/login").raw(media, body.clone())).await.ok(200);
     }
 }
@@ -88,8 +112,20 @@ async fn odd_characters_are_no_fault() {
     app.tick().await;
     let before = app.dump_without_events();
     let odd = [
-        "\u{0}", "a\u{0}b@example.com", "\u{202e}x@example.com", "\u{fffd}", "\u{10ffff}", "' OR 1=1 --", "%", "\\",
-        "\u{1b}[31m", "\r\nX: y", "\u{560d}\u{560a}x", "${jndi:ldap://x}", "\u{feff}", "ada\u{ff20}example.com",
+        "\u{0}",
+        "a\u{0}b@example.com",
+        "\u{202e}x@example.com",
+        "\u{fffd}",
+        "\u{10ffff}",
+        "' OR 1=1 --",
+        "%",
+        "\\",
+        "\u{1b}[31m",
+        "\r\nX: y",
+        "\u{560d}\u{560a}x",
+        "${jndi:ldap://x}",
+        "\u{feff}",
+        "ada\u{ff20}example.com",
     ];
     let [signup, login, refresh, logout, change, again] =
         ["signup", "login", "refresh", "logout", "password/change", "reauthenticate"]
@@ -105,7 +141,11 @@ async fn odd_characters_are_no_fault() {
             (&signup, json!({"email": text, "password": PASSWORD}), 422),
             (&signup, json!({"email": "eve@example.com", "password": PASSWORD, "phone_number": text}), 422),
             (&again.clone().bearer(&tokens.access), json!({"password": text}), 401),
-            (&change.clone().bearer(&tokens.access), json!({"current_password": text, "new_password": text}), 422),
+            (
+                &change.clone().bearer(&tokens.access),
+                json!({"current_password": text, "new_password": text}),
+                422,
+            ),
         ] {
             let reply = app.send(ask.clone().json(body.clone())).await;
             assert_eq!(reply.status, expected, "{ask:?} {body}: {}", reply.text());
@@ -121,9 +161,15 @@ async fn no_other_spelling_in_unicode_is_the_same_account() {
     let app = App::new().await;
     app.signup("kira.strasse.i@example.com").await;
     for alike in [
-        "\u{212a}ira.strasse.i@example.com", "kira.stra\u{df}e.i@example.com", "kira.strasse.\u{131}@example.com",
-        "kira.strasse.\u{130}@example.com", "kira.strasse.i@ex\u{430}mple.com", "kira.strasse.i@example.com.",
-        "\"kira.strasse.i\"@example.com", "kira.strasse.i\u{ad}@example.com", "kira.strasse.i@example\u{3002}com",
+        "\u{212a}ira.strasse.i@example.com",
+        "kira.stra\u{df}e.i@example.com",
+        "kira.strasse.\u{131}@example.com",
+        "kira.strasse.\u{130}@example.com",
+        "kira.strasse.i@ex\u{430}mple.com",
+        "kira.strasse.i@example.com.",
+        "\"kira.strasse.i\"@example.com",
+        "kira.strasse.i\u{ad}@example.com",
+        "kira.strasse.i@example\u{3002}com",
         "k\u{300}ira.strasse.i@example.com",
     ] {
         let login = json!({"email": alike, "password": PASSWORD});
@@ -131,7 +177,15 @@ async fn no_other_spelling_in_unicode_is_the_same_account() {
         let reply = app.send(post("/api/auth/signup").json(login)).await;
         assert!(matches!(reply.status, 201 | 422), "{alike}: {}", reply.text());
     }
-    assert_eq!(app.send(post("/api/auth/login").json(json!({"email": "Kira.Strasse.I@EXAMPLE.com", "password": PASSWORD}))).await.ok(200)["email"], "kira.strasse.i@example.com");
+    assert_eq!(
+        app.send(
+            post("/api/auth/login")
+                .json(json!({"email": "Kira.Strasse.I@EXAMPLE.com", "password": PASSWORD}))
+        )
+        .await
+        .ok(200)["email"],
+        "kira.strasse.i@example.com"
+    );
 }
 
 #[tokio::test]
@@ -161,6 +215,9 @@ async fn a_body_of_64_kib_is_read_and_one_byte_more_is_not() {
     ask(padded(64 << 10)).await.ok(200);
     ask(padded((64 << 10) + 1)).await.refused(413, "body_too_large");
     // What is declared is believed before anything is read.
-    let declared = post("/api/auth/login").json(json!({})).without("content-length").header("content-length", "1000000000");
+    let declared = post("/api/auth/login")
+        .json(json!({}))
+        .without("content-length")
+        .header("content-length", "1000000000");
     app.send(declared).await.refused(413, "body_too_large");
 }

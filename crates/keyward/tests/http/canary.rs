@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use crate::support::{ADA, App, Browser, Tokens, WINDOW, login, post, get};
+use crate::support::{ADA, App, Browser, Tokens, WINDOW, get, login, post};
 
 const SECRET: &str = "Canary-Password-4711";
 const NEXT: &str = "Canary-Successor-4712";

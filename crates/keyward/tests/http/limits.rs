@@ -4,7 +4,10 @@ use keyward::Settings;
 use keyward::core::throttle::Limits;
 use serde_json::json;
 
-use crate::support::{ADA, App, Ask, BOB, Browser, MINUTE, OTHER_PASSWORD, PASSWORD, Reply, limit, login, no_limits, post, settings};
+use crate::support::{
+    ADA, App, Ask, BOB, Browser, MINUTE, OTHER_PASSWORD, PASSWORD, Reply, limit, login, no_limits, post,
+    settings,
+};
 
 async fn with(limits: Limits) -> App {
     App::with(Settings { limits, ..settings() }).await
@@ -52,7 +55,11 @@ async fn the_sixth_login_of_an_address_is_not_even_looked_at() {
         app.send(login(ADA, PASSWORD)).await.ok(200);
     }
     over(&app.send(login(ADA, PASSWORD)).await, "login", 5, 60);
-    assert_eq!(app.events(), ["login", "login", "login", "login", "login", "rate_limited: rate_limited"], "a minute later a row of its own");
+    assert_eq!(
+        app.events(),
+        ["login", "login", "login", "login", "login", "rate_limited: rate_limited"],
+        "a minute later a row of its own"
+    );
 }
 
 #[tokio::test]
@@ -84,7 +91,8 @@ async fn failures_count_for_an_account_over_all_addresses_and_for_nobody_alike()
             app.send(ask).await.refused(401, "invalid_credentials");
         }
         let hashes = app.keyward.password_hashes();
-        let wait = over(&app.send(login(who, PASSWORD).from("198.51.100.99")).await, "login_failures", 20, 3_600);
+        let wait =
+            over(&app.send(login(who, PASSWORD).from("198.51.100.99")).await, "login_failures", 20, 3_600);
         assert_eq!(wait, 180);
         assert_eq!(app.keyward.password_hashes(), hashes, "a correct password is not looked at");
     }
@@ -115,7 +123,9 @@ async fn address_and_phone_number_of_an_account_are_one_budget() {
     let app = with(Limits { login_failures: limit("4/1h"), ..no_limits() }).await;
     let body = json!({"email": ADA, "password": PASSWORD, "phone_number": "+4915112345678"});
     app.send(post("/api/auth/signup").json(body).from("192.0.2.1")).await.ok(201);
-    let by_phone = || post("/api/auth/login").json(json!({"phone_number": "+4915112345678", "password": OTHER_PASSWORD}));
+    let by_phone = || {
+        post("/api/auth/login").json(json!({"phone_number": "+4915112345678", "password": OTHER_PASSWORD}))
+    };
     for _ in 0..2 {
         app.send(by_phone()).await.refused(401, "invalid_credentials");
         app.send(login(ADA, OTHER_PASSWORD)).await.refused(401, "invalid_credentials");
@@ -129,16 +139,27 @@ async fn no_spelling_is_a_way_around() {
     let spellings = |name: &str| {
         let (local, domain) = name.split_once('@').expect("an address");
         vec![
-            name.to_owned(), name.to_uppercase(), format!(" {name}"), format!("{name}\t"), format!("{name}\n"),
-            format!("{}@{}", local.to_uppercase(), domain), format!("{local}@{}", domain.to_uppercase()),
+            name.to_owned(),
+            name.to_uppercase(),
+            format!(" {name}"),
+            format!("{name}\t"),
+            format!("{name}\n"),
+            format!("{}@{}", local.to_uppercase(), domain),
+            format!("{local}@{}", domain.to_uppercase()),
         ]
     };
     for who in [ADA, "nobody@example.com"] {
         let app = with(Limits { login_failures: limit("3/1h"), ..no_limits() }).await;
-        app.send(post("/api/auth/signup").json(json!({"email": ADA, "password": PASSWORD})).from("192.0.2.1")).await.ok(201);
+        app.send(
+            post("/api/auth/signup").json(json!({"email": ADA, "password": PASSWORD})).from("192.0.2.1"),
+        )
+        .await
+        .ok(201);
         let mut answers = Vec::new();
         for (n, spelling) in spellings(who).into_iter().enumerate() {
-            answers.push(app.send(login(&spelling, OTHER_PASSWORD).from(&format!("198.51.100.{n}"))).await.status);
+            answers.push(
+                app.send(login(&spelling, OTHER_PASSWORD).from(&format!("198.51.100.{n}"))).await.status,
+            );
         }
         assert_eq!(answers, [401, 401, 401, 429, 429, 429, 429], "{who}");
     }
@@ -146,7 +167,15 @@ async fn no_spelling_is_a_way_around() {
     app.signup(ADA).await;
     app.login(ADA).await;
     let hashes = app.keyward.password_hashes();
-    for path in ["//api/auth/login", "/api/auth/login/", "/api/auth/%6cogin", "/api/auth/./login", "/api/auth/login;x", "/API/auth/login", "/api/auth/login%2f"] {
+    for path in [
+        "//api/auth/login",
+        "/api/auth/login/",
+        "/api/auth/%6cogin",
+        "/api/auth/./login",
+        "/api/auth/login;x",
+        "/API/auth/login",
+        "/api/auth/login%2f",
+    ] {
         let body = json!({"email": ADA, "password": PASSWORD});
         app.send(post(path).json(body)).await.refused(404, "not_found");
     }
@@ -160,10 +189,14 @@ async fn no_spelling_is_a_way_around() {
 #[tokio::test]
 async fn signing_up_has_a_budget_of_each_address() {
     let app = with(Limits { signup: limit("5/1m"), ..no_limits() }).await;
-    let ask = |n: u32| post("/api/auth/signup").json(json!({"email": format!("u{n}@example.com"), "password": PASSWORD}));
+    let ask = |n: u32| {
+        post("/api/auth/signup").json(json!({"email": format!("u{n}@example.com"), "password": PASSWORD}))
+    };
     // What is no valid signup costs nothing.
     for _ in 0..10 {
-        app.send(post("/api/auth/signup").json(json!({"email": "x", "password": "y"}))).await.refused(422, "validation_failed");
+        app.send(post("/api/auth/signup").json(json!({"email": "x", "password": "y"})))
+            .await
+            .refused(422, "validation_failed");
     }
     for n in 0..5 {
         app.send(ask(n)).await.ok(201);
@@ -181,9 +214,12 @@ async fn change_and_reauthentication_have_one_each_for_every_session() {
     let tokens = app.signup(ADA).await;
     let other = app.login(ADA).await;
     app.events();
-    let again = |token: &str| post("/api/auth/reauthenticate").bearer(token).json(json!({"password": PASSWORD}));
+    let again =
+        |token: &str| post("/api/auth/reauthenticate").bearer(token).json(json!({"password": PASSWORD}));
     let change = |token: &str, current: &str| {
-        post("/api/auth/password/change").bearer(token).json(json!({"current_password": current, "new_password": OTHER_PASSWORD}))
+        post("/api/auth/password/change")
+            .bearer(token)
+            .json(json!({"current_password": current, "new_password": OTHER_PASSWORD}))
     };
     for _ in 0..5 {
         app.send(again(&tokens.access)).await.ok(200);
@@ -267,7 +303,8 @@ async fn a_forwarding_header_is_believed_from_a_trusted_proxy_alone() {
     let mut seen = Vec::new();
     for n in 0..20 {
         // The proxy appends the address that it saw to what the client had made up.
-        let ask = forwarded(login(ADA, OTHER_PASSWORD).from("10.0.0.1"), &format!("198.51.100.{n}, 203.0.113.9"));
+        let ask =
+            forwarded(login(ADA, OTHER_PASSWORD).from("10.0.0.1"), &format!("198.51.100.{n}, 203.0.113.9"));
         seen.push(app.send(ask).await.status);
     }
     assert_eq!(statuses(&seen), 15);

@@ -3,7 +3,7 @@
 use keyward::Settings;
 use serde_json::json;
 
-use crate::support::{ADA, App, get, login, post, settings, PASSWORD};
+use crate::support::{ADA, App, PASSWORD, get, login, post, settings};
 
 #[tokio::test]
 async fn it_is_the_sockets_or_the_last_untrusted_hop() {
@@ -24,7 +24,10 @@ async fn it_is_the_sockets_or_the_last_untrusted_hop() {
         let ask = login(ADA, PASSWORD).from(peer);
         let ask = lines.iter().fold(ask, |ask, line| ask.header("x-forwarded-for", line));
         let body = app.send(ask).await.ok(200);
-        let list = app.send(get("/api/auth/sessions").bearer(body["token"].as_str().expect("a token"))).await.ok(200);
+        let list = app
+            .send(get("/api/auth/sessions").bearer(body["token"].as_str().expect("a token")))
+            .await
+            .ok(200);
         let current = list["sessions"].as_array().expect("a list").iter().find(|s| s["current"] == true);
         assert_eq!(current.expect("it is there")["ip_address"], expected, "{peer} {lines:?}");
     }
@@ -37,7 +40,8 @@ async fn a_user_agent_is_kept_short_and_clean() {
     let mut agent = b"evil\t\xff\xe2\x80\xa8".to_vec();
     agent.extend(vec![b'x'; 2_000]);
     let body = app.send(signup.header("user-agent", agent)).await.ok(201);
-    let list = app.send(get("/api/auth/sessions").bearer(body["token"].as_str().expect("a token"))).await.ok(200);
+    let list =
+        app.send(get("/api/auth/sessions").bearer(body["token"].as_str().expect("a token"))).await.ok(200);
     let kept = list["sessions"][0]["user_agent"].as_str().expect("a text");
     assert!(kept.len() <= 512 && kept.starts_with("evil\u{fffd}") && !kept.contains('\t'), "{kept}");
 }

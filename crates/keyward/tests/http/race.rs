@@ -10,7 +10,9 @@ use crate::support::{
 };
 
 /// What these answer when they are asked at once.
-async fn all_at_once<T: Send + 'static>(tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>) -> Vec<T> {
+async fn all_at_once<T: Send + 'static>(
+    tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
     let running: Vec<_> = tasks.into_iter().map(tokio::spawn).collect();
     let mut answers = Vec::with_capacity(running.len());
     for task in running {
@@ -19,13 +21,17 @@ async fn all_at_once<T: Send + 'static>(tasks: impl IntoIterator<Item = impl Fut
     answers
 }
 
-/// Fifty tabs, a thousand times: one new refresh token, an access token for each.
+/// How often a race is run: a thousand times with optimisations, as in `cargo test --release`;
+/// without them that would take minutes.
+const ROUNDS: u64 = if cfg!(debug_assertions) { 100 } else { 1_000 };
+
+/// Fifty tabs: one new refresh token, an access token for each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_refreshes_of_one_token_make_one_successor_and_sign_nobody_out() {
     let app = Arc::new(App::new().await);
     let mut tokens = app.signup(ADA).await;
     let mut handed_out = HashSet::from([tokens.refresh.clone()]);
-    for round in 0..1_000 {
+    for round in 0..ROUNDS {
         app.pass(WINDOW);
         let replies = all_at_once((0..50).map(|_| {
             let (app, token) = (Arc::clone(&app), tokens.refresh.clone());
@@ -42,14 +48,16 @@ async fn fifty_refreshes_of_one_token_make_one_successor_and_sign_nobody_out() {
                 successors.push(Tokens::of(&body));
             }
         }
-        let [successor] = successors.as_slice() else { panic!("round {round}: {} successors", successors.len()) };
+        let [successor] = successors.as_slice() else {
+            panic!("round {round}: {} successors", successors.len())
+        };
         assert!(handed_out.insert(successor.refresh.clone()), "each is handed out once");
         tokens = successor.clone();
         if round % 100 == 0 {
             app.session(&tokens.access).await.ok(200);
         }
     }
-    assert_eq!(claims(&tokens.access)["gen"], 1_000);
+    assert_eq!(claims(&tokens.access)["gen"], ROUNDS);
     assert_eq!((app.count("session"), app.open_sessions()), (1, 1));
     assert_eq!(app.events(), ["signup"]);
 }
@@ -77,7 +85,10 @@ async fn a_thief_and_an_owner_at_once_never_both_go_on() {
                 // got an access token of what he had at most; never a refresh token.
                 assert!(dead == 401 || kept || text(&body, "refresh_token") != first.refresh);
             } else {
-                reply.refused(401, if reply.text().contains("reused") { "refresh_token_reused" } else { "session_revoked" });
+                reply.refused(
+                    401,
+                    if reply.text().contains("reused") { "refresh_token_reused" } else { "session_revoked" },
+                );
             }
         }
         app.pass(WINDOW);
@@ -92,7 +103,7 @@ async fn nothing_lives_after_a_logout_that_raced_a_refresh() {
     let app = Arc::new(App::new().await);
     app.signup(ADA).await;
     app.send(post("/api/auth/logout-all").bearer(&app.login(ADA).await.access)).await.ok(200);
-    for round in 0..1_000 {
+    for round in 0..ROUNDS {
         let tokens = app.login(ADA).await;
         let refresh = {
             let (app, tokens) = (Arc::clone(&app), tokens.clone());
@@ -137,7 +148,6 @@ async fn no_login_with_an_old_password_outlives_its_change() {
     let here = app.signup(ADA).await;
     let (mut old, mut new) = (PASSWORD, OTHER_PASSWORD);
     let mut opened = 0;
-    // As long as an access token lives.
     for _ in 0..100 {
         let logins = (0..6).map(|_| {
             let app = Arc::clone(&app);
@@ -146,7 +156,9 @@ async fn no_login_with_an_old_password_outlives_its_change() {
         let change = {
             let (app, access) = (Arc::clone(&app), here.access.clone());
             let body = json!({"current_password": old, "new_password": new});
-            tokio::spawn(async move { app.send(post("/api/auth/password/change").bearer(&access).json(body)).await })
+            tokio::spawn(async move {
+                app.send(post("/api/auth/password/change").bearer(&access).json(body)).await
+            })
         };
         let replies = all_at_once(logins).await;
         change.await.expect("no panic").ok(204);
@@ -173,6 +185,7 @@ async fn a_user_never_has_more_sessions_than_the_cap() {
     settings.policy.max_per_user = 10;
     let app = Arc::new(App::with(settings).await);
     app.signup(ADA).await;
+    app.pass(1);
     let replies = all_at_once((0..50).map(|_| {
         let app = Arc::clone(&app);
         async move { app.send(login(ADA, PASSWORD)).await }
@@ -223,12 +236,15 @@ async fn the_least_recently_active_session_makes_room() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_address_is_signed_up_once() {
     let app = Arc::new(App::new().await);
-    let replies = all_at_once((0..50).map(|n| {
-        let app = Arc::clone(&app);
-        let email = if n % 2 == 0 { ADA.to_owned() } else { ADA.to_uppercase() };
-        async move { app.send(post("/api/auth/signup").json(json!({"email": email, "password": PASSWORD}))).await }
-    }))
-    .await;
+    let replies =
+        all_at_once((0..50).map(|n| {
+            let app = Arc::clone(&app);
+            let email = if n % 2 == 0 { ADA.to_owned() } else { ADA.to_uppercase() };
+            async move {
+                app.send(post("/api/auth/signup").json(json!({"email": email, "password": PASSWORD}))).await
+            }
+        }))
+        .await;
     let made = replies.iter().filter(|reply| reply.status == 201).count();
     for reply in replies.iter().filter(|reply| reply.status != 201) {
         reply.refused(409, "email_taken");

@@ -3,7 +3,10 @@
 use keyward::{Client, Keyward};
 use serde_json::json;
 
-use crate::support::{ADA, App, BOB, Browser, MINUTE, OTHER_PASSWORD, PASSWORD, Tokens, WINDOW, delete, jwt_header, login, master_key, post, settings};
+use crate::support::{
+    ADA, App, BOB, Browser, MINUTE, OTHER_PASSWORD, PASSWORD, Tokens, WINDOW, delete, jwt_header, login,
+    master_key, post, settings,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Way {
@@ -36,7 +39,11 @@ async fn end(app: &App, way: Way, victim: &Tokens, old: &str, other: &Tokens) {
             app.refresh(old).await.refused(401, "refresh_token_reused");
         }
         Way::Replaced => {
-            let line = format!("keyward_access={}; keyward_hint=v1.{}.1.1", victim.access, crate::cookie::tag(&victim.session));
+            let line = format!(
+                "keyward_access={}; keyward_hint=v1.{}.1.1",
+                victim.access,
+                crate::cookie::tag(&victim.session)
+            );
             let ask = login(ADA, PASSWORD).header("cookie", line).header("sec-fetch-site", "same-origin");
             app.send(ask).await.ok(200);
         }
@@ -56,8 +63,15 @@ async fn end(app: &App, way: Way, victim: &Tokens, old: &str, other: &Tokens) {
 }
 
 const WAYS: [Way; 9] = [
-    Way::Logout, Way::LogoutAll, Way::PasswordChange, Way::Delete, Way::Theft, Way::Replaced, Way::TooMany,
-    Way::EverySession, Way::Operator,
+    Way::Logout,
+    Way::LogoutAll,
+    Way::PasswordChange,
+    Way::Delete,
+    Way::Theft,
+    Way::Replaced,
+    Way::TooMany,
+    Way::EverySession,
+    Way::Operator,
 ];
 
 #[tokio::test]
@@ -119,9 +133,13 @@ async fn a_revoked_key_takes_its_tokens_with_it_and_a_refresh_helps() {
     app.session(&fresh.access).await.ok(200);
     browser.refresh(&app).await.ok(200);
     browser.session(&app).await.ok(200);
-    app.pass(60 * MINUTE);
+    // For as long as the token could live; later the key is forgotten.
+    app.pass(14 * MINUTE);
     app.tick().await;
     app.session(&tokens.access).await.refused(401, "token_stale");
+    app.pass(60 * MINUTE);
+    app.tick().await;
+    app.session(&tokens.access).await.refused(401, "invalid_token");
 }
 
 #[tokio::test]
@@ -198,7 +216,8 @@ async fn a_dead_access_token_is_refused_on_every_route_that_asks_for_one() {
     for (method, path, guard) in Keyward::routes().filter(|(.., guard)| guard == "session") {
         let path = path.replace("{id}", &other.session);
         let ask = crate::support::Ask::new(method.clone(), &path).bearer(&tokens.access);
-        let body = json!({"password": PASSWORD, "current_password": PASSWORD, "new_password": OTHER_PASSWORD});
+        let body =
+            json!({"password": PASSWORD, "current_password": PASSWORD, "new_password": OTHER_PASSWORD});
         app.send(ask.json(body)).await.refused(401, "session_revoked");
         assert_eq!((guard.as_str(), app.dump()), ("session", before.clone()), "{method} {path}");
     }

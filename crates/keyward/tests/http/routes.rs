@@ -43,8 +43,10 @@ enum Refusal {
 
 #[tokio::test]
 async fn every_route_refuses_who_has_no_permission_and_nothing_changes() {
-    let listed: BTreeSet<(String, &str)> = CASES.iter().map(|(method, path, _)| ((*method).to_owned(), *path)).collect();
-    let there: BTreeSet<(String, &str)> = Keyward::routes().map(|(method, path, _)| (method.to_string(), path)).collect();
+    let listed: BTreeSet<(String, &str)> =
+        CASES.iter().map(|(method, path, _)| ((*method).to_owned(), *path)).collect();
+    let there: BTreeSet<(String, &str)> =
+        Keyward::routes().map(|(method, path, _)| (method.to_string(), path)).collect();
     assert_eq!(listed, there, "each route has a case here");
 
     let app = App::new().await;
@@ -59,7 +61,9 @@ async fn every_route_refuses_who_has_no_permission_and_nothing_changes() {
         match refusal {
             Refusal::Missing => {
                 app.send(ask.clone()).await.refused(401, "missing_token");
-                app.send(ask.clone().header("authorization", "Basic eDp5")).await.refused(401, "missing_token");
+                app.send(ask.clone().header("authorization", "Basic eDp5"))
+                    .await
+                    .refused(401, "missing_token");
                 if path != "/api/auth/renew" {
                     app.send(ask.bearer("x")).await.refused(401, "invalid_token");
                 }
@@ -77,7 +81,8 @@ async fn every_route_refuses_who_has_no_permission_and_nothing_changes() {
 #[tokio::test]
 async fn the_guard_of_a_route_is_what_its_case_says() {
     for (method, path, guard) in Keyward::routes() {
-        let (.., refusal) = CASES.iter().find(|(m, p, _)| (method.as_str(), path) == (*m, *p)).expect("a case");
+        let (.., refusal) =
+            CASES.iter().find(|(m, p, _)| (method.as_str(), path) == (*m, *p)).expect("a case");
         let expected = match (refusal, path) {
             (_, "/api/auth/renew") | (Refusal::Hidden | Refusal::Public, _) => "public",
             (Refusal::CrossSite, _) => "open",
@@ -92,12 +97,22 @@ async fn the_setup_page_is_there_until_there_is_an_administrator() {
     let app = App::new().await;
     let token = app.keyward.setup_token().await.expect("asked").expect("there is none yet");
     let ask = |query: String| app.send(crate::support::get(&format!("/setup{query}")));
-    for wrong in [String::new(), "?token=".to_owned(), "?token=x".to_owned(), format!("?token={token}x"), format!("?x&token={token}")] {
+    for wrong in [
+        String::new(),
+        "?token=".to_owned(),
+        "?token=x".to_owned(),
+        format!("?token={token}x"),
+        format!("?x&token={token}"),
+    ] {
         ask(wrong).await.refused(404, "not_found");
     }
     let reply = ask(format!("?token={token}")).await;
     assert_eq!((reply.status, reply.all("cache-control")), (200, vec!["no-store"]));
-    let beside = Keyward::builder(settings()).sqlite(app.path()).master_key(master_key()).clock(app.clock.clone()).beside();
+    let beside = Keyward::builder(settings())
+        .sqlite(app.path())
+        .master_key(master_key())
+        .clock(app.clock.clone())
+        .beside();
     let beside = beside.open().await.expect("opens");
     assert_eq!(beside.setup_token().await.expect("asked"), Some(token.clone()), "any node says the same");
     let password = keyward::core::password::Password::try_from(PASSWORD.to_owned()).expect("short");
