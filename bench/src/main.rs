@@ -1,2 +1,241 @@
-//! x
-fn main() {}
+//! How fast and how small is Keyward, beside the limits that it can't pass?
+//!
+//! ```text
+//! cargo run --release -p bench            # everything
+//! cargo run --release -p bench -- speed   # requests per second alone
+//! ```
+//!
+//! Every figure is a ratio to something measured in the same run: the same HTTP server answering a
+//! constant, the bare store, the bare signature. It prints a table and fails where a ratio does.
+#![expect(clippy::disallowed_methods, reason = "what is measured here is real time")]
+#![expect(clippy::print_stdout, reason = "the report")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench that can't run should stop loudly")]
+
+mod fill;
+mod limits;
+mod load;
+mod report;
+mod server;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use load::{Chain, Load};
+use report::Report;
+use server::{Server, Setup};
+
+/// How many connections ask at once.
+const CONNECTIONS: usize = 64;
+/// How long each case runs.
+const RUN: Duration = Duration::from_secs(6);
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    if args.first().is_some_and(|arg| arg == "serve") {
+        runtime.block_on(server::run(&args[1..]));
+        return ExitCode::SUCCESS;
+    }
+    let wanted = |part: &str| args.is_empty() || args.iter().any(|arg| arg == part);
+    let mut report = Report::default();
+    runtime.block_on(async {
+        for algorithm in ["ES256", "RS256"] {
+            if wanted("speed") {
+                speed(algorithm, &mut report).await;
+            }
+        }
+        if wanted("size") {
+            size(&mut report).await;
+        }
+        if wanted("flood") {
+            flood(&mut report).await;
+        }
+        if wanted("start") {
+            start(&mut report).await;
+        }
+    });
+    report.print();
+    if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// The protected GET and the refresh, beside the constant route, the bare store and the signature.
+async fn speed(algorithm: &str, report: &mut Report) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(&Setup { algorithm, ..Setup::new(folder.path()) }).await;
+    let mut chains = Vec::new();
+    for i in 0..CONNECTIONS {
+        chains.push(Chain::open(server.port, i).await);
+    }
+
+    let mut cpu = Cpu::of(&server);
+    let constant_get = Load::repeat(server.port, load::get("/constant", "")).run(CONNECTIONS, RUN).await;
+    let constant_cpu = cpu.each(&constant_get);
+    let session: Vec<_> = chains.iter().map(|c| load::get("/api/auth/session", &c.cookies())).collect();
+    let session = Load::each(server.port, session).run(CONNECTIONS, RUN).await;
+    let session_cpu = cpu.each(&session);
+    report.ratio(
+        &format!("GET session, cookie, {algorithm}"),
+        &session,
+        "the constant route",
+        constant_get.per_second(),
+        0.75,
+    );
+
+    report.line(&format!(
+        "the server's cores work {constant_cpu:.1} µs for the constant, {session_cpu:.1} µs for the session"
+    ));
+
+    let constant_post = Load::repeat(server.port, load::post("/constant", "{}")).run(CONNECTIONS, RUN).await;
+    let commit = limits::conditional_updates(folder.path(), CONNECTIONS, RUN).await;
+    let signature = limits::signatures(algorithm, Duration::from_secs(2));
+    let unavoidable = 1.0 / (1.0 / constant_post.per_second() + 1.0 / commit + 1.0 / signature);
+    report.line(&format!(
+        "limits beside it: constant POST {:.0}/s, bare conditional update {commit:.0}/s, {algorithm} signature {signature:.0}/s, one after the other {unavoidable:.0}/s",
+        constant_post.per_second()
+    ));
+    cpu = Cpu::of(&server);
+    let refresh = Load::refreshing(server.port, chains).run(CONNECTIONS, RUN).await;
+    report.line(&format!("the server's cores work {:.1} µs for a refresh", cpu.each(&refresh)));
+    report.ratio(
+        &format!("POST refresh, {algorithm}"),
+        &refresh,
+        "its parts one after the other",
+        unavoidable,
+        0.60,
+    );
+    report.at_most(&format!("p95 of refresh, {algorithm}"), refresh.percentile(95.0), 50.0, "ms");
+    server.stop().await;
+}
+
+/// How much the cores of a server work for one request.
+struct Cpu<'a> {
+    server: &'a Server,
+    before: f64,
+}
+
+impl<'a> Cpu<'a> {
+    fn of(server: &'a Server) -> Self {
+        Self { server, before: server.cpu() }
+    }
+
+    /// In microseconds, for each since the last time; the warm-up is a sixth more.
+    fn each(&mut self, outcome: &load::Outcome) -> f64 {
+        let now = self.server.cpu();
+        let used = now - std::mem::replace(&mut self.before, now);
+        used * 1e6 / (outcome.per_second() * RUN.as_secs_f64() * 7.0 / 6.0)
+    }
+}
+
+/// A thousand sessions and a million: the latency of a refresh, the disk and the memory.
+async fn size(report: &mut Report) {
+    const FEW: u64 = 1_000;
+    const MANY: u64 = 1_000_000;
+    let mut p95 = Vec::new();
+    for sessions in [FEW, MANY] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let setup = Setup::new(folder.path());
+        Server::start(&setup).await.stop().await;
+        let before = bytes(folder.path());
+        fill::sessions(folder.path(), sessions);
+        let per_session = (bytes(folder.path()) - before) as f64 / sessions as f64;
+        let server = Server::start(&setup).await;
+        let mut chains = Vec::new();
+        for i in 0..CONNECTIONS {
+            chains.push(Chain::open(server.port, i).await);
+        }
+        let refresh = Load::refreshing(server.port, chains).run(CONNECTIONS, RUN).await;
+        p95.push(refresh.percentile(95.0));
+        report.line(&format!(
+            "{sessions} sessions: {per_session:.0} bytes of disk each; refresh {:.0}/s, p95 {:.1} ms, p99 {:.1} ms; {} MB resident",
+            refresh.per_second(),
+            refresh.percentile(95.0),
+            refresh.percentile(99.0),
+            server.resident_mb()
+        ));
+        if sessions == MANY {
+            report.at_most("resident with 1,000,000 sessions", server.resident_mb() as f64, 150.0, "MB");
+        }
+        server.stop().await;
+    }
+    report.at_most("p95 with 1,000,000 sessions, to that with 1,000", p95[1] / p95[0], 1.3, "times");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let setup = Setup::new(folder.path());
+    let server = Server::start(&setup).await;
+    let chain = Chain::open(server.port, 0).await;
+    server.stop().await;
+    let before = fill::used_bytes(folder.path());
+    let server = Server::start(&setup).await;
+    Load::refreshing(server.port, vec![chain]).times(1_000).run(1, Duration::from_secs(60)).await;
+    server.stop().await;
+    let grown = fill::used_bytes(folder.path()) as f64 - before as f64;
+    report.at_most("bytes by which 1,000 refreshes grow the data", grown, 0.0, "bytes");
+}
+
+/// A flood of logins and a flood of forged tokens beside people who refresh.
+async fn flood(report: &mut Report) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::start(&Setup { cost: "19456", ..Setup::new(folder.path()) }).await;
+    let mut chains = Vec::new();
+    for i in 0..8 {
+        chains.push(Chain::open(server.port, i).await);
+    }
+    let before = server.resident_mb();
+    let body = r#"{"email":"nobody@example.com","password":"Wrong-password-1"}"#;
+    let logins = Load::repeat(server.port, load::post("/api/auth/login", body));
+    let flood = tokio::spawn(async move { logins.any_status().run(CONNECTIONS, RUN).await });
+    let refresh = Load::refreshing(server.port, chains).run(8, RUN).await;
+    let flood = flood.await.expect("the flood");
+    report.line(&format!(
+        "a flood of {:.0} logins/s beside it: refresh {:.0}/s, p95 {:.1} ms, p99 {:.1} ms; resident {before} MB before, {} MB after",
+        flood.per_second(),
+        refresh.per_second(),
+        refresh.percentile(95.0),
+        refresh.percentile(99.0),
+        server.resident_mb()
+    ));
+    report.at_most("p95 of refresh under a flood of logins", refresh.percentile(95.0), 200.0, "ms");
+    report.at_most(
+        "memory that a flood of logins adds",
+        server.resident_mb() as f64 - before as f64,
+        60.0,
+        "MB",
+    );
+
+    let reads = server.store_reads().await;
+    let forged = format!(r#"{{"refresh_token":"kwr_{}"}}"#, "A".repeat(90));
+    let flood = Load::repeat(server.port, load::post("/api/auth/refresh", &forged))
+        .any_status()
+        .run(CONNECTIONS, RUN)
+        .await;
+    // Two reads of every poll are the node's own.
+    let own = (RUN.as_millis() as u64 / 250 + 4) * 2 + 40;
+    let read = server.store_reads().await - reads;
+    report.line(&format!("a flood of {:.0} forged refresh tokens/s: {read} reads of the store, {own} at most its own polls and sweeps", flood.per_second()));
+    report.at_most("reads of the store by forged tokens", read.saturating_sub(own) as f64, 0.0, "reads");
+    server.stop().await;
+}
+
+/// The binary: from nothing to ready, and how much it holds when nobody asks.
+async fn start(report: &mut Report) {
+    let binary = Path::new(&std::env::current_exe().expect("a path")).with_file_name("keyward");
+    if !binary.exists() {
+        report.line("start: build the binary first: cargo build --release -p keyward-cli");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    for run in ["on an empty folder", "with data"] {
+        let begun = Instant::now();
+        let server = Server::start_binary(&binary, folder.path()).await;
+        let ready = begun.elapsed().as_secs_f64() * 1_000.0;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        report.at_most(&format!("start of `keyward` {run} until ready"), ready, 300.0, "ms");
+        report.at_most(&format!("resident, idle, {run}"), server.resident_mb() as f64, 40.0, "MB");
+        server.stop().await;
+    }
+}
+
+fn bytes(folder: &Path) -> u64 {
+    std::fs::read_dir(folder).expect("a folder").map(|file| file.unwrap().metadata().unwrap().len()).sum()
+}

@@ -8,6 +8,7 @@ mod check;
 mod choice;
 mod document;
 mod keys;
+mod later;
 mod length;
 mod mail;
 mod nearest;
@@ -19,30 +20,32 @@ mod secret;
 mod source;
 mod store;
 mod table;
+pub(crate) mod verbs;
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use keyward::core::password::{Cost, InvalidCost};
 use serde_json::{Map, Value, json};
 
-pub(crate) use self::choice::{Algorithm, CharacterClass, Choice, Claim, LogFormat, LogLevel, Signup};
+pub(crate) use self::choice::{Claim, LogFormat, LogLevel, Signup};
 pub(crate) use self::document::{default_file, schema};
-pub(crate) use self::keys::{Config, sections};
-pub(crate) use self::length::Limit;
-pub(crate) use self::mail::{Mailbox, SmtpServer};
-pub(crate) use self::origin::{Host, Origin};
-pub(crate) use self::secret::Secret;
+pub(crate) use self::keys::{Config, Log, sections};
 pub(crate) use self::source::{Problem, Setting, Source};
 pub(crate) use self::store::DatabaseUrl;
 
-use self::address::is_loopback;
+use self::address::{is_loopback, reached_at};
+use self::later::{LATER, Later};
 use self::nearest::Names;
 use self::reader::Reader;
 use self::source::{Written, from_environment, from_file};
 
 /// The file that is read where none is named.
 const FILE: &str = "keyward.toml";
+/// The file in the data folder that holds the master key where none is configured.
+pub(crate) const MASTER_KEY: &str = "master.key";
 
 /// A configuration without problems.
 #[derive(Debug, Clone)]
@@ -64,6 +67,16 @@ impl Config {
         env: impl Iterator<Item = (String, String)>,
         cwd: &Path,
     ) -> Result<Loaded, Vec<Problem>> {
+        Self::load_but(path, env, cwd, LATER)
+    }
+
+    /// The same where nothing of `later` is done.
+    fn load_but(
+        path: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+        cwd: &Path,
+        later: &[Later],
+    ) -> Result<Loaded, Vec<Problem>> {
         let names = Names::of(&sections());
         let mut written = Written::new();
         let mut problems = Vec::new();
@@ -75,23 +88,31 @@ impl Config {
         let mut reader = Reader::new(written, cwd, problems);
         let config = Self::read(&mut reader);
         let Reader { settings, mut problems, .. } = reader;
-        if let Some(config) = &config {
-            problems.extend(check::combinations(config, &settings, &problems));
-        }
-        match config {
-            Some(config) if problems.is_empty() => Ok(Loaded { config, settings }),
-            _ => Err(problems),
-        }
+        let Some(config) = config else { return Err(problems) };
+        let mut loaded = Loaded { config, settings };
+        loaded.listens_on(loaded.config.server.listen);
+        problems.extend(later::problems(&loaded.settings, &sections(), later));
+        problems.extend(check::combinations(&loaded.config, &loaded.settings, &problems));
+        if problems.is_empty() { Ok(loaded) } else { Err(problems) }
     }
 
     /// The claim `iss` of access tokens.
-    pub(crate) fn issuer(&self) -> String {
-        self.tokens.issuer.clone().unwrap_or_else(|| self.server.public_url.to_string())
+    pub(crate) fn issuer(&self) -> &str {
+        self.tokens.issuer.as_deref().unwrap_or(self.server.public_url.as_str())
     }
 
     /// The claim `aud` of assertions for upstreams.
-    pub(crate) fn edge_audience(&self) -> String {
-        self.edge.audience.clone().unwrap_or_else(|| self.server.public_url.to_string())
+    pub(crate) fn edge_audience(&self) -> &str {
+        self.edge.audience.as_deref().unwrap_or(self.server.public_url.as_str())
+    }
+
+    /// What hashing a password costs.
+    ///
+    /// # Errors
+    /// Where that is out of range. A configuration that was loaded has none.
+    pub(crate) fn cost(&self) -> Result<Cost, InvalidCost> {
+        let passwords = &self.passwords;
+        Cost::new(passwords.argon2_memory_kib, passwords.argon2_iterations, passwords.argon2_parallelism)
     }
 
     /// The networks whose forwarding headers are believed. "auto": somebody else ends TLS here, and
@@ -112,15 +133,29 @@ impl Config {
         is_loopback(self.server.listen) && self.server.public_url.is_loopback()
     }
 
+    /// The database file.
+    pub(crate) fn database(&self) -> &Path {
+        let DatabaseUrl::Sqlite(path) = &self.database.url;
+        path
+    }
+
     /// The folder that holds what Keyward makes: that of the database file.
     pub(crate) fn data_folder(&self) -> PathBuf {
-        let DatabaseUrl::Sqlite(path) = &self.database.url;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = self.database().parent().filter(|folder| !folder.as_os_str().is_empty());
         folder.unwrap_or(Path::new(".")).to_owned()
     }
 }
 
 impl Loaded {
+    /// That it listens on this address: an origin that nobody chose follows it.
+    pub(crate) fn listens_on(&mut self, address: SocketAddr) {
+        if *self.source("server.public_url") == Source::Default
+            && let Some(origin) = reached_at(address)
+        {
+            self.config.server.public_url = origin;
+        }
+    }
+
     /// Where the value of `section.key` comes from.
     pub(crate) fn source(&self, key: &str) -> &Source {
         let setting = self.settings.iter().find(|setting| setting.key == key);
@@ -171,13 +206,16 @@ impl Loaded {
                 let networks: Vec<String> = config.trusted_proxies().iter().map(IpNet::to_string).collect();
                 Some(if networks.is_empty() { "none".to_owned() } else { networks.join(", ") })
             }
-            "tokens.issuer" if config.tokens.issuer.is_none() => Some(config.issuer()),
-            "edge.audience" if config.edge.audience.is_none() => Some(config.edge_audience()),
-            "keys.master_key" if config.keys.master_key.is_none() => {
-                Some("not set: made in the data folder".to_owned())
+            "server.public_url" if *self.source(key) == Source::Default => {
+                match config.server.listen.port() {
+                    0 => Some("with the port that it gets".to_owned()),
+                    _ => Some(config.server.public_url.to_string()),
+                }
             }
-            "email.smtp_url" if config.email.smtp_url.is_none() => {
-                Some("not set: mails go into the data folder's outbox/".to_owned())
+            "tokens.issuer" if config.tokens.issuer.is_none() => Some(config.issuer().to_owned()),
+            "edge.audience" if config.edge.audience.is_none() => Some(config.edge_audience().to_owned()),
+            "keys.master_key" if config.keys.master_key.is_none() => {
+                Some(format!("not set: {}", self.config.data_folder().join(MASTER_KEY).display()))
             }
             _ => None,
         }

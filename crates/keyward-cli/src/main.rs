@@ -1,6 +1,110 @@
 //! The binary `keyward`: a session system beside any application.
+//!
+//! One file a noun: what `keyward user …` does is in `user.rs`. Exit codes: 0 done, 1 failed,
+//! 2 wrong usage or configuration.
 
-#[allow(dead_code, unused_imports, reason = "the commands that read it are not written yet")]
+mod admin;
+mod completions;
 mod config;
+mod failure;
+mod key;
+mod log;
+mod migrate;
+mod open;
+mod password;
+mod print;
+mod serve;
+mod session;
+mod settings;
+mod user;
 
-fn main() {}
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+
+/// Sign up, log in and stay signed in: a session system beside any application.
+#[derive(Parser)]
+#[command(name = "keyward", version)]
+struct Cli {
+    /// The configuration file; without it ./keyward.toml, where there is one
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    noun: Option<Noun>,
+}
+
+#[derive(Subcommand)]
+enum Noun {
+    /// Serve until told to stop; what `keyward` alone does, too
+    Serve,
+    /// Bring the database up to date, making it where there is none
+    Migrate,
+    /// Accounts
+    #[command(subcommand)]
+    User(user::Verb),
+    /// Administrators
+    #[command(subcommand)]
+    Admin(admin::Verb),
+    /// Sessions: who is signed in
+    #[command(subcommand)]
+    Session(session::Verb),
+    /// The keys that sign access tokens
+    #[command(subcommand)]
+    Key(key::Verb),
+    /// The configuration
+    #[command(subcommand)]
+    Config(config::verbs::Verb),
+    /// Print what completes commands in a shell
+    Completions(completions::Completions),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help is an error to clap, too. Where nobody reads it there is nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(failure::USAGE));
+        }
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    let file = cli.config.as_deref();
+    match cli.noun {
+        None | Some(Noun::Serve) => serve::run(file),
+        Some(Noun::Migrate) => to_the_end(migrate::run(file)),
+        Some(Noun::User(verb)) => to_the_end(verb.run(file)),
+        Some(Noun::Admin(verb)) => to_the_end(verb.run(file)),
+        Some(Noun::Session(verb)) => to_the_end(verb.run(file)),
+        Some(Noun::Key(verb)) => to_the_end(verb.run(file)),
+        Some(Noun::Config(verb)) => verb.run(file),
+        Some(Noun::Completions(completions)) => completions.run(),
+    }
+}
+
+/// Runs a command that ends by itself.
+fn to_the_end(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|e| Failure::new(format!("the system gives no event loop: {e}")))?.block_on(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Serialize, Serializer};
 use uuid::{Builder, Uuid};
 
@@ -92,6 +95,14 @@ id! {
     /// Names one session: the `sid` of its tokens.
     SessionId
 }
+impl SessionId {
+    /// What the hint cookie calls the session: 96 bits of a hash, so that it tells nobody the id.
+    pub fn tag(&self) -> String {
+        let digest = digest(&SHA256, self.as_bytes());
+        URL_SAFE_NO_PAD.encode(&digest.as_ref()[..12])
+    }
+}
+
 id! {
     /// Names one row of the audit trail.
     EventId

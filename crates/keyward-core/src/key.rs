@@ -42,7 +42,8 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    const ALL: [Self; 4] = [Self::Rs256, Self::Es256, Self::EdDsa, Self::Hs256];
+    /// Every algorithm there is.
+    pub const ALL: [Self; 4] = [Self::Rs256, Self::Es256, Self::EdDsa, Self::Hs256];
 
     /// The name.
     pub const fn as_str(self) -> &'static str {
@@ -437,6 +438,10 @@ mod tests {
             assert_eq!(kid(&record, &other), Err(OpenKeyError::Sealed(OpenError::WrongMasterKey)));
             let moved = KeyRecord { kid: "another".into(), ..record.clone() };
             assert_eq!(kid(&moved, &master), Err(OpenKeyError::Sealed(OpenError::Corrupt)));
+            // The secret of another algorithm must never be taken for an HMAC key, or as this one.
+            for other in Algorithm::ALL.into_iter().filter(|other| *other != algorithm) {
+                assert!(kid(&KeyRecord { algorithm: other, ..record.clone() }, &master).is_err());
+            }
             record.reseal(&master, &other, [8; 12]).expect("opens");
             assert_eq!(kid(&record, &other), Ok(key.kid().to_owned()));
         }

@@ -4,7 +4,7 @@
 //! true when the token was made, the set says what has ended since. An entry lives as long as an
 //! access token from before it can; the set's size is bounded by the revocations of that time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::id::{SessionId, UserId};
 use crate::session::Generation;
@@ -74,7 +74,7 @@ pub enum CutOff {
 pub struct RevocationSet {
     keys: HashMap<String, Timestamp>,
     sessions: HashMap<SessionId, Timestamp>,
-    generations: HashMap<(SessionId, Generation), Timestamp>,
+    generations: HashMap<SessionId, BTreeMap<Generation, Timestamp>>,
     users: HashMap<UserId, (u64, Timestamp)>,
     roles: Option<(u64, Timestamp)>,
 }
@@ -92,7 +92,12 @@ impl RevocationSet {
                 self.sessions.entry(*session).and_modify(later).or_insert(until);
             }
             Revocation::Generation(session, generation) => {
-                self.generations.entry((*session, *generation)).and_modify(later).or_insert(until);
+                self.generations
+                    .entry(*session)
+                    .or_default()
+                    .entry(*generation)
+                    .and_modify(later)
+                    .or_insert(until);
             }
             Revocation::User(user, least) => {
                 let known = self.users.entry(*user).or_insert((*least, until));
@@ -124,14 +129,22 @@ impl RevocationSet {
 
     /// Whether this generation of this session was given up for lost.
     pub fn is_dead(&self, session: SessionId, generation: Generation) -> bool {
-        self.generations.contains_key(&(session, generation))
+        self.generations.get(&session).is_some_and(|dead| dead.contains_key(&generation))
+    }
+
+    /// The highest generation of this session that was given up for lost.
+    pub fn last_dead(&self, session: SessionId) -> Option<Generation> {
+        self.generations.get(&session).and_then(|dead| dead.keys().next_back().copied())
     }
 
     /// Forgets what no living token can be concerned by.
     pub fn sweep(&mut self, now: Timestamp) {
         self.keys.retain(|_, until| *until > now);
         self.sessions.retain(|_, until| *until > now);
-        self.generations.retain(|_, until| *until > now);
+        self.generations.retain(|_, dead| {
+            dead.retain(|_, until| *until > now);
+            !dead.is_empty()
+        });
         self.users.retain(|_, (_, until)| *until > now);
         self.roles = self.roles.filter(|(_, until)| *until > now);
     }
@@ -140,7 +153,7 @@ impl RevocationSet {
     pub fn len(&self) -> usize {
         self.keys.len()
             + self.sessions.len()
-            + self.generations.len()
+            + self.generations.values().map(BTreeMap::len).sum::<usize>()
             + self.users.len()
             + usize::from(self.roles.is_some())
     }

@@ -210,6 +210,8 @@ pub struct Presented {
     pub made_at: Timestamp,
     /// Whether its generation was given up for lost: it stands in the revocation set.
     pub dead: bool,
+    /// The highest generation of its session that stands there.
+    pub last_dead: Option<Generation>,
 }
 
 /// What the rule says of a presented refresh token. `after` is what must be written, on condition
@@ -274,17 +276,18 @@ impl Session {
         if let Some(refusal) = self.refusal(&progress, active, now, policy) {
             return Verdict::Refuse(refusal);
         }
+        // Before anything is adopted or rotated: a store that lost its newest writes may hold for
+        // the newest what was given up for lost since.
+        if token.dead {
+            return Verdict::Theft;
+        }
         if known.is_none() {
-            return if token.dead {
-                Verdict::Theft
-            } else {
-                Verdict::Adopt { after: Progress { made_at: now, ..progress } }
-            };
+            return Verdict::Adopt { after: Progress { made_at: now, ..progress } };
         }
         let settled = progress.settled(now, policy);
         if token.generation == progress.newest {
             return if settled {
-                Verdict::Rotate { after: progress.rotated(now) }
+                Verdict::Rotate { after: progress.rotated(token.last_dead, now) }
             } else {
                 Verdict::Keep { names: progress.newest }
             };
@@ -300,7 +303,10 @@ impl Session {
             };
         }
         if is_parent && !progress.seen {
-            return Verdict::Forgive { after: progress.forgiven(now), dead: progress.newest };
+            return Verdict::Forgive {
+                after: progress.forgiven(token.last_dead, now),
+                dead: progress.newest,
+            };
         }
         Verdict::Theft
     }
@@ -382,10 +388,11 @@ impl Progress {
         }
     }
 
-    /// Whether the answer that handed out the newest generation is under way no longer. The first
-    /// one is, at once: nobody can hold anything older.
+    /// Whether the answer that handed out the newest generation is under way no longer. That of
+    /// the login is, at once: nobody can hold anything older. After an adoption somebody may,
+    /// whatever its number.
     pub fn settled(&self, now: Timestamp, policy: &Policy) -> bool {
-        self.newest == 0
+        self.made_by == MadeBy::Opening
             || policy.rotation_window == Duration::ZERO
             || now >= self.made_at.after(policy.rotation_window)
     }
@@ -406,19 +413,23 @@ impl Progress {
         }
     }
 
-    fn rotated(self, now: Timestamp) -> Self {
-        let step = if self.made_by == MadeBy::Adoption { LEAP } else { 1 };
-        self.succeeded(self.newest, step, MadeBy::Rotation, now)
+    fn rotated(self, last_dead: Option<Generation>, now: Timestamp) -> Self {
+        Self { parent: Some(self.newest), ..self.succeeded(last_dead, MadeBy::Rotation, now) }
     }
 
-    fn forgiven(self, now: Timestamp) -> Self {
-        Self { parent: self.parent, ..self.succeeded(self.newest, 1, MadeBy::Forgiveness, now) }
+    fn forgiven(self, last_dead: Option<Generation>, now: Timestamp) -> Self {
+        self.succeeded(last_dead, MadeBy::Forgiveness, now)
     }
 
-    fn succeeded(self, parent: Generation, step: Generation, made_by: MadeBy, now: Timestamp) -> Self {
+    /// The next number is one more. It leaps where the store lost writes, which shows by an
+    /// adoption, or by a generation given up for lost that is above what the store knows: no
+    /// number is ever given out twice.
+    fn succeeded(self, last_dead: Option<Generation>, made_by: MadeBy, now: Timestamp) -> Self {
+        let lost = self.made_by == MadeBy::Adoption || last_dead > Some(self.newest);
+        let highest = last_dead.map_or(self.newest, |dead| dead.max(self.newest));
         Self {
-            newest: self.newest.saturating_add(step),
-            parent: Some(parent),
+            newest: highest.saturating_add(if lost { LEAP } else { 1 }),
+            parent: self.parent,
             made_by,
             made_at: now,
             seen: false,
@@ -426,3 +437,6 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use ::time::OffsetDateTime;
-use ::time::format_description::well_known::Rfc3339;
+use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 
 /// A moment in UTC, to the microsecond. Arithmetic saturates: no input makes it panic.
@@ -57,15 +57,38 @@ fn micros(duration: Duration) -> i64 {
 /// RFC 3339 in UTC with whole seconds: `2026-11-20T23:17:51Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text =
-            OffsetDateTime::from_unix_timestamp(self.seconds()).ok().and_then(|at| at.format(&Rfc3339).ok());
-        f.write_str(text.as_deref().unwrap_or("9999-12-31T23:59:59Z"))
+        f.write_str(std::str::from_utf8(&self.rfc3339()).map_err(|_| fmt::Error)?)
     }
 }
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(std::str::from_utf8(&self.rfc3339()).map_err(S::Error::custom)?)
+    }
+}
+
+impl Timestamp {
+    /// Several stand in every answer, so this is written without a detour. Beyond the year 9999,
+    /// which RFC 3339 can't say, it is the last second of that.
+    fn rfc3339(self) -> [u8; 20] {
+        let mut text = *b"9999-12-31T23:59:59Z";
+        let Ok(at) = OffsetDateTime::from_unix_timestamp(self.seconds()) else { return text };
+        let Ok(year) = u16::try_from(at.year()) else { return text };
+        let halves = [year / 100, year % 100].map(|half| u8::try_from(half).unwrap_or(99));
+        let parts = [
+            (0, halves[0]),
+            (2, halves[1]),
+            (5, u8::from(at.month())),
+            (8, at.day()),
+            (11, at.hour()),
+            (14, at.minute()),
+            (17, at.second()),
+        ];
+        for (place, two_digits) in parts {
+            text[place] = b'0' + two_digits / 10;
+            text[place + 1] = b'0' + two_digits % 10;
+        }
+        text
     }
 }
 
@@ -78,6 +101,8 @@ mod tests {
         let at = Timestamp::from_micros(1_795_216_671_999_999);
         assert_eq!(at.to_string(), "2026-11-20T23:17:51Z");
         assert_eq!(at.seconds(), 1_795_216_671);
+        assert_eq!(Timestamp::default().to_string(), "1970-01-01T00:00:00Z");
+        assert_eq!(Timestamp::from_seconds(951_782_400).to_string(), "2000-02-29T00:00:00Z");
     }
 
     #[test]

@@ -18,7 +18,6 @@ use quick_cache::sync::Cache;
 
 use crate::engine::Engine;
 use crate::error::{Denied, Error};
-use crate::http::cookie;
 use crate::store::Loaded;
 
 /// How much memory the verified tokens may take, in bytes.
@@ -49,6 +48,7 @@ struct View {
     at: Timestamp,
     epoch: u64,
     loaded: Arc<Loaded>,
+    permissions: Arc<[String]>,
 }
 
 /// The verified tokens, by their whole text.
@@ -127,9 +127,7 @@ impl Engine {
     pub(crate) fn speaks_of(&self, token: &str, tags: &[&str]) -> bool {
         match self.verified.0.get(token) {
             Some(access) => tags.contains(&access.tag.as_str()),
-            None => {
-                peek_session(token).is_some_and(|(session, _)| tags.contains(&cookie::tag(session).as_str()))
-            }
+            None => peek_session(token).is_some_and(|(session, _)| tags.contains(&session.tag().as_str())),
         }
     }
 
@@ -163,24 +161,25 @@ impl Engine {
         }
     }
 
-    /// The session of a verified token with its account, at most a second old, with what is noted
-    /// since.
+    /// The session of a verified token with its account and what that may do, at most a second old.
     ///
     /// # Errors
     /// As [`Engine::authenticate`], where the session turns out to be over.
-    pub(crate) async fn view(&self, access: &Access) -> Result<Arc<Loaded>, Error> {
+    pub(crate) async fn view(&self, access: &Access) -> Result<(Arc<Loaded>, Arc<[String]>), Error> {
         let now = self.clock.now();
         let epoch = self.feed.epoch();
         if let Some(view) = &*access.view()
             && view.epoch == epoch
             && now < view.at.after(VIEW)
         {
-            return Ok(Arc::clone(&view.loaded));
+            return Ok((Arc::clone(&view.loaded), Arc::clone(&view.permissions)));
         }
-        let loaded = self.live(access).await?;
-        let loaded = Arc::new(loaded);
-        *access.view() = Some(View { at: now, epoch, loaded: Arc::clone(&loaded) });
-        Ok(loaded)
+        let loaded = Arc::new(self.live(access).await?);
+        let roles = self.roles(loaded.role_table_version).await?;
+        let permissions: Arc<[String]> = roles.permissions_of(&loaded.account.roles).into();
+        *access.view() =
+            Some(View { at: now, epoch, loaded: Arc::clone(&loaded), permissions: Arc::clone(&permissions) });
+        Ok((loaded, permissions))
     }
 
     /// The session of a verified token with its account, as the store has it at this moment.
@@ -200,7 +199,7 @@ const NEVER: u64 = u64::MAX;
 impl Access {
     fn new(token: Verified) -> Self {
         Self {
-            tag: cookie::tag(token.claims.session),
+            tag: token.claims.session.tag(),
             token,
             checked: AtomicU64::new(NEVER),
             noted: AtomicBool::new(false),

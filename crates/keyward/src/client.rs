@@ -29,6 +29,11 @@ impl Client {
         Self { ip: None, user_agent: "keyward command line".to_owned() }
     }
 
+    /// What the user agent calls itself, in words for a list: `Firefox on Linux`.
+    pub fn device(&self) -> String {
+        device(&self.user_agent)
+    }
+
     /// What the address counts as: IPv6 by its /64.
     pub(crate) fn network(&self) -> String {
         self.ip.map_or_else(|| "local".to_owned(), |ip| Network::of(ip).to_string())

@@ -19,12 +19,12 @@ use keyward_core::session::Session;
 use keyward_core::time::Timestamp;
 
 use crate::access::AccessCache;
+use crate::bounce::Bounces;
 use crate::client::Client;
 use crate::clock::{self, Clock};
 use crate::error::Error;
 use crate::feed::Feed;
 use crate::hashing::Hashing;
-use crate::http::bounce::Bounces;
 use crate::notes::Notes;
 use crate::settings::Settings;
 use crate::store::{Fault, News, NotCommitted, Store};
@@ -150,6 +150,12 @@ impl Engine {
         let note = Write::NoteAccessTtl { ttl: Duration::from_secs(present), at: now.after(2 * CARE) };
         self.commit(Change::of([note])).await?;
         Ok(())
+    }
+
+    /// Whether everything answers that a request may need.
+    pub(crate) async fn is_ready(&self) -> Result<(), Error> {
+        self.store.ping().await?;
+        self.know_revocations().await
     }
 
     /// The table of roles, at least as new as `version`.

@@ -11,17 +11,16 @@ pub(crate) mod sign_out;
 pub(crate) mod sign_up;
 pub(crate) mod sweep;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use keyward_core::access_token::{self, ClaimedEmail, ClaimedPhone, Claims, SignError};
-use keyward_core::account::Account;
 use keyward_core::change::{Change, Committed, Conflict};
 use keyward_core::denial::Denial;
-use keyward_core::id::SessionId;
 use keyward_core::policy::Policy;
 use keyward_core::refresh_token::RefreshToken;
 use keyward_core::role::Roles;
-use keyward_core::session::{Generation, Progress, Session, Transport};
+use keyward_core::session::{Generation, Progress, Session};
 use keyward_core::time::Timestamp;
 use zeroize::Zeroizing;
 
@@ -37,14 +36,10 @@ const ATTEMPTS: usize = 64;
 /// What a person gets who signs up, signs in or refreshes: who they are, and their tokens.
 #[derive(Debug, Clone)]
 pub(crate) struct Grant {
-    /// The account.
-    pub(crate) account: Account,
-    /// What it may do.
-    pub(crate) permissions: Vec<String>,
-    /// The session.
-    pub(crate) session: SessionId,
-    /// How its tokens travel.
-    pub(crate) transport: Transport,
+    /// The session and its account.
+    pub(crate) loaded: Arc<Loaded>,
+    /// What the account may do.
+    pub(crate) permissions: Arc<[String]>,
     /// The access token; `None` where only the session is shown.
     pub(crate) access_token: Option<Zeroizing<String>>,
     /// When the access token ends.
@@ -73,18 +68,18 @@ impl Engine {
     /// is the generation that the access token names.
     fn grant(
         &self,
-        loaded: &Loaded,
+        loaded: Loaded,
         roles: &Roles,
         progress: &Progress,
         names: Generation,
         refresh: RefreshPart,
         now: Timestamp,
     ) -> Result<Grant, Error> {
-        let Loaded { session, account, .. } = loaded;
+        let Loaded { session, account, .. } = &loaded;
         let policy = &self.settings.policy;
         let end = session.end_of_access(progress, policy);
         let expires_at = Timestamp::from_seconds(now.after(policy.access_ttl).min(end).seconds());
-        let permissions = roles.permissions_of(&account.roles);
+        let permissions: Arc<[String]> = roles.permissions_of(&account.roles).into();
         let personal = self.settings.claims;
         let claims = Claims {
             session: session.id,
@@ -106,7 +101,7 @@ impl Engine {
                 verified: account.phone_number_verified,
             }),
             roles: personal.roles.then(|| account.roles.clone()),
-            permissions: personal.permissions.then(|| permissions.clone()),
+            permissions: personal.permissions.then(|| permissions.to_vec()),
         };
         let ring = self.ring();
         let key = ring.active().ok_or_else(no_key)?;
@@ -118,17 +113,17 @@ impl Engine {
                 made_at: progress.made_at,
             })
         });
+        let refresh_expires_at = refresh_expires_at(session, progress, policy);
+        let idle_expires_at = session.idle_deadline(progress, policy);
         Ok(Grant {
-            account: account.clone(),
+            loaded: Arc::new(loaded),
             permissions,
-            session: session.id,
-            transport: session.transport,
             access_token: Some(access_token),
             expires_at,
             refresh_token,
-            refresh_expires_at: refresh_expires_at(session, progress, policy),
+            refresh_expires_at,
             refresh_at: refresh_at(now, expires_at, end, policy),
-            idle_expires_at: session.idle_deadline(progress, policy),
+            idle_expires_at,
             now,
         })
     }

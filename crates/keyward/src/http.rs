@@ -6,7 +6,6 @@
 
 mod api;
 mod body;
-pub(crate) mod bounce;
 pub(crate) mod cookie;
 mod cors;
 pub(crate) mod csrf;
@@ -24,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::ConnectInfo;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -56,11 +55,16 @@ pub(crate) struct Call {
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    pub(crate) client: Client,
+    peer: Option<SocketAddr>,
     access: Option<Arc<Access>>,
 }
 
 impl Call {
+    /// From where, and by what, it is asked.
+    pub(crate) fn client(&self) -> Client {
+        origin::client(self.peer, &self.headers, &self.engine.settings.trusted_proxies)
+    }
+
     /// The verified token of who asks.
     ///
     /// # Errors
@@ -149,7 +153,7 @@ fn allowed_methods(path: &str) -> String {
 async fn not_found(engine: Arc<Engine>, request: Request<Body>) -> Response<Body> {
     let id = request_id(request.headers());
     let response = problem::respond(&Denial::NotFound.into(), &id);
-    finish(&engine, request.headers(), response, &id)
+    finish(cors::Granted::of(request.headers(), &engine.settings), response, &id)
 }
 
 async fn not_allowed(engine: Arc<Engine>, allow: String, request: Request<Body>) -> Response<Body> {
@@ -161,23 +165,22 @@ async fn not_allowed(engine: Arc<Engine>, allow: String, request: Request<Body>)
     if let Ok(allow) = HeaderValue::try_from(allow) {
         response.headers_mut().insert(ALLOW, allow);
     }
-    finish(&engine, request.headers(), response, &id)
+    finish(cors::Granted::of(request.headers(), &engine.settings), response, &id)
 }
 
 /// The way in: what every request is asked before its handler is, and what every answer carries.
 async fn enter(engine: Arc<Engine>, route: &'static Route, request: Request<Body>) -> Response<Body> {
     let id = request_id(request.headers());
     let (head, body) = request.into_parts();
-    let came = head.headers.clone();
+    let cors = cors::Granted::of(&head.headers, &engine.settings);
     let names = Names::new(engine.settings.public_url.has_secure_cookies());
-    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     let mut call = Call {
-        client: origin::client(peer, &head.headers, &engine.settings.trusted_proxies),
-        engine: Arc::clone(&engine),
+        engine,
         names,
         uri: head.uri,
         headers: head.headers,
         body: Bytes::new(),
+        peer: head.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
         access: None,
     };
     let answer = async {
@@ -189,7 +192,7 @@ async fn enter(engine: Arc<Engine>, route: &'static Route, request: Request<Body
         Ok(response) => response,
         Err(error) => problem::of(&error, &id),
     };
-    finish(&engine, &came, response, &id)
+    finish(cors, response, &id)
 }
 
 /// Cross-site, then the credential.
@@ -223,10 +226,12 @@ impl Route {
 async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
     let declared =
         headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
-    match declared {
-        Some(length) if length > BODY => return Err(Denial::BodyTooLarge.into()),
-        None if !headers.contains_key(http::header::TRANSFER_ENCODING) => return Ok(Bytes::new()),
-        _ => {}
+    if declared.is_some_and(|length| length > BODY) {
+        return Err(Denial::BodyTooLarge.into());
+    }
+    // Not told by the headers: HTTP/2 needs none for a body (RFC 9113 §8.1).
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
     }
     match tokio::time::timeout(BODY_TIME, Limited::new(body, BODY).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
@@ -245,20 +250,22 @@ fn request_id(headers: &HeaderMap) -> String {
     given.map_or_else(clock::request_id, str::to_owned)
 }
 
-fn finish(engine: &Engine, came: &HeaderMap, mut response: Response<Body>, id: &str) -> Response<Body> {
+fn finish(cors: cors::Granted, mut response: Response<Body>, id: &str) -> Response<Body> {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::try_from(id) {
         headers.insert(X_REQUEST_ID, id);
     }
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    cors::allow(came, headers, &engine.settings);
+    cors.write(headers);
     response
 }
 
 /// An answer of JSON.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
-    let body = serde_json::to_vec(value).unwrap_or_default();
+    let mut body = Vec::with_capacity(1 << 10);
+    // Writing into memory does not fail, and nothing that is answered has keys that are no texts.
+    let _ = serde_json::to_writer(&mut body, value);
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -21,6 +21,7 @@
 
 mod access;
 mod background;
+mod bounce;
 mod client;
 pub mod clock;
 mod engine;
@@ -158,8 +159,12 @@ impl Builder {
             nobody,
         }));
         engine.note_access_ttl(now).await.map_err(failed)?;
-        engine.care_for_keys().await.map_err(failed)?;
         engine.poll().await.map_err(|fault| StartError::Failed(fault.to_string()))?;
+        // Beside a server its keys are its own affair: a command's configuration may lack what the
+        // server has in its environment, such as another algorithm.
+        if self.exclusive || engine.ring().active().is_none() {
+            engine.care_for_keys().await.map_err(failed)?;
+        }
         let tasks = if background { background::Tasks::start(&engine) } else { background::Tasks::none() };
         Ok(Keyward { engine, background: Arc::new(tasks) })
     }
@@ -243,7 +248,7 @@ impl Keyward {
         Ok(if self.engine.has_admin().await? { None } else { Some(self.engine.setup_token()) })
     }
 
-    /// Makes an account without signing anybody in.
+    /// Makes an account without signing anybody in. Each of the roles has to be there.
     ///
     /// # Errors
     /// `validation_failed`, `email_taken`, `phone_taken`.
@@ -314,6 +319,14 @@ impl Keyward {
     /// `not_found` for one that is not open or not there.
     pub async fn revoke_session(&self, session: SessionId, client: &Client) -> Result<(), Error> {
         self.engine.end_any(session, client).await
+    }
+
+    /// Ends every session of one user, at once; gives how many there were.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer.
+    pub async fn revoke_sessions_of(&self, user: UserId, client: &Client) -> Result<usize, Error> {
+        self.engine.end_all_of(user, client).await
     }
 
     /// Ends every session of everybody, at once: after a leak, or with a restored backup.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -55,10 +55,9 @@ fn read(file: File, path: &Path) -> Result<MasterKey, MasterKeyError> {
 /// Written aside and linked into place, so that nobody ever reads half a key, and who comes second
 /// replaces nothing.
 fn make(path: &Path) -> std::io::Result<()> {
-    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)?;
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    }
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // One that is there may be anybody's: only a new one is made private.
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let aside = path.with_extension(format!("{:016x}", u64::from_be_bytes(clock::random())));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
     let secret = Zeroizing::new(clock::random::<32>());
@@ -68,9 +67,11 @@ fn make(path: &Path) -> std::io::Result<()> {
     let linked = fs::hard_link(&aside, path);
     fs::remove_file(&aside)?;
     match linked {
-        Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e),
-        _ => Ok(()),
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
+        _ => {}
     }
+    // Before anything is sealed under it: a power cut must not leave the data and take the key.
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
@@ -93,6 +94,16 @@ mod tests {
             1,
             "nothing is left aside"
         );
+    }
+
+    #[test]
+    fn a_folder_of_others_stays_as_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mode = |path: &Path| fs::metadata(path).expect("a folder").permissions().mode() & 0o777;
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
+        load_or_make(&folder.path().join("data/master.key")).expect("a key");
+        load_or_make(&folder.path().join("master.key")).expect("a key");
+        assert_eq!((mode(folder.path()), mode(&folder.path().join("data"))), (0o755, 0o700));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What may an installation choose?
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -144,7 +145,7 @@ impl Origin {
         let address = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
         host == "localhost"
             || host.ends_with(".localhost")
-            || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+            || address.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
     }
 
     /// Whether cookies can be bound to HTTPS and the host; not so in plain-HTTP development.
@@ -176,18 +177,7 @@ impl FromStr for Origin {
             Some(at) => (&authority[..at], Some(&authority[at + 1..])),
             None => (authority, None),
         };
-        let is_v6 = host
-            .strip_prefix('[')
-            .and_then(|h| h.strip_suffix(']'))
-            .is_some_and(|h| h.parse::<std::net::Ipv6Addr>().is_ok());
-        let is_name = !host.is_empty()
-            && host.split('.').all(|label| {
-                !label.is_empty()
-                    && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-            });
-        if !is_v6 && !is_name {
-            return Err(InvalidOrigin);
-        }
+        let host = canonical_host(host).ok_or(InvalidOrigin)?;
         let port = match port {
             None => None,
             Some(port) if port.parse::<u16>().is_ok_and(|p| p > 0) && !port.starts_with(['+', '0']) => {
@@ -201,6 +191,33 @@ impl FromStr for Origin {
     }
 }
 
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The host of an URL in its one spelling, from lower case; an IPv6 address in brackets.
+fn canonical_host(host: &str) -> Option<String> {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().ok().map(|address| format!("[{address}]"));
+    }
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    if host.len() > 253 || !host.split('.').all(is_label) {
+        return None;
+    }
+    // A browser takes `127.1` and `0x7f.1` for addresses. Here they would be names, which match
+    // nothing.
+    let last = host.rsplit('.').next().unwrap_or(host);
+    if last.bytes().all(|b| b.is_ascii_digit()) || last.starts_with("0x") {
+        return host.parse::<Ipv4Addr>().ok().map(|address| address.to_string());
+    }
+    Some(host.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,6 +229,8 @@ mod tests {
             ("https://app.example.com:443", "https://app.example.com", "app.example.com"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080", "127.0.0.1"),
             ("http://[::1]:80", "http://[::1]", "[::1]"),
+            ("https://[2001:DB8:0::1]", "https://[2001:db8::1]", "[2001:db8::1]"),
+            ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example", "xn--bcher-kva.example"),
         ] {
             let origin: Origin = text.parse().expect(text);
             assert_eq!((origin.as_str(), origin.host()), (expected, host));
@@ -234,6 +253,15 @@ mod tests {
             "https://[::1",
             "https://a.b?x",
             "https://*.a.b",
+            "https://a.b.",
+            "https://b\u{fc}cher.example",
+            "https://127.1",
+            "https://0x7f.1",
+            "https://0X7F.1",
+            "https://1.2.3.4.5",
+            "https://::1",
+            "https://a.b:+443",
+            "https:\\\\a.b",
         ] {
             assert_eq!(bad.parse::<Origin>(), Err(InvalidOrigin), "{bad}");
         }
@@ -247,6 +275,7 @@ mod tests {
             ("http://app.localhost", true),
             ("http://127.8.8.8", true),
             ("http://[::1]:8080", true),
+            ("http://[::ffff:127.0.0.1]", true),
             ("http://localhost.example.com", false),
             ("http://notlocalhost", false),
             ("http://10.0.0.1", false),

@@ -66,7 +66,7 @@ pub(crate) struct Loaded {
 }
 
 /// The keys that sign access tokens, as they rest in the store.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct StoredKeys {
     /// Rises with every change of the table.
     pub(crate) version: u64,
@@ -74,7 +74,7 @@ pub(crate) struct StoredKeys {
 }
 
 /// A key for refresh tokens, as it rests in the store.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StoredMacKey {
     pub(crate) id: u16,
     pub(crate) sealed: Vec<u8>,

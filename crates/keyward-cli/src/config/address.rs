@@ -1,9 +1,11 @@
 //! Where is listened, and which addresses are believed?
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use ipnet::IpNet;
+use keyward::Origin;
 
 use super::rule::{Refusal, Rule, list};
-use ipnet::IpNet;
 
 /// An address with a port. A name is none: it may stand for several.
 pub(super) fn address() -> Rule<SocketAddr> {
@@ -22,6 +24,17 @@ pub(super) fn trusted_proxies() -> Rule<Option<Vec<IpNet>>> {
 /// Whether only this machine is reached here.
 pub(super) fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
+}
+
+/// Where what listens here is reached on this machine; `None` where that can't be said, as with
+/// port 0.
+pub(super) fn reached_at(listen: SocketAddr) -> Option<Origin> {
+    let ip = match listen.ip().to_canonical() {
+        ip if ip.is_loopback() => ip,
+        ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        _ => return None,
+    };
+    format!("http://{}", SocketAddr::new(ip, listen.port())).parse().ok()
 }
 
 /// Whether both can't be listened on at once. Port 0 is a free one, never the same.
@@ -77,6 +90,22 @@ mod tests {
         assert!(!collide("127.0.0.1:0", "127.0.0.1:0"));
         assert!(!collide("127.0.0.1:80", "127.0.0.2:80"));
         assert!(!collide("127.0.0.1:80", "127.0.0.1:81"));
+    }
+
+    #[test]
+    fn where_it_is_reached_follows_where_it_listens() {
+        for (listen, origin) in [
+            ("127.0.0.1:9000", Some("http://127.0.0.1:9000")),
+            ("127.0.0.2:80", Some("http://127.0.0.2")),
+            ("[::1]:9000", Some("http://[::1]:9000")),
+            ("0.0.0.0:9000", Some("http://127.0.0.1:9000")),
+            ("[::]:9000", Some("http://127.0.0.1:9000")),
+            ("10.0.0.1:9000", None),
+            ("127.0.0.1:0", None),
+        ] {
+            let reached = reached_at(listen.parse().expect(listen));
+            assert_eq!(reached.as_ref().map(Origin::as_str), origin, "{listen}");
+        }
     }
 
     #[test]

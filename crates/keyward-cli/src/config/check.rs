@@ -1,9 +1,11 @@
 //! Which values are fine each by itself, and wrong or dangerous together?
 
+use keyward::core::duration::display;
+use keyward::core::key::Algorithm;
+use keyward::core::password::InvalidCost;
+
 use super::address::{collide, is_loopback};
-use super::choice::Algorithm;
 use super::keys::Config;
-use super::length::written;
 use super::source::{Problem, Setting, Source};
 
 /// What speaks against these values together. `settings` says where each comes from; a key that
@@ -39,21 +41,15 @@ impl Check<'_> {
         let told = "make one with `openssl rand -base64 32`";
         let master = keys.master_key.as_ref().map(|key| key.expose());
         let previous = keys.previous_master_key.as_ref().map(|key| key.expose());
-        if master.is_none() && !is_loopback(server.listen) {
+        if master.is_none() && !config.is_local() {
+            let (key, value) = if is_loopback(server.listen) {
+                ("server.public_url", server.public_url.to_string())
+            } else {
+                ("server.listen", server.listen.to_string())
+            };
             self.refuse(
-                &["keys.master_key", "server.listen"],
-                format!(
-                    "keys.master_key must be set where server.listen ({}) isn't loopback; {told}",
-                    server.listen
-                ),
-            );
-        } else if master.is_none() && !server.public_url.is_loopback() {
-            self.refuse(
-                &["keys.master_key", "server.public_url"],
-                format!(
-                    "keys.master_key must be set where server.public_url ({}) isn't loopback; {told}",
-                    server.public_url
-                ),
+                &["keys.master_key", key],
+                format!("keys.master_key must be set where {key} ({value}) isn't loopback; {told}"),
             );
         }
         if previous.is_some() && master.is_none() {
@@ -78,7 +74,7 @@ impl Check<'_> {
 
     fn lifetimes(&mut self, config: &Config) {
         let (tokens, sessions) = (&config.tokens, &config.sessions);
-        let (access, refresh) = (written(tokens.access_ttl), written(tokens.refresh_ttl));
+        let (access, refresh) = (display(tokens.access_ttl), display(tokens.refresh_ttl));
         if tokens.refresh_ttl < tokens.access_ttl {
             self.refuse(
                 &["tokens.refresh_ttl", "tokens.access_ttl"],
@@ -86,7 +82,7 @@ impl Check<'_> {
             );
         }
         if sessions.absolute_ttl < tokens.access_ttl {
-            let absolute = written(sessions.absolute_ttl);
+            let absolute = display(sessions.absolute_ttl);
             self.refuse(
                 &["sessions.absolute_ttl", "tokens.access_ttl"],
                 format!(
@@ -95,7 +91,7 @@ impl Check<'_> {
             );
         }
         if sessions.rotation_window > tokens.refresh_ttl / 2 {
-            let window = written(sessions.rotation_window);
+            let window = display(sessions.rotation_window);
             self.refuse(
                 &["sessions.rotation_window", "tokens.refresh_ttl"],
                 format!(
@@ -106,19 +102,19 @@ impl Check<'_> {
     }
 
     fn passwords(&mut self, config: &Config) {
+        const MEMORY: &str = "passwords.argon2_memory_kib";
+        const ITERATIONS: &str = "passwords.argon2_iterations";
+        const PARALLELISM: &str = "passwords.argon2_parallelism";
+        let Err(invalid) = config.cost() else { return };
         let passwords = &config.passwords;
-        let (memory, lanes) = (passwords.argon2_memory_kib, passwords.argon2_parallelism);
-        // RFC 9106 §3.1.
-        if memory < 8 * lanes {
-            self.refuse(
-                &["passwords.argon2_memory_kib", "passwords.argon2_parallelism"],
-                format!(
-                    "passwords.argon2_memory_kib ({memory}) must be at least {}: 8 for each of \
-                     passwords.argon2_parallelism ({lanes})",
-                    8 * lanes
-                ),
-            );
-        }
+        let (keys, value) = match invalid {
+            InvalidCost::Memory { .. } => ([MEMORY, PARALLELISM, ITERATIONS], passwords.argon2_memory_kib),
+            InvalidCost::Iterations { .. } => {
+                ([ITERATIONS, MEMORY, PARALLELISM], passwords.argon2_iterations)
+            }
+            InvalidCost::Parallelism => ([PARALLELISM, MEMORY, ITERATIONS], passwords.argon2_parallelism),
+        };
+        self.refuse(&keys, format!("{} ({value}) {invalid}", keys[0]));
     }
 
     /// Notes a problem between these keys, at the first that somebody wrote.

@@ -2,6 +2,9 @@
 
 use std::fmt::Debug;
 
+use keyward::core::key::Algorithm;
+use keyward::core::password::Require;
+
 /// A key's few words.
 pub(crate) trait Choice: Copy + Debug + 'static {
     /// All of them, in the order in which they are told.
@@ -9,6 +12,22 @@ pub(crate) trait Choice: Copy + Debug + 'static {
 
     /// The word.
     fn as_str(self) -> &'static str;
+}
+
+impl Choice for Algorithm {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn as_str(self) -> &'static str {
+        self.as_str()
+    }
+}
+
+impl Choice for Require {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn as_str(self) -> &'static str {
+        self.as_str()
+    }
 }
 
 macro_rules! choices {
@@ -39,18 +58,6 @@ choices! {
         Closed = "closed",
     }
 
-    /// What signs access tokens (`tokens.algorithm`; RFC 7518 §3.1, RFC 8037 §3.1).
-    Algorithm {
-        /// RSA of 2048 bits with SHA-256.
-        Rs256 = "RS256",
-        /// ECDSA on P-256.
-        Es256 = "ES256",
-        /// Ed25519.
-        EdDsa = "EdDSA",
-        /// HMAC with SHA-256, under `tokens.hs256_secret`.
-        Hs256 = "HS256",
-    }
-
     /// What an access token may say of its user (`tokens.claims`).
     Claim {
         /// `email` and `email_verified`.
@@ -61,16 +68,6 @@ choices! {
         Roles = "roles",
         /// `permissions`.
         Permissions = "permissions",
-    }
-
-    /// What a password has to contain (`passwords.require`).
-    CharacterClass {
-        /// An upper-case letter.
-        Uppercase = "uppercase",
-        /// A lower-case letter.
-        Lowercase = "lowercase",
-        /// A digit.
-        Digit = "digit",
     }
 
     /// How the log is written (`log.format`).

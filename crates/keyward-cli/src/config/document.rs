@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::sections;
+use super::later;
 use super::raw::Raw;
 use super::table::{Key, Section};
 
@@ -13,7 +14,7 @@ const HEAD: &str = "\
 #
 # `keyward` reads the file that --config names, else ./keyward.toml where there is one. The variable
 # named with each key overrides the file; a list is separated by commas there, or written as here.
-# A secret can stand in a file of its own, which only its owner can read: the same key with _file
+# A secret can stand in a file of its own that others can't read: the same key with _file
 # (master_key_file, KEYWARD_KEYS__MASTER_KEY_FILE) names that.
 # `keyward config check` finds mistakes without starting, `keyward config show` prints what is in
 # force and where each value comes from.
@@ -49,8 +50,9 @@ fn section_text(section: &Section) -> String {
 fn key_text(key: &Key) -> String {
     let twin = if key.secret { format!(" Or {}_file.", key.name) } else { String::new() };
     format!(
-        "{}{}{}{} = {}\n",
+        "{}{}{}{}{} = {}\n",
         comment(&prose(key.doc)),
+        later::note(&key.path).map(|note| comment(&note)).unwrap_or_default(),
         comment(&format!("Allowed: {}.{twin}", key.allowed)),
         comment(&key.variable),
         key.name,
@@ -62,8 +64,9 @@ fn section_schema(section: &Section) -> Value {
     let mut properties = Map::new();
     for key in &section.keys {
         let mut schema = key.schema.clone();
+        let note = later::note(&key.path).map(|note| format!("\n{note}")).unwrap_or_default();
         schema["description"] =
-            json!(format!("{}\nAllowed: {}.\nVariable: {}", prose(key.doc), key.allowed, key.variable));
+            json!(format!("{}{note}\nAllowed: {}.\nVariable: {}", prose(key.doc), key.allowed, key.variable));
         schema["default"] = Raw::literal(key.default).json();
         properties.insert(key.name.to_owned(), schema);
         if key.secret {

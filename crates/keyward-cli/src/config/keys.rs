@@ -8,12 +8,16 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use keyward::Origin;
+use keyward::core::key::Algorithm;
+use keyward::core::password::Require;
+use keyward::core::throttle::Limit;
 
 use super::address::{address, trusted_proxies};
-use super::choice::{Algorithm, CharacterClass, Claim, LogFormat, LogLevel, Signup};
-use super::length::{DAY, HOUR, Limit, MINUTE, SECOND, duration, limit};
+use super::choice::{Claim, LogFormat, LogLevel, Signup};
+use super::length::{DAY, HOUR, MINUTE, SECOND, duration, limit};
 use super::mail::{Mailbox, SmtpServer, mailbox, smtp_url};
-use super::origin::{Origin, exact_origin, public_origin};
+use super::origin::{exact_origin, public_origin};
 use super::reader::Reader;
 use super::rule::{choice, flag, integer, list, name};
 use super::secret::{Secret, hs256_secret, master_key};
@@ -29,6 +33,8 @@ sections! {
         listen: SocketAddr = "127.0.0.1:8080", address();
 
         /// The origin that people and browsers see. Plain http:// is for development on one machine.
+        /// Where it is not set it follows server.listen, if that is reached on this machine:
+        /// listening on 127.0.0.1:9000 makes it http://127.0.0.1:9000.
         public_url: Origin = "http://127.0.0.1:8080", public_origin();
 
         /// Other origins whose pages may call it, for CORS and CSRF.
@@ -47,8 +53,8 @@ sections! {
 
     /// Where accounts, keys and sessions are kept.
     database: Database {
-        /// The database. The folder of an SQLite file is the data folder: it holds the keys and
-        /// the mails that no server took.
+        /// The database. The folder of an SQLite file is the data folder: it holds the master key,
+        /// too, where that is made.
         url: DatabaseUrl = "sqlite://keyward-data/keyward.db", database_url();
 
         /// The way past a transaction pooler, for LISTEN and locks; "" is url itself.
@@ -76,7 +82,7 @@ sections! {
 
     /// Who may have an account.
     accounts: Accounts {
-        /// "closed": administrators make accounts and invite by mail.
+        /// "closed": administrators make accounts.
         signup: Signup = "open", choice();
 
         /// Whether nobody signs in before they have confirmed their address.
@@ -101,7 +107,7 @@ sections! {
         /// than access_ttl.
         refresh_ttl: Duration = "7d", duration(SECOND..=365 * DAY);
 
-        /// What HS256 signs with.
+        /// What HS256 signs with; `openssl rand -base64 32` makes one.
         hs256_secret: Option<Secret<String>> = "", hs256_secret();
 
         /// What an access token says of its user. Leave out what its readers need not know.
@@ -147,16 +153,16 @@ sections! {
         min_length: u32 = 8, integer(1..=128);
 
         /// What it has to contain.
-        require: Vec<CharacterClass> = ["uppercase", "lowercase", "digit"], list(choice());
+        require: Vec<Require> = ["uppercase", "lowercase", "digit"], list(choice());
 
         /// The memory of one hash in KiB. At least 8 for each of argon2_parallelism.
-        argon2_memory_kib: u32 = 19456, integer(8..=4_194_304);
+        argon2_memory_kib: u32 = 19456, integer(8..=1_048_576);
 
-        /// The passes over that memory.
+        /// The passes over that memory. Times argon2_memory_kib they come to at most 4194304.
         argon2_iterations: u32 = 2, integer(1..=64);
 
         /// The lanes of that memory.
-        argon2_parallelism: u32 = 1, integer(1..=16);
+        argon2_parallelism: u32 = 1, integer(1..=64);
     }
 
     /// How often one may try.

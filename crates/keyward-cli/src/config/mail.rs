@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::str::FromStr;
 
 use email_address::EmailAddress;
+use keyward::Origin;
 use serde_json::json;
 
-use super::origin::{Host, split_port};
 use super::rule::{Refusal, Rule};
 use super::secret::Secret;
 
@@ -15,8 +15,8 @@ use super::secret::Secret;
 pub(crate) struct SmtpServer {
     /// Whether the connection begins with TLS: `smtps://`.
     pub(crate) implicit_tls: bool,
-    /// Its host.
-    pub(crate) host: Host,
+    /// Its host, an IPv6 address in brackets.
+    pub(crate) host: String,
     /// Its port: 465 for `smtps://`, else 587, unless the URL says otherwise.
     pub(crate) port: u16,
     /// Who signs in there, and with which password; `None`: nobody does.
@@ -75,7 +75,9 @@ impl SmtpServer {
         };
         let (host, port) = split_port(server)?;
         let port = port.unwrap_or(if implicit_tls { 465 } else { 587 });
-        Some(Self { implicit_tls, host: Host::parse(host)?, port, credentials })
+        // What may be the host of an origin may be one here.
+        let host = format!("https://{host}").parse::<Origin>().ok()?.host().to_owned();
+        Some(Self { implicit_tls, host, port, credentials })
     }
 
     /// The URL without the password.
@@ -96,6 +98,19 @@ impl Mailbox {
         let parsed = EmailAddress::from_str(text.trim()).ok()?;
         let name = parsed.display_part().trim().trim_matches('"').to_owned();
         Some(Self { name, address: parsed.email() })
+    }
+}
+
+/// Host and port of an URL; `None` where the port is none (RFC 3986 §3.2.3 allows an empty one;
+/// nobody means it).
+fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
+    match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => {
+            let digits = !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+            let port = digits.then(|| port.parse().ok())??;
+            (port != 0).then_some((host, Some(port)))
+        }
+        _ => Some((text, None)),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::raw::Raw;
@@ -92,8 +93,9 @@ fn secret_in(path: &Path) -> Result<String, String> {
     if metadata.is_dir() {
         return Err(format!("{shown} is a folder; allowed: a file that holds the secret alone"));
     }
-    if let Some(mode) = readable_by_others(&metadata) {
-        return Err(format!("others can read {shown} (mode {mode:04o}); do `chmod 600 {shown}`"));
+    let mode = metadata.permissions().mode() & 0o7777;
+    if open_to_others(mode) && !is_handed_in(path) {
+        return Err(format!("others can read {shown} (mode {mode:04o}); do `chmod o= {shown}`"));
     }
     let mut text = String::new();
     file.take(SECRET_LIMIT + 1).read_to_string(&mut text).map_err(unreadable)?;
@@ -107,15 +109,40 @@ fn secret_in(path: &Path) -> Result<String, String> {
     }
 }
 
-/// The file's mode where anybody but its owner may do anything with it.
-#[cfg(unix)]
-fn readable_by_others(metadata: &std::fs::Metadata) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = metadata.permissions().mode() & 0o7777;
-    (mode & 0o077 != 0).then_some(mode)
+/// Whether anybody but the file's owner and group gets at it. A group is fine: it is how
+/// Kubernetes hands a secret to a process that is not root (`fsGroup`).
+fn open_to_others(mode: u32) -> bool {
+    mode & 0o006 != 0
 }
 
-#[cfg(not(unix))]
-fn readable_by_others(_: &std::fs::Metadata) -> Option<u32> {
-    None
+/// Whether the file lies where Docker and systemd-style runtimes put secrets: that folder is the
+/// container's own, whatever the mode of the files says.
+fn is_handed_in(path: &Path) -> bool {
+    path.canonicalize().is_ok_and(|path| path.starts_with("/run/secrets"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_for_its_owner_and_group() {
+        for (mode, open) in [
+            (0o600, false),
+            (0o400, false),
+            (0o640, false),
+            (0o440, false),
+            (0o604, true),
+            (0o644, true),
+            (0o602, true),
+        ] {
+            assert_eq!(open_to_others(mode), open, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn only_the_folder_for_secrets_is_believed() {
+        assert!(!is_handed_in(Path::new("/run/secrets/../../etc/hostname")));
+        assert!(!is_handed_in(Path::new("/etc/hostname")));
+    }
 }

@@ -1,5 +1,6 @@
 //! What may a key hold, how is that read, and how is it said?
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use serde_json::{Value, json};
@@ -28,13 +29,13 @@ pub(crate) struct Refusal {
     /// The part of the value that is wrong; empty: all of it.
     culprit: Option<String>,
     /// What else there is to say of it.
-    note: Option<&'static str>,
+    note: Option<Cow<'static, str>>,
 }
 
 impl Refusal {
     /// A refusal that says more than what is allowed. The note must not repeat the value.
-    pub(super) fn because(note: &'static str) -> Self {
-        Self { culprit: None, note: Some(note) }
+    pub(super) fn because(note: impl Into<Cow<'static, str>>) -> Self {
+        Self { culprit: None, note: Some(note.into()) }
     }
 }
 

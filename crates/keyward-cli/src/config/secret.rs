@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use keyward::core::key::check_hs256_secret;
 use serde_json::json;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -52,22 +53,11 @@ pub(super) fn master_key() -> Rule<Option<Secret<[u8; 32]>>> {
 
 /// The secret that HS256 signs with.
 pub(super) fn hs256_secret() -> Rule<Option<Secret<String>>> {
-    let read = |text: &str| match weakness(text.as_bytes()) {
-        None => Ok(Secret::new(text.to_owned())),
-        Some(weakness) => Err(Refusal::because(weakness)),
+    let read = |text: &str| match check_hs256_secret(text.as_bytes()) {
+        Ok(()) => Ok(Secret::new(text.to_owned())),
+        Err(weak) => Err(Refusal::because(weak.to_string())),
     };
-    Rule::text(
-        "32 bytes or more that nobody can guess, such as `openssl rand -base64 32` makes",
-        read,
-        |_| "***".to_owned(),
-    )
-    .secret()
-    .or_empty()
-}
-
-/// Why a secret doesn't do for HS256 (RFC 7518 §3.2).
-fn weakness(secret: &[u8]) -> Option<&'static str> {
-    (secret.len() < 32).then_some("it is shorter than 32 bytes")
+    Rule::text("32 bytes or more that nobody can guess", read, |_| "***".to_owned()).secret().or_empty()
 }
 
 #[cfg(test)]
@@ -90,11 +80,18 @@ mod tests {
     }
 
     #[test]
-    fn an_hs256_secret_has_32_bytes() {
+    fn an_hs256_secret_can_not_be_guessed() {
         let read = |text: &str| hs256_secret().read(&Raw::Word(text.into()));
-        assert!(read(&"0123456789abcdef".repeat(2)).is_ok());
-        let said = read("0123456789abcdef0123456789abcde").expect_err("31 bytes");
-        assert!(said.contains("shorter than 32 bytes") && !said.contains("0123456789"), "{said}");
+        assert!(read("3fq0pKzv1wVYbM8sTqz5uH4n2cJxRkLdGoWeA7iB9y0=").is_ok());
+        for (secret, why) in [
+            ("0123456789abcdef0123456789abcde", "31 bytes instead of 32 or more"),
+            ("0123456789abcdef0123456789abcdef", "repeats itself"),
+            ("change-me-please-change-me-secret", "familiar words"),
+        ] {
+            let said = read(secret).expect_err(secret);
+            assert!(said.contains(why) && !said.contains(secret), "{said}");
+            assert!(said.contains("openssl rand -base64 32"), "{said}");
+        }
     }
 
     #[test]

@@ -3,6 +3,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use keyward::Origin;
+use keyward::core::password::Require;
+use keyward::core::throttle::Limit;
 use tempfile::TempDir;
 
 use super::*;
@@ -20,7 +23,8 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Vec<String>> {
 
 fn load_in(folder: &TempDir, path: Option<&str>, variables: &[(&str, &str)]) -> Result<Loaded, Vec<String>> {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Config::load(path.map(Path::new), variables, folder.path())
+    // As a release would that does everything: what is left for later has tests of its own.
+    Config::load_but(path.map(Path::new), variables, folder.path(), &[])
         .map_err(|problems| problems.iter().map(Problem::to_string).collect())
 }
 
@@ -56,7 +60,7 @@ fn with_no_file_and_no_variable_it_runs() {
     assert_eq!(config.tokens.access_ttl, Duration::from_secs(900));
     assert_eq!(config.sessions.idle_timeout, Some(Duration::from_secs(3600)));
     assert_eq!(config.sessions.idle_timeout_bearer, None);
-    assert_eq!(config.rate_limits.login, Some(Limit { count: 5, per: Duration::from_secs(60) }));
+    assert_eq!(config.rate_limits.login, Limit::new(5, Duration::from_secs(60)));
     assert_eq!(config.passwords.require.len(), 3);
     assert_eq!(config.tokens.claims.len(), 4);
     assert!(config.is_local() && config.keys.master_key.is_none() && config.email.smtp_url.is_none());
@@ -141,7 +145,7 @@ fn a_variable_is_read_as_its_key_needs() {
     let config = &loaded.config;
     let origins: Vec<String> = config.server.allowed_origins.iter().map(Origin::to_string).collect();
     assert_eq!(origins, ["https://a.example", "https://b.example"]);
-    assert_eq!(config.passwords.require, [CharacterClass::Digit]);
+    assert_eq!(config.passwords.require, [Require::Digit]);
     assert_eq!(config.tokens.claims, []);
     assert_eq!(config.sessions.max_per_user, 3);
     assert!(config.events.log_refresh);
@@ -218,8 +222,9 @@ fn each_value_that_is_not_allowed_is_refused_by_name() {
         ("tokens.access_ttl", "900", "in ms, s, m, h or d"),
         ("tokens.access_ttl", "\"15\"", "in ms, s, m, h or d"),
         ("tokens.refresh_ttl", "\"366d\"", "to 365d"),
-        ("tokens.hs256_secret", "\"0123456789abcdef0123456789abcde\"", "shorter than 32 bytes"),
-        ("tokens.hs256_secret", "\"secret\"", "shorter than 32 bytes"),
+        ("tokens.hs256_secret", "\"0123456789abcdef0123456789abcde\"", "31 bytes instead of 32"),
+        ("tokens.hs256_secret", "\"secret\"", "6 bytes instead of 32"),
+        ("tokens.hs256_secret", "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "only 1 different bytes"),
         ("tokens.claims", "[\"name\"]", "\"phone_number\""),
         ("tokens.leeway", "\"61s\"", "from 0s to 1m"),
         ("sessions.idle_timeout", "\"0s\"", "or \"off\""),
@@ -232,9 +237,9 @@ fn each_value_that_is_not_allowed_is_refused_by_name() {
         ("sessions.max_per_user", "0", "from 1 to 10000"),
         ("passwords.min_length", "129", "from 1 to 128"),
         ("passwords.require", "[\"symbol\"]", "\"uppercase\", \"lowercase\", \"digit\""),
-        ("passwords.argon2_memory_kib", "4194305", "from 8 to 4194304"),
+        ("passwords.argon2_memory_kib", "1048577", "from 8 to 1048576"),
         ("passwords.argon2_iterations", "0", "from 1 to 64"),
-        ("passwords.argon2_parallelism", "17", "from 1 to 16"),
+        ("passwords.argon2_parallelism", "65", "from 1 to 64"),
         ("rate_limits.login", "\"5\"", "\"5/1m\", or \"off\""),
         ("rate_limits.login_failures", "\"0/1h\"", "\"5/1m\", or \"off\""),
         ("rate_limits.signup", "5", "\"5/1m\", or \"off\""),
@@ -333,7 +338,7 @@ fn each_dangerous_combination_is_refused_by_name() {
             "[passwords]\nargon2_memory_kib = 8",
             &[("KEYWARD_PASSWORDS__ARGON2_PARALLELISM", "2")],
             "passwords.argon2_memory_kib (keyward.toml:2)",
-            ["must be at least 16", "passwords.argon2_parallelism (2)"],
+            ["argon2_memory_kib (8) must be from 16", "8 for each of argon2_parallelism"],
         ),
     ] {
         let said = refusal(text, variables);
@@ -412,7 +417,7 @@ fn a_file_that_is_named_must_be_there() {
 fn a_secret_may_stand_in_a_file_of_its_own() {
     let folder = TempDir::new().expect("a folder");
     secret_file(&folder, "master", &format!("{KEY}\n"), 0o600);
-    secret_file(&folder, "url", "sqlite:///data/kw.db\r\n", 0o400);
+    secret_file(&folder, "url", "sqlite:///data/kw.db\r\n", 0o440);
     let text = default_file().replace("\nmaster_key = \"\"", "\nmaster_key_file = \"master\"");
     std::fs::write(folder.path().join("keyward.toml"), text).expect("written");
     let loaded = load_in(&folder, None, &[("KEYWARD_DATABASE__URL_FILE", "url")]).expect("allowed");
@@ -444,12 +449,12 @@ fn a_secret_and_its_file_at_once_are_refused() {
 fn a_secret_that_others_can_read_or_nobody_is_refused() {
     let folder = TempDir::new().expect("a folder");
     secret_file(&folder, "world", KEY, 0o604);
-    secret_file(&folder, "group", KEY, 0o640);
+    secret_file(&folder, "changed", KEY, 0o602);
     secret_file(&folder, "empty", "\n", 0o600);
     secret_file(&folder, "long", &"a".repeat(70_000), 0o600);
     for (file, part) in [
-        ("world", "world (mode 0604); do `chmod 600 "),
-        ("group", "group (mode 0640); do `chmod 600 "),
+        ("world", "world (mode 0604); do `chmod o= "),
+        ("changed", "changed (mode 0602); do `chmod o= "),
         ("missing", "there is no such file"),
         ("empty", "empty is empty"),
         ("long", "long is longer than 64 KiB"),
@@ -490,7 +495,7 @@ fn no_secret_is_ever_said_aloud() {
     let canary = "kanarienvogel";
     let secrets = [
         ("KEYWARD_KEYS__MASTER_KEY", format!("{canary}{}=", "A".repeat(30))),
-        ("KEYWARD_TOKENS__HS256_SECRET", format!("{canary}-{}", "0123456789abcdef".repeat(2))),
+        ("KEYWARD_TOKENS__HS256_SECRET", format!("{canary}-3fq0pKzv1wVYbM8sTqz5uH4n2cJxRkLdGoWe")),
         ("KEYWARD_EMAIL__SMTP_URL", format!("smtps://ada:{canary}@mail.example.com")),
     ];
     let good: Vec<(&str, &str)> = secrets.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -536,4 +541,57 @@ fn no_secret_is_ever_said_aloud() {
             }
         }
     }
+}
+
+#[test]
+fn what_this_release_does_not_do_is_refused_by_name() {
+    let folder = TempDir::new().expect("a folder");
+    let load = |variables: &[(&str, &str)]| {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let loaded = Config::load(None, variables, folder.path());
+        loaded.map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())
+    };
+    for (variable, value, said) in [
+        ("KEYWARD_SERVER__METRICS_LISTEN", "127.0.0.1:9000", "does not serve metrics; allowed: \"\""),
+        ("KEYWARD_ACCOUNTS__REQUIRE_VERIFIED_EMAIL", "true", "does not send mail; allowed: false"),
+        ("KEYWARD_EMAIL__SMTP_URL", "smtp://localhost", "does not send mail; allowed: \"\""),
+        ("KEYWARD_EMAIL__FROM", "ada@example.com", "does not send mail; allowed: \"Keyward <"),
+        ("KEYWARD_EDGE__AUDIENCE", "jobs", "does not speak to proxies; allowed: \"\""),
+        ("KEYWARD_KEYS__PREVIOUS_MASTER_KEY", OTHER_KEY, "does not change the master key; allowed: \"\""),
+    ] {
+        let problems = load(&[(variable, value), ("KEYWARD_KEYS__MASTER_KEY", KEY)]).expect_err(variable);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        let start = format!("({variable}): this release {said}");
+        assert!(problems[0].contains(&start) && !problems[0].contains(OTHER_KEY), "{problems:?}");
+    }
+    // A copy of the default file promises nothing.
+    std::fs::write(folder.path().join("keyward.toml"), default_file()).expect("written");
+    load(&[]).expect("the defaults");
+}
+
+#[test]
+fn every_key_that_is_left_for_later_is_a_key() {
+    let known: Vec<String> =
+        sections().into_iter().flat_map(|section| section.keys).map(|key| key.path).collect();
+    for (key, _) in LATER {
+        assert!(known.iter().any(|known| known == key), "{key}");
+    }
+}
+
+#[test]
+fn an_origin_that_nobody_chose_follows_the_address() {
+    let origin = |text: &str| {
+        let loaded = loaded(text, &[("KEYWARD_KEYS__MASTER_KEY", KEY)]);
+        loaded.config.server.public_url.to_string()
+    };
+    assert_eq!(origin("[server]\nlisten = '127.0.0.1:9000'"), "http://127.0.0.1:9000");
+    assert_eq!(origin("[server]\nlisten = '0.0.0.0:9000'"), "http://127.0.0.1:9000");
+    assert_eq!(origin("[server]\nlisten = '127.0.0.1:0'"), "http://127.0.0.1:8080");
+    let chosen = "[server]\nlisten = '127.0.0.1:9000'\npublic_url = 'http://localhost:3000'";
+    assert_eq!(origin(chosen), "http://localhost:3000");
+    let shown = loaded("[server]\nlisten = '127.0.0.1:9000'", &[]).show(false);
+    assert!(
+        shown.contains("public_url = \"http://127.0.0.1:8080\"  # default; http://127.0.0.1:9000\n"),
+        "{shown}"
+    );
 }

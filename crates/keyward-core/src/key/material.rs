@@ -122,15 +122,12 @@ pub(super) fn parse(
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     match algorithm {
         Algorithm::Rs256 => {
-            // aws-lc refuses a short modulus by that one word.
+            // Under 2048 bits aws-lc refuses by that one word.
             let pair = RsaKeyPair::from_pkcs8(private).map_err(|error| {
                 if error.to_string() == "TooSmall" { InvalidKey::ShortRsa } else { rejected }
             })?;
             let der = pair.public_key().as_ref();
             let (n, e) = rsa_public(der).ok_or(rejected)?;
-            if n.len() < 256 {
-                return Err(InvalidKey::ShortRsa);
-            }
             if e.len() < 3 || (e.len() == 3 && e < [1, 0, 1].as_slice()) {
                 return Err(InvalidKey::SmallExponent);
             }

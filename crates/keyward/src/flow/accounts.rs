@@ -13,7 +13,7 @@ use super::{ATTEMPTS, crowded};
 use crate::client::Client;
 use crate::clock;
 use crate::engine::{About as _, Engine};
-use crate::error::Error;
+use crate::error::{Denied, Error, FieldError};
 use crate::store::{Name, NotCommitted};
 
 impl Engine {
@@ -26,10 +26,13 @@ impl Engine {
         email: &str,
         phone_number: Option<&str>,
         password: Password,
-        roles: Vec<String>,
+        mut roles: Vec<String>,
         client: &Client,
     ) -> Result<Account, Error> {
         let new = self.new_account(email, phone_number, password)?;
+        roles.sort();
+        roles.dedup();
+        self.are_there(&roles).await?;
         self.is_free(&new).await?;
         let password = self.hashing.hash(new.password.clone(), clock::random(), self.settings.cost).await?;
         let now = self.clock.now();
@@ -37,6 +40,20 @@ impl Engine {
         let event = self.event(EventType::Signup, client, now).about(&account);
         self.commit(Change::of([Write::CreateAccount(Box::new(account.clone()))]).with(event)).await?;
         Ok(account)
+    }
+
+    /// Whether there are all of these roles.
+    ///
+    /// # Errors
+    /// `validation_failed`, which says which ones there are.
+    async fn are_there(&self, roles: &[String]) -> Result<(), Error> {
+        let known = self.load_roles().await?;
+        let unknown = roles.iter().filter(|role| !known.permissions.contains_key(*role));
+        let names = known.permissions.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let wrong: Vec<_> = unknown
+            .map(|role| FieldError::new("roles", format!("{role:?} is no role; the roles are: {names}")))
+            .collect();
+        if wrong.is_empty() { Ok(()) } else { Err(Denied::invalid(wrong).into()) }
     }
 
     /// Makes sure that there is an administrator of this name with this password: a new account,

@@ -119,11 +119,6 @@ impl Engine {
         for _ in 0..ATTEMPTS {
             let now = self.clock.now();
             let StoredKeys { version, mut keys } = self.store.keys().await?;
-            if self.key_policy().configured.as_deref() == Some(kid) {
-                return Err(Denied::from(Denial::Forbidden)
-                    .with_detail("the key is the configured one: change tokens.hs256_secret first")
-                    .into());
-            }
             if !revoke(&mut keys, kid, now) {
                 return Err(Denial::NotFound.into());
             }

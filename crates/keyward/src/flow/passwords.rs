@@ -86,7 +86,7 @@ impl Engine {
             let progress = loaded.session.progress.ok_or(Denial::SessionRevoked)?;
             let roles = self.roles(loaded.role_table_version).await?;
             let names = access.token.claims.generation;
-            return self.grant(&loaded, &roles, &progress, names, RefreshPart::Kept, now);
+            return self.grant(loaded, &roles, &progress, names, RefreshPart::Kept, now);
         }
         Err(crowded())
     }

@@ -40,14 +40,18 @@ impl Engine {
                 return Err(Denial::InvalidRefreshToken.into());
             }
             loaded.session = self.with_notes(loaded.session);
-            let presented = Presented {
-                generation: token.generation,
-                made_at: token.made_at,
-                dead: self.feed.set().is_dead(token.session, token.generation),
+            let presented = {
+                let revoked = self.feed.set();
+                Presented {
+                    generation: token.generation,
+                    made_at: token.made_at,
+                    dead: revoked.is_dead(token.session, token.generation),
+                    last_dead: revoked.last_dead(token.session),
+                }
             };
             let verdict =
                 loaded.session.present(presented, loaded.account.is_active, now, &self.settings.policy);
-            if let Some(answer) = self.carry_out(verdict, &loaded, client, now).await? {
+            if let Some(answer) = self.carry_out(verdict, loaded, client, now).await? {
                 return answer;
             }
         }
@@ -58,11 +62,11 @@ impl Engine {
     async fn carry_out(
         &self,
         verdict: Verdict,
-        loaded: &Loaded,
+        loaded: Loaded,
         client: &Client,
         now: Timestamp,
     ) -> Result<Option<Result<Grant, Error>>, Error> {
-        let Loaded { session, account, .. } = loaded;
+        let Loaded { session, account, .. } = &loaded;
         let newest = session.progress.map(|progress| progress.newest);
         let advance = |after: Progress, unseen| Write::Advance { session: session.id, newest, unseen, after };
         let event = |kind| self.event(kind, client, now).about(account).in_session(session.id);
@@ -73,6 +77,7 @@ impl Engine {
                     change = change.with(event(EventType::Refresh).saying("generation", after.newest));
                 }
                 let Some(_) = self.decided(change).await? else { return Ok(None) };
+                self.in_time(now)?;
                 self.granted(loaded, &after, after.newest, RefreshPart::New, now).await
             }
             Verdict::Keep { names } => {
@@ -90,6 +95,7 @@ impl Engine {
                 ])
                 .with(event(EventType::RefreshForgiven).saying("lost_generation", dead));
                 let Some(_) = self.decided(change).await? else { return Ok(None) };
+                self.in_time(now)?;
                 self.granted(loaded, &after, after.newest, RefreshPart::New, now).await
             }
             Verdict::Adopt { after } => {
@@ -126,9 +132,21 @@ impl Engine {
         Ok(Some(answer))
     }
 
+    /// A new refresh token that leaves later than half a window after it was decided on could still
+    /// be on its way when it counts as lost. It is not handed out at all then: who asks again is
+    /// forgiven, as for any answer that was lost.
+    fn in_time(&self, decided_at: Timestamp) -> Result<(), Error> {
+        let half = self.settings.policy.rotation_window / 2;
+        if half.is_zero() || self.clock.now() < decided_at.after(half) {
+            return Ok(());
+        }
+        tracing::warn!("a refresh took so long that its answer was withheld: the store is slow");
+        Err(Denied::from(Denial::StoreUnavailable).retry_in(half).into())
+    }
+
     async fn granted(
         &self,
-        loaded: &Loaded,
+        loaded: Loaded,
         progress: &Progress,
         names: Generation,
         refresh: RefreshPart,

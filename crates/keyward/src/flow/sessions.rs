@@ -52,30 +52,29 @@ pub(crate) struct Kept {
 impl Engine {
     /// The session of a verified token, as it is shown: without tokens.
     pub(crate) async fn show(&self, access: &Access) -> Result<Grant, Error> {
-        let loaded = self.view(access).await?;
-        let Loaded { session, account, role_table_version } = &*loaded;
+        let (loaded, permissions) = self.view(access).await?;
+        let session = &loaded.session;
         let (seen, active_at) = self.notes.of(session.id);
         let policy = &self.settings.policy;
         let now = self.clock.now();
         let progress = session.progress.ok_or(Denial::SessionRevoked)?.noted(seen, active_at);
-        let roles = self.roles(*role_table_version).await?;
         let end = session.end_of_access(&progress, policy);
+        let refresh_expires_at = refresh_expires_at(session, &progress, policy);
+        let idle_expires_at = session.idle_deadline(&progress, policy);
         Ok(Grant {
-            account: account.clone(),
-            permissions: roles.permissions_of(&account.roles),
-            session: session.id,
-            transport: session.transport,
+            loaded,
+            permissions,
             access_token: None,
             expires_at: access.token.claims.expires_at,
             refresh_token: None,
-            refresh_expires_at: refresh_expires_at(session, &progress, policy),
+            refresh_expires_at,
             refresh_at: refresh_at(
                 access.token.claims.issued_at,
                 access.token.claims.expires_at,
                 end,
                 policy,
             ),
-            idle_expires_at: session.idle_deadline(&progress, policy),
+            idle_expires_at,
             now,
         })
     }
@@ -156,6 +155,16 @@ impl Engine {
         let loaded = self.store.session(session).await?;
         let loaded = loaded.filter(|loaded| loaded.session.ended.is_none()).ok_or(Denial::NotFound)?;
         self.revoke(&loaded, client).await
+    }
+
+    /// Ends every session of a user, as an operator; gives how many there were.
+    pub(crate) async fn end_all_of(&self, user: UserId, client: &Client) -> Result<usize, Error> {
+        let now = self.clock.now();
+        let end = End { at: now, why: EndReason::Revoked };
+        let mut event = self.event(EventType::SessionRevoked, client, now).saying("sessions", "all");
+        event.user = Some(user);
+        let write = Write::EndSessionsOf { user, except: None, end, until: self.matters_until(now) };
+        Ok(self.commit(Change::of([write]).with(event)).await?.sessions_ended())
     }
 
     /// Ends every session of everybody.

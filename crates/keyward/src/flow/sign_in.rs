@@ -179,7 +179,7 @@ impl Engine {
         }
         let progress = Progress::opened(now);
         let loaded = Loaded { session, account, role_table_version: roles.version };
-        self.grant(&loaded, &roles, &progress, progress.newest, RefreshPart::New, now).map(Some)
+        self.grant(loaded, &roles, &progress, progress.newest, RefreshPart::New, now).map(Some)
     }
 
     /// The write that ends the session which a browser held before it signed in anew.

@@ -5,11 +5,8 @@
 //! of their own session, so that a planted or left-over twin neither signs anyone in nor locks
 //! anyone out.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue, SET_COOKIE};
-use keyward_core::id::SessionId;
 use keyward_core::session::Transport;
 use zeroize::Zeroizing;
 
@@ -54,7 +51,7 @@ impl Names {
             self.append(headers, self.refresh, token, "/api/auth", age, true);
             let hint = format!(
                 "v1.{}.{}.{}",
-                tag(grant.session),
+                grant.loaded.session.id.tag(),
                 grant.refresh_expires_at.seconds(),
                 grant.expires_at.seconds()
             );
@@ -67,7 +64,7 @@ impl Names {
         for (name, path, http_only) in
             [(self.access, "/", true), (self.refresh, "/api/auth", true), (self.hint, "/", false)]
         {
-            if values(came, name).next().is_some() {
+            if pairs(came).any(|(came, _)| came == name) {
                 self.append(headers, name, "", path, 0, http_only);
             }
         }
@@ -96,11 +93,22 @@ impl Names {
 
     /// The cookies of a request that speak of sessions.
     pub(crate) fn read<'a>(&self, headers: &'a HeaderMap) -> Cookies<'a> {
-        Cookies {
-            access: values(headers, self.access).take(TWINS).collect(),
-            refresh: values(headers, self.refresh).take(TWINS).collect(),
-            hints: values(headers, self.hint).filter_map(hint_tag).take(TWINS).collect(),
+        let mut cookies = Cookies::default();
+        for (name, value) in pairs(headers) {
+            let (list, value) = if name == self.access {
+                (&mut cookies.access, Some(value))
+            } else if name == self.refresh {
+                (&mut cookies.refresh, Some(value))
+            } else if name == self.hint {
+                (&mut cookies.hints, hint_tag(value))
+            } else {
+                continue;
+            };
+            if let Some(value) = value.filter(|value| !value.is_empty() && list.len() < TWINS) {
+                list.push(value);
+            }
         }
+        cookies
     }
 }
 
@@ -119,12 +127,6 @@ impl Cookies<'_> {
     }
 }
 
-/// What the hint calls a session: 96 bits of a hash of its id.
-pub(crate) fn tag(session: SessionId) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, session.as_bytes());
-    URL_SAFE_NO_PAD.encode(&digest.as_ref()[..12])
-}
-
 /// The tag in the value of a hint cookie.
 fn hint_tag(value: &str) -> Option<&str> {
     let (tag, deadlines) = value.strip_prefix("v1.")?.split_once('.')?;
@@ -133,26 +135,37 @@ fn hint_tag(value: &str) -> Option<&str> {
     (tag.len() == 16 && numbers).then_some(tag)
 }
 
-/// The values of the cookies of exactly this name, in all `Cookie` lines, in order. Only spaces
-/// and tabs are trimmed: a name that looks alike is another name.
-fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .flat_map(|line| line.as_bytes().split(|b| *b == b';'))
-        .filter_map(move |pair| {
-            let at = pair.iter().position(|b| *b == b'=')?;
-            let (key, value) = (trim(&pair[..at]), trim(&pair[at + 1..]));
-            if key == name.as_bytes() { std::str::from_utf8(value).ok() } else { None }
-        })
-        .filter(|value| !value.is_empty())
+/// The cookies of all `Cookie` lines, in order: name and value. Only spaces and tabs are trimmed:
+/// a name that looks alike is another name.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let lines = headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes);
+    let pairs = lines.flat_map(|line| match std::str::from_utf8(line) {
+        Ok(line) => Either::One(line.split(';')),
+        // Another site's cookie is no UTF-8: what is, still counts.
+        Err(_) => Either::Other(line.split(|b| *b == b';').filter_map(|pair| std::str::from_utf8(pair).ok())),
+    });
+    pairs
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.trim_matches(BLANK), value.trim_matches(BLANK)))
 }
 
-fn trim(bytes: &[u8]) -> &[u8] {
-    let blank = |b: &u8| matches!(b, b' ' | b'\t');
-    let start = bytes.iter().position(|b| !blank(b)).unwrap_or(bytes.len());
-    let end = bytes.iter().rposition(|b| !blank(b)).map_or(start, |at| at + 1);
-    &bytes[start..end]
+const BLANK: [char; 2] = [' ', '\t'];
+
+/// One of two iterators over the same.
+enum Either<A, B> {
+    One(A),
+    Other(B),
+}
+
+impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for Either<A, B> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        match self {
+            Self::One(a) => a.next(),
+            Self::Other(b) => b.next(),
+        }
+    }
 }
 
 /// How a request that names no transport gets its tokens: a browser in cookies.
@@ -163,6 +176,7 @@ pub(crate) fn default_transport(headers: &HeaderMap) -> Transport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use keyward_core::id::SessionId;
 
     fn headers(lines: &[&[u8]]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -184,7 +198,7 @@ mod tests {
             b"__Host-keyward_acces=g",
         ];
         for line in lines {
-            assert_eq!(values(&headers(&[line]), "__Host-keyward_access").count(), 0, "{line:?}");
+            assert_eq!(Names::new(true).read(&headers(&[line])).access.len(), 0, "{line:?}");
         }
     }
 
@@ -192,7 +206,13 @@ mod tests {
     fn all_values_are_found_in_one_line_or_several() {
         let headers =
             headers(&[b"a=1;keyward_access=x ; keyward_access=y", b"\tkeyward_access=z; keyward_access="]);
-        assert_eq!(values(&headers, "keyward_access").collect::<Vec<_>>(), ["x", "y", "z"]);
+        assert_eq!(Names::new(false).read(&headers).access, ["x", "y", "z"]);
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_hides_no_cookie() {
+        let headers = headers(&[b"other=\xff\xfe; keyward_access=x"]);
+        assert_eq!(Names::new(false).read(&headers).access, ["x"]);
     }
 
     #[test]
@@ -204,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_hint_names_a_session_or_nothing() {
-        let tag = tag(SessionId::from_bytes([1; 16]));
+        let tag = SessionId::from_bytes([1; 16]).tag();
         assert_eq!(hint_tag(&format!("v1.{tag}.123.456")), Some(tag.as_str()));
         for bad in [
             "",

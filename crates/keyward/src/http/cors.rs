@@ -29,19 +29,39 @@ pub(crate) fn preflight(request: &Request<Body>, allow: &str, settings: &Setting
     Some(response)
 }
 
-/// Lets the page of a listed origin read an answer.
-pub(crate) fn allow(came: &HeaderMap, headers: &mut HeaderMap, settings: &Settings) {
-    if settings.allowed_origins.is_empty() {
-        return;
+/// Who, by the request, may read the answer.
+pub(crate) enum Granted {
+    /// No other origin ever may.
+    Off,
+    /// Others may, not this one.
+    NotHere,
+    /// The page of this origin.
+    To(HeaderValue),
+}
+
+impl Granted {
+    /// What the headers of a request say.
+    pub(crate) fn of(came: &HeaderMap, settings: &Settings) -> Self {
+        if settings.allowed_origins.is_empty() {
+            return Self::Off;
+        }
+        came.get(ORIGIN).filter(|_| listed(came, settings)).cloned().map_or(Self::NotHere, Self::To)
     }
-    headers.append(VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = came.get(ORIGIN).filter(|_| listed(came, settings)) {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-        headers.insert(
-            ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("X-Keyward-Error, X-Request-Id, Retry-After"),
-        );
+
+    /// Says so in the headers of the answer.
+    pub(crate) fn write(self, headers: &mut HeaderMap) {
+        if matches!(self, Self::Off) {
+            return;
+        }
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+        if let Self::To(origin) = self {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            headers.insert(
+                ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static("X-Keyward-Error, X-Request-Id, Retry-After"),
+            );
+        }
     }
 }
 

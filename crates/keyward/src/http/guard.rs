@@ -8,7 +8,7 @@ use keyward_core::denial::Denial;
 use keyward_core::id::SessionId;
 use keyward_core::session::{Generation, Transport};
 
-use super::cookie::{Cookies, Names, tag};
+use super::cookie::{Cookies, Names};
 use crate::access::Access;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -100,7 +100,7 @@ pub(crate) fn refresh_cookie<'a>(engine: &Engine, cookies: &Cookies<'a>) -> Resu
     for text in &cookies.refresh {
         let Some(token) = engine.mac_keys.open(text) else { continue };
         genuine = true;
-        if !cookies.hint_names(&tag(token.session)) {
+        if !cookies.hint_names(&token.session.tag()) {
             continue;
         }
         match best {

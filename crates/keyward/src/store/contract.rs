@@ -1,1 +1,340 @@
 //! What must every store do? One suite, run over each.
+//!
+//! A store joins by saying how to open a fresh [`Place`], and by one line: `contract!(fresh)`.
+//! Every refusal is asked with good writes and events around it, and the whole store is compared
+//! with what it held before.
+
+pub(crate) mod accounts;
+pub(crate) mod ends;
+pub(crate) mod feed;
+pub(crate) mod keys;
+pub(crate) mod races;
+pub(crate) mod random;
+pub(crate) mod sessions;
+pub(crate) mod sweep;
+pub(crate) mod trail;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use keyward_core::account::Account;
+use keyward_core::change::{Change, Committed, Conflict, Write};
+use keyward_core::event::{Event, EventType};
+use keyward_core::id::{EventId, SessionId, UserId};
+use keyward_core::key::KeyRecord;
+use keyward_core::revocation::{Entry, Revocation};
+use keyward_core::role::Roles;
+use keyward_core::session::{End, EndReason, Progress, Session, Transport};
+use keyward_core::time::Timestamp;
+
+use super::{Loaded, NotCommitted, Store, StoredMacKey};
+
+pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A place where one store keeps what it holds, fresh at first and gone when this is dropped.
+pub(crate) trait Place: Send + Sync {
+    /// Opens the store. Opened twice, it is as good as in the hands of two processes.
+    fn open(&self) -> Later<'_, Arc<dyn Store>>;
+
+    /// The audit trail as it rests there, by id.
+    fn trail(&self) -> Later<'_, Vec<Row>>;
+}
+
+/// A row of the audit trail, as it rests.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Row {
+    pub(crate) event: Event,
+    pub(crate) network: Option<String>,
+    pub(crate) count: i64,
+}
+
+/// Makes a test of every case, each over a place of its own that the given async function makes.
+macro_rules! contract {
+    ($fresh:path) => {
+        $crate::store::contract::cases! { $fresh;
+            accounts: {
+                an_account_is_found_by_each_of_its_names, accounts_come_by_id, names_are_unique,
+                a_password_is_replaced_at_its_version, a_rehash_keeps_the_version,
+                a_phone_number_is_replaced_at_the_version, roles_are_replaced_at_the_version,
+                a_role_is_asked_for_by_its_whole_name, the_largest_numbers_come_back,
+            }
+            sessions: {
+                a_session_comes_with_its_account_and_the_version_of_the_roles,
+                a_session_opens_for_the_account_as_it_was_loaded, no_user_has_more_than_the_limit,
+                open_sessions_of_a_user_come_latest_first, open_sessions_come_by_id,
+                any_text_comes_back_as_it_was, progress_comes_back_whatever_it_is,
+                an_advance_holds_for_the_newest_of_an_open_session,
+                what_is_forgiven_must_not_have_been_seen, no_write_turns_activity_back,
+                a_receipt_counts_for_the_newest_alone, a_note_changes_nothing_of_what_has_ended,
+                a_person_proves_again_who_they_are,
+            }
+            ends: {
+                a_session_ends_once, every_reason_comes_back, all_sessions_of_a_user_end_but_one,
+                every_session_of_everybody_ends, positions_rise_in_commit_order,
+                a_change_is_written_whole_or_not_at_all,
+            }
+            keys: {
+                keys_are_replaced_at_their_version, a_key_for_refresh_tokens_has_a_free_number,
+                two_that_make_the_first_key_agree, a_length_in_force_is_noted_once,
+            }
+            feed: {
+                every_kind_of_revocation_comes_back, news_come_in_pages, each_process_sees_what_another_wrote,
+            }
+            trail: {
+                an_event_comes_back, events_alike_are_counted_into_one_row,
+                a_login_is_known_by_its_network, an_event_is_written_once,
+            }
+            sweep: {
+                only_what_is_past_goes, sessions_go_in_batches, events_go_in_small_batches_the_oldest_first,
+                a_session_that_was_just_refreshed_stays,
+            }
+            races: {
+                one_of_many_advances, one_of_many_logins_takes_the_last_place,
+                one_of_two_processes_replaces_the_keys, an_end_wins_over_every_advance,
+                a_login_does_not_outlive_a_new_password, what_was_answered_is_there,
+            }
+        }
+
+        mod random {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn any_sequence_of_changes_does_what_the_model_does() {
+                $crate::store::contract::random::does_what_the_model_does($fresh).await;
+            }
+        }
+    };
+}
+pub(crate) use contract;
+
+macro_rules! cases {
+    ($fresh:path; $($group:ident: { $($case:ident,)* })*) => {
+        $(mod $group {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let world = $crate::store::contract::World::of($fresh().await).await;
+                $crate::store::contract::$group::$case(world).await;
+            })*
+        })*
+    };
+}
+pub(crate) use cases;
+
+/// A fresh place with one store open on it.
+pub(crate) struct World {
+    place: Box<dyn Place>,
+    store: Arc<dyn Store>,
+}
+
+/// Everything that a store holds, as far as a case can have put it there.
+#[derive(Debug, PartialEq)]
+struct Dump {
+    accounts: Vec<Account>,
+    sessions: Vec<Loaded>,
+    open: Vec<Session>,
+    roles: Roles,
+    keys_version: u64,
+    keys: Vec<KeyRecord>,
+    mac_keys: Vec<StoredMacKey>,
+    access_ttls: Vec<(u64, Timestamp)>,
+    revocations: Vec<Entry>,
+    trail: Vec<Row>,
+}
+
+impl World {
+    pub(crate) async fn of(place: Box<dyn Place>) -> Self {
+        let store = place.open().await;
+        Self { place, store }
+    }
+
+    /// What another process sees and writes.
+    async fn another(&self) -> Arc<dyn Store> {
+        self.place.open().await
+    }
+
+    async fn change(&self, change: Change) -> Result<Committed, Conflict> {
+        commit(&*self.store, change).await
+    }
+
+    /// Commits what must succeed.
+    async fn write(&self, writes: impl IntoIterator<Item = Write>) -> Committed {
+        self.change(Change::of(writes)).await.expect("no condition is broken")
+    }
+
+    /// An account of that number, and so many open sessions of it with the numbers after that.
+    async fn signed_up(&self, n: u8, sessions: u8) {
+        self.write([Write::CreateAccount(Box::new(account(n)))]).await;
+        for session in n + 1..=n + sessions {
+            self.write([open(session, n)]).await;
+        }
+    }
+
+    async fn account(&self, n: u8) -> Account {
+        let name = super::Name::Id(user_id(n));
+        self.store.account(&name).await.expect("readable").expect("there")
+    }
+
+    async fn loaded(&self, n: u8) -> Loaded {
+        self.store.session(session_id(n)).await.expect("readable").expect("there")
+    }
+
+    async fn progress(&self, n: u8) -> Progress {
+        self.loaded(n).await.session.progress.expect("known")
+    }
+
+    async fn revocations(&self) -> Vec<Entry> {
+        let mut all: Vec<Entry> = Vec::new();
+        loop {
+            let after = all.last().map_or(0, |entry| entry.position);
+            let page = self.store.news(after).await.expect("readable").revocations;
+            if page.is_empty() {
+                return all;
+            }
+            assert!(page[0].position > after, "it goes on from there");
+            all.extend(page);
+        }
+    }
+
+    async fn dump(&self) -> Dump {
+        let store = &*self.store;
+        let mut sessions = Vec::new();
+        for n in 0..48 {
+            sessions.extend(store.session(session_id(n)).await.expect("readable"));
+        }
+        let keys = store.keys().await.expect("readable");
+        let mut access_ttls = store.access_ttls().await.expect("readable");
+        access_ttls.sort_unstable();
+        Dump {
+            accounts: store.accounts(user_id(0), 1_000).await.expect("readable"),
+            sessions,
+            open: store.sessions(session_id(0), 1_000).await.expect("readable"),
+            roles: store.roles().await.expect("readable"),
+            keys_version: keys.version,
+            keys: keys.keys,
+            mac_keys: store.mac_keys().await.expect("readable"),
+            access_ttls,
+            revocations: self.revocations().await,
+            trail: self.place.trail().await,
+        }
+    }
+
+    /// The write is refused, alone and among good ones, and nothing is left of any of them.
+    async fn refuses(&self, write: Write, conflict: Conflict) {
+        let before = self.dump().await;
+        let good = |n| Write::Revoke { revocation: Revocation::Key(format!("good {n}")), until: at(9) };
+        let ttl = Write::NoteAccessTtl { ttl: std::time::Duration::from_secs(77), at: at(1) };
+        for change in [
+            Change::of([write.clone()]),
+            Change::of([write.clone()]).with(event(250, EventType::Login)),
+            Change::of([good(1), ttl, write.clone(), good(2)])
+                .with(event(251, EventType::Login))
+                .with(Event { tally: Some("refused".into()), ..event(252, EventType::LoginFailed) }),
+        ] {
+            assert_eq!(self.change(change).await, Err(conflict), "{write:?}");
+            assert_eq!(self.dump().await, before, "something is left of {write:?}");
+        }
+    }
+}
+
+/// An account and an open session of it.
+pub(crate) async fn sign_up(store: &dyn Store, user: UserId, session: SessionId) {
+    let account = Account { id: user, ..account(1) };
+    let session = Session { id: session, user, ..self::session(2, 1) };
+    let open = Write::OpenSession { session: Box::new(session), account_version: 0, limit: 1 };
+    commit(store, Change::of([Write::CreateAccount(Box::new(account)), open])).await.expect("fresh");
+}
+
+async fn commit(store: &dyn Store, change: Change) -> Result<Committed, Conflict> {
+    match store.commit(change).await {
+        Ok(committed) => Ok(committed),
+        Err(NotCommitted::Conflict(conflict)) => Err(conflict),
+        Err(NotCommitted::Fault(fault)) => panic!("{fault}"),
+    }
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+fn user_id(n: u8) -> UserId {
+    UserId::from_bytes(bytes(n))
+}
+
+fn session_id(n: u8) -> SessionId {
+    SessionId::from_bytes(bytes(n))
+}
+
+/// Ids that sort by their number, and from which no byte may be lost.
+fn bytes(n: u8) -> [u8; 16] {
+    let mut bytes = [0xff, 0, 0x80, 0x27, 0x5c, 0x25, 0x0a, 0x22, n, n, n, n, n, n, n, n];
+    bytes[0] = if n == 0 { 0 } else { 0xff };
+    bytes
+}
+
+fn account(n: u8) -> Account {
+    Account {
+        id: user_id(n),
+        email: format!("user{n}@example.com").parse().expect("an address"),
+        email_verified: false,
+        phone_number: None,
+        phone_number_verified: false,
+        password: password(0),
+        roles: vec!["user".into()],
+        is_active: true,
+        roles_version: 0,
+        version: 0,
+        created_at: at(i64::from(n)),
+        last_login_at: None,
+    }
+}
+
+fn password(n: u32) -> keyward_core::password::PasswordHash {
+    let text = format!(
+        "$argon2id$v=19$m=256,t={},p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+        n + 1
+    );
+    text.parse().expect("a hash")
+}
+
+fn session(n: u8, user: u8) -> Session {
+    let opened_at = at(1_000 + i64::from(n));
+    Session {
+        id: session_id(n),
+        user: user_id(user),
+        transport: if n.is_multiple_of(2) { Transport::Cookie } else { Transport::Bearer },
+        opened_at,
+        auth_time: opened_at,
+        amr: "pwd".into(),
+        ip: "192.0.2.7".into(),
+        user_agent: "Firefox".into(),
+        ended: None,
+        progress: Some(Progress::opened(opened_at)),
+    }
+}
+
+fn open(n: u8, user: u8) -> Write {
+    Write::OpenSession { session: Box::new(session(n, user)), account_version: 0, limit: 200 }
+}
+
+fn end(n: u8) -> Write {
+    Write::EndSession { session: session_id(n), end: logout(), until: at(5_000) }
+}
+
+fn logout() -> End {
+    End { at: at(2_000), why: EndReason::Logout }
+}
+
+fn event(n: u8, kind: EventType) -> Event {
+    Event {
+        id: EventId::from_bytes(bytes(n)),
+        at: at(i64::from(n)),
+        kind,
+        user: None,
+        session: None,
+        ip: None,
+        user_agent: None,
+        success: true,
+        reason: None,
+        details: serde_json::Map::new(),
+        tally: None,
+    }
+}

@@ -66,15 +66,17 @@ pub(super) const SESSIONS: &str = concat!(
 /// A batch of all sessions, ended ones too.
 pub(super) const SWEEP_SESSIONS: &str =
     concat!("SELECT ", session_columns!(), " FROM session s WHERE s.id > ?1 ORDER BY s.id LIMIT ?2");
-pub(super) const SWEEP_SESSION: &str = "DELETE FROM session WHERE id = ?1 AND made_at < ?2";
-pub(super) const SWEEP_REVOCATIONS: &str = "DELETE FROM revocation WHERE until <= ?1";
+/// Those of a batch, from one id to another, that nobody moved on since it was looked at.
+pub(super) const SWEEP_SESSION: &str = "DELETE FROM session WHERE id > ?1 AND id <= ?2 AND made_at < ?3";
+pub(super) const SWEEP_REVOCATIONS: &str = "DELETE FROM revocation WHERE position IN \
+     (SELECT position FROM revocation WHERE until <= ?1 ORDER BY until LIMIT ?2)";
 pub(super) const SWEEP_EVENTS: &str =
     "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < ?1 ORDER BY id LIMIT ?2)";
 
 pub(super) const SIGNED_IN_FROM: &str = "SELECT 1 FROM event WHERE user_id = ?1 AND type IN ('login', 'signup') \
      AND network = ?2 AND at >= ?3 LIMIT 1";
 pub(super) const HAS_ROLE: &str = "SELECT 1 FROM account WHERE is_active = TRUE \
-     AND (',' || roles || ',') LIKE ('%,' || ?1 || ',%') LIMIT 1";
+     AND replace(',' || roles || ',', ',' || ?1 || ',', '') <> ',' || roles || ',' LIMIT 1";
 
 pub(super) const ROLES: &str = "SELECT name, permissions FROM role ORDER BY name";
 pub(super) const COUNTERS: &str = "SELECT name, value FROM counter";
@@ -470,7 +472,8 @@ pub(super) fn session(row: &impl Row) -> Result<Session, Fault> {
             at: Timestamp::from_micros(at),
             why: EndReason::parse(&why).ok_or_else(|| corrupt("session.ended_why"))?,
         }),
-        _ => None,
+        (None, None) => None,
+        _ => return Err(corrupt("session.ended_at")),
     };
     Ok(Session {
         id: SessionId::from_bytes(uuid(row, 0)?),

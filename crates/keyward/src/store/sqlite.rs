@@ -6,28 +6,33 @@
 //! WAL mode they never wait for the writer. Another process (the command line) may write beside
 //! this one; only one may serve.
 
+mod file;
 mod migrate;
+mod row;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use keyward_core::account::Account;
-use keyward_core::change::{Change, Committed, Conflict};
+use keyward_core::change::{Change, Committed};
 use keyward_core::id::{SessionId, UserId};
 use keyward_core::role::Roles;
 use keyward_core::session::Session;
 use keyward_core::time::Timestamp;
-use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
+use self::file::{Opened, file_error};
+use self::writer::{Job, bind};
 use super::sql::{self, Expect, Statement, Value};
 use super::{
     Answer, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Store, StoredKeys, StoredMacKey, Sweep,
@@ -36,12 +41,21 @@ use super::{
 
 /// How many connections read.
 const READERS: usize = 4;
-/// How many changes are taken into one transaction at most.
-const BATCH: usize = 512;
-/// How many changes may wait; more is answered as unavailable instead of piling up.
-const QUEUE: usize = 8_192;
-/// How long one process waits for another one's transaction.
-const BUSY: Duration = Duration::from_secs(5);
+
+/// How much may wait, and for how long.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// How many changes may wait; more is answered as unavailable instead of piling up.
+    queue: usize,
+    /// How long one process waits for another one's transaction.
+    busy: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { queue: 8_192, busy: Duration::from_secs(5) }
+    }
+}
 
 /// Why a database file can't be used. Each message says what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +93,16 @@ pub enum OpenError {
         /// The newest schema known here.
         known: u32,
     },
+    /// The SQLite that is linked into this program can damage a database.
+    #[error(
+        "this program is linked with SQLite {found}, which can damage a database under load; build it with {needed} or later"
+    )]
+    Library {
+        /// Its version.
+        found: String,
+        /// The oldest that will do.
+        needed: String,
+    },
 }
 
 /// A SQLite file, open.
@@ -91,27 +115,22 @@ pub(crate) struct Sqlite {
     _served: Option<File>,
 }
 
-struct Job {
-    statements: Vec<Statement>,
-    answer: oneshot::Sender<Result<Committed, NotCommitted>>,
-}
-
 impl Sqlite {
     /// Opens the file, making it and its folder where they are not there (modes 0600 and 0700),
     /// and brings its schema up to date. With `serve` no other process may serve from it.
     pub(crate) fn open(path: &Path, serve: bool, now: Timestamp) -> Result<Self, OpenError> {
-        create(path)?;
-        let served = if serve { Some(lock(path)?) } else { None };
-        let mut writer = connect(path, false)?;
-        migrate::run(&mut writer, path, now)?;
-        let readers = (0..READERS).map(|_| connect(path, true).map(Mutex::new)).collect::<Result<_, _>>()?;
-        let (jobs, waiting) = sync_channel(QUEUE);
+        Self::open_with(path, serve, now, Patience::default())
+    }
+
+    fn open_with(path: &Path, serve: bool, now: Timestamp, patience: Patience) -> Result<Self, OpenError> {
+        let Opened { mut writer, readers, served } = file::open(path, serve, now, READERS, patience.busy)?;
+        let (jobs, waiting) = sync_channel(patience.queue);
         let thread = thread::Builder::new()
             .name("keyward-sqlite".to_owned())
-            .spawn(move || write_all(&mut writer, &waiting))
+            .spawn(move || writer::run(&mut writer, &waiting))
             .map_err(|e| file_error(path, &e))?;
         Ok(Self {
-            readers,
+            readers: readers.into_iter().map(Mutex::new).collect(),
             next_reader: AtomicUsize::new(0),
             reads: AtomicU64::new(0),
             jobs: Some(jobs),
@@ -186,6 +205,8 @@ impl Sqlite {
 /// What was accepted is written before the file is closed.
 impl Drop for Sqlite {
     fn drop(&mut self) {
+        // The writer closes last: only one that may write folds the journal into the file.
+        self.readers.clear();
         drop(self.jobs.take());
         if let Some(writer) = self.writer.take() {
             // The thread ends by itself once the channel is closed and empty.
@@ -274,25 +295,25 @@ impl Store for Sqlite {
             let batch = [sql::id(sweep.after), Value::Int(sweep.limit.into())];
             let seen = self.all(sql::SWEEP_SESSIONS, &batch, |row| sql::session(row))?;
             let past = |s: &Session| s.progress.is_none_or(|p| p.made_at < sweep.sessions_before);
-            let gone: Vec<SessionId> = seen.iter().filter(|s| past(s)).map(|s| s.id).collect();
-            let mut statements: Vec<Statement> = gone
-                .iter()
-                .map(|id| unconditional(sql::SWEEP_SESSION, [sql::id(*id), sql::time(sweep.sessions_before)]))
-                .collect();
-            statements.push(unconditional(sql::SWEEP_REVOCATIONS, [sql::time(sweep.now)]));
+            let full = seen.len() >= usize::try_from(sweep.limit).unwrap_or(usize::MAX);
+            let next = seen.last().map(|s| s.id).filter(|_| full);
+            let (gone, left): (Vec<Session>, Vec<Session>) = seen.into_iter().partition(past);
+            let mut statements = Vec::with_capacity(3);
+            if let Some(last) = gone.last() {
+                let range = [sql::id(sweep.after), sql::id(last.id), sql::time(sweep.sessions_before)];
+                statements.push(unconditional(sql::SWEEP_SESSION, range));
+            }
+            let limit = Value::Int(sweep.limit.into());
+            statements.push(unconditional(sql::SWEEP_REVOCATIONS, [sql::time(sweep.now), limit.clone()]));
             // An id begins with the moment it was made: the first one of that moment bounds the rest.
             let first = keyward_core::id::EventId::new(sweep.events_before, [0; 10]);
-            statements
-                .push(unconditional(sql::SWEEP_EVENTS, [sql::id(first), Value::Int(sweep.limit.into())]));
+            statements.push(unconditional(sql::SWEEP_EVENTS, [sql::id(first), limit]));
             self.write(statements).await.map_err(|e| match e {
                 NotCommitted::Fault(fault) => fault,
                 NotCommitted::Conflict(_) => Fault::Unavailable("the sweep met a conflict".to_owned()),
             })?;
-            let full = seen.len() >= usize::try_from(sweep.limit).unwrap_or(usize::MAX);
-            let next = if full { seen.last().map(|s| s.id) } else { None };
-            let sessions = gone.len();
-            let open = seen.into_iter().filter(|s| s.ended.is_none() && !gone.contains(&s.id)).collect();
-            Ok(Swept { sessions, open, next })
+            let open = left.into_iter().filter(|s| s.ended.is_none()).collect();
+            Ok(Swept { sessions: gone.len(), open, next })
         })
     }
 
@@ -315,242 +336,9 @@ fn unconditional(sql: &'static str, params: impl Into<Vec<Value>>) -> Statement 
     Statement { sql, params: params.into(), expect: Expect::Anything }
 }
 
-/// Makes the file and its folder, readable by their owner alone.
-fn create(path: &Path) -> Result<(), OpenError> {
-    if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|e| file_error(folder, &e))?;
-    }
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(|e| file_error(path, &e))?;
-    let metadata = file.metadata().map_err(|e| file_error(path, &e))?;
-    if metadata.permissions().mode() & 0o077 != 0 {
-        file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(|e| file_error(path, &e))?;
-    }
-    Ok(())
-}
-
-/// Holds the file for this process as the one that serves, until it is dropped.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&name)
-        .map_err(|e| file_error(&name, &e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Served(path.to_owned())),
-        Err(TryLockError::Error(e)) => Err(file_error(&name, &e)),
-    }
-}
-
-fn connect(path: &Path, read_only: bool) -> Result<Connection, OpenError> {
-    let foreign = |e: rusqlite::Error| foreign(path, &e);
-    let flags = if read_only { OpenFlags::SQLITE_OPEN_READ_ONLY } else { OpenFlags::SQLITE_OPEN_READ_WRITE };
-    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).map_err(foreign)?;
-    connection.busy_timeout(BUSY).map_err(foreign)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    if !read_only {
-        let mode: String =
-            connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(foreign)?;
-        if mode != "wal" {
-            return Err(OpenError::Foreign {
-                path: path.to_owned(),
-                message: "this file system can't hold a database that is shared between processes (WAL)"
-                    .to_owned(),
-            });
-        }
-        connection
-            .execute_batch(
-                "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA journal_size_limit = 67108864;",
-            )
-            .map_err(foreign)?;
-    }
-    connection.execute_batch("PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;").map_err(foreign)?;
-    Ok(connection)
-}
-
-fn file_error(path: &Path, error: &std::io::Error) -> OpenError {
-    OpenError::File { path: path.to_owned(), message: error.to_string() }
-}
-
-fn foreign(path: &Path, error: &rusqlite::Error) -> OpenError {
-    let message = match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => "this is no database, or it is damaged".to_owned(),
-        Some(ErrorCode::DatabaseCorrupt) => "the database is damaged; restore a backup".to_owned(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another process holds the database and does not let go".to_owned()
-        }
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            "the file, or its folder, can't be written".to_owned()
-        }
-        Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
-        _ => error.to_string(),
-    };
-    OpenError::Foreign { path: path.to_owned(), message }
-}
-
-/// The writer: all that waits goes into one transaction, and is answered once that is on disk.
-fn write_all(connection: &mut Connection, waiting: &Receiver<Job>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while let Ok(first) = waiting.recv() {
-        batch.push(first);
-        while batch.len() < BATCH {
-            let Ok(job) = waiting.try_recv() else { break };
-            batch.push(job);
-        }
-        match write_batch(connection, &batch) {
-            Ok(results) => {
-                for (job, result) in batch.drain(..).zip(results) {
-                    // Whoever asked may have gone: what is written stays written.
-                    let _ = job.answer.send(result);
-                }
-            }
-            // Something the whole transaction can't survive: each change on its own, so that one
-            // that can't be written takes no other with it.
-            Err(_) => {
-                for job in batch.drain(..) {
-                    let alone = write_batch(connection, std::slice::from_ref(&job));
-                    let result = match alone {
-                        Ok(mut results) => {
-                            results.pop().unwrap_or_else(|| Err(Fault::Unavailable(String::new()).into()))
-                        }
-                        Err(error) => Err(fault(&error).into()),
-                    };
-                    let _ = job.answer.send(result);
-                }
-            }
-        }
-    }
-}
-
-type Written = Result<Committed, NotCommitted>;
-
-fn write_batch(connection: &mut Connection, batch: &[Job]) -> rusqlite::Result<Vec<Written>> {
-    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut results = Vec::with_capacity(batch.len());
-    for job in batch {
-        results.push(write_one(&mut transaction, &job.statements)?);
-    }
-    transaction.commit()?;
-    Ok(results)
-}
-
-fn write_one(transaction: &mut Transaction<'_>, statements: &[Statement]) -> rusqlite::Result<Written> {
-    // A single statement is undone by itself where it fails.
-    if let [only] = statements {
-        let mut committed = Committed::default();
-        return Ok(execute(transaction, only, &mut committed)?
-            .map_or(Ok(committed), |c| Err(NotCommitted::Conflict(c))));
-    }
-    let savepoint = transaction.savepoint()?;
-    let mut committed = Committed::default();
-    for statement in statements {
-        if let Some(conflict) = execute(&savepoint, statement, &mut committed)? {
-            // Dropped, a savepoint rolls back.
-            return Ok(Err(NotCommitted::Conflict(conflict)));
-        }
-    }
-    savepoint.commit()?;
-    Ok(Ok(committed))
-}
-
-/// Runs one statement; what it gives back is the conflict that it met.
-fn execute(
-    connection: &Connection,
-    statement: &Statement,
-    committed: &mut Committed,
-) -> rusqlite::Result<Option<Conflict>> {
-    let mut prepared = connection.prepare_cached(statement.sql)?;
-    bind(&mut prepared, &statement.params)?;
-    match statement.expect {
-        Expect::Revocations => {
-            let mut rows = prepared.raw_query();
-            while let Some(row) = rows.next()? {
-                let entry =
-                    sql::revocation(row).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))?;
-                committed.revocations.push(entry);
-            }
-            Ok(None)
-        }
-        Expect::Anything => prepared.raw_execute().map(|_| None),
-        Expect::OneRow(conflict) => match prepared.raw_execute() {
-            Ok(1) => Ok(None),
-            Ok(_) => Ok(Some(conflict)),
-            Err(rusqlite::Error::SqliteFailure(e, Some(message)))
-                if e.code == ErrorCode::ConstraintViolation && message.starts_with("UNIQUE") =>
-            {
-                Ok(Some(sql::conflict_of(&message)))
-            }
-            Err(error) => Err(error),
-        },
-    }
-}
-
-fn bind(statement: &mut CachedStatement<'_>, params: &[Value]) -> rusqlite::Result<()> {
-    for (i, param) in params.iter().enumerate() {
-        statement.raw_bind_parameter(i + 1, param)?;
-    }
-    Ok(())
-}
-
 fn fault(error: &rusqlite::Error) -> Fault {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Fault::Corrupt(error.to_string()),
         _ => Fault::Unavailable(error.to_string()),
-    }
-}
-
-impl ToSql for Value {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Self::Null => ValueRef::Null,
-            Self::Bool(yes) => ValueRef::Integer(i64::from(*yes)),
-            Self::Int(n) => ValueRef::Integer(*n),
-            Self::Id(id) => ValueRef::Blob(id),
-            Self::Text(text) => ValueRef::Text(text.as_bytes()),
-            Self::Bytes(bytes) => ValueRef::Blob(bytes),
-        }))
-    }
-}
-
-impl sql::Row for rusqlite::Row<'_> {
-    fn int(&self, column: usize) -> Result<i64, Fault> {
-        self.get(column).map_err(|e| Fault::Corrupt(e.to_string()))
-    }
-
-    fn optional_int(&self, column: usize) -> Result<Option<i64>, Fault> {
-        self.get(column).map_err(|e| Fault::Corrupt(e.to_string()))
-    }
-
-    fn bool(&self, column: usize) -> Result<bool, Fault> {
-        self.get(column).map_err(|e| Fault::Corrupt(e.to_string()))
-    }
-
-    fn text(&self, column: usize) -> Result<String, Fault> {
-        self.get(column).map_err(|e| Fault::Corrupt(e.to_string()))
-    }
-
-    fn optional_text(&self, column: usize) -> Result<Option<String>, Fault> {
-        self.get(column).map_err(|e| Fault::Corrupt(e.to_string()))
-    }
-
-    fn bytes(&self, column: usize) -> Result<Vec<u8>, Fault> {
-        self.get(column).map_err(|e| Fault::Corrupt(e.to_string()))
     }
 }

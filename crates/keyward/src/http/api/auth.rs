@@ -64,18 +64,19 @@ enum Told {
 
 /// The answer that brings a grant: tokens in the body for an app, in cookies for a browser.
 fn granted(status: StatusCode, grant: &Grant, names: Names, told: Told) -> Response<Body> {
-    let in_body = grant.transport == Transport::Bearer;
+    let (session, account) = (&grant.loaded.session, &grant.loaded.account);
+    let in_body = session.transport == Transport::Bearer;
     let rotated = grant.refresh_token.is_some();
     let body = SessionBody {
-        user_id: grant.account.id,
-        email: grant.account.email.as_str(),
-        email_verified: grant.account.email_verified,
-        phone_number: grant.account.phone_number.as_ref().map(|phone| phone.as_str()),
-        phone_number_verified: grant.account.phone_number_verified,
-        roles: &grant.account.roles,
+        user_id: account.id,
+        email: account.email.as_str(),
+        email_verified: account.email_verified,
+        phone_number: account.phone_number.as_ref().map(|phone| phone.as_str()),
+        phone_number_verified: account.phone_number_verified,
+        roles: &account.roles,
         permissions: &grant.permissions,
-        session_id: grant.session,
-        transport: grant.transport.as_str(),
+        session_id: session.id,
+        transport: session.transport.as_str(),
         token_type: "Bearer",
         token: grant.access_token.as_ref().filter(|_| in_body).map(|token| token.as_str()),
         expires_in: (grant.expires_at.seconds() - grant.now.seconds()).max(0),

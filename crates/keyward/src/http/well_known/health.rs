@@ -9,7 +9,6 @@ pub(crate) async fn alive(_: Call) -> Answer {
 }
 
 pub(crate) async fn ready(call: Call) -> Answer {
-    call.engine.store.ping().await?;
-    call.engine.know_revocations().await?;
+    call.engine.is_ready().await?;
     Ok(text(StatusCode::OK, "ok\n"))
 }

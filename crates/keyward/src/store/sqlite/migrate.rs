@@ -6,9 +6,10 @@
 use std::path::Path;
 
 use keyward_core::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 
-use super::{OpenError, foreign};
+use super::OpenError;
+use super::file::foreign;
 
 struct Step {
     /// The schema that this step makes.
@@ -20,33 +21,47 @@ struct Step {
 
 const STEPS: &[Step] = &[Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") }];
 
+/// Marks a file as Keyward's (`PRAGMA application_id`), for it and for `file(1)`: "kwrd".
+const APPLICATION: i32 = 0x6b77_7264;
+
+/// Whether this release may write to the file. Changes nothing of it.
+pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    // One moment for all that is read: another process may be making the schema.
+    let moment = connection.unchecked_transaction().map_err(|e| foreign(path, &e))?;
+    may_write(&moment, path)
+}
+
+fn may_write(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let foreign_error = |e: rusqlite::Error| foreign(path, &e);
+    let known = known();
+    let found = current(connection).map_err(foreign_error)?.ok_or_else(|| OpenError::Foreign {
+        path: path.to_owned(),
+        message: "this database belongs to another program".to_owned(),
+    })?;
+    if found > known {
+        let oldest: u32 = connection
+            .query_row("SELECT max(oldest) FROM schema", [], |row| row.get(0))
+            .map_err(foreign_error)?;
+        if known < oldest {
+            return Err(OpenError::TooNew { path: path.to_owned(), found, known });
+        }
+    }
+    Ok(())
+}
+
 /// Brings the file's schema up to date, in one transaction that holds off every other process.
 pub(super) fn run(connection: &mut Connection, path: &Path, now: Timestamp) -> Result<(), OpenError> {
     let foreign_error = |e: rusqlite::Error| foreign(path, &e);
-    if STEPS.iter().map(|s| s.schema).max() == Some(current(connection).map_err(foreign_error)?) {
+    if current(connection).map_err(foreign_error)?.is_some_and(|found| found >= known()) {
         return Ok(());
     }
     let transaction =
         connection.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(foreign_error)?;
-    let found = current(&transaction).map_err(foreign_error)?;
-    let known = STEPS.last().map_or(0, |step| step.schema);
-    if found == 0 && !is_empty(&transaction).map_err(foreign_error)? {
-        return Err(OpenError::Foreign {
-            path: path.to_owned(),
-            message: "this database belongs to another program".to_owned(),
-        });
-    }
-    if found > known {
-        let oldest = transaction
-            .query_row("SELECT max(oldest) FROM schema", [], |row| row.get::<_, u32>(0))
-            .map_err(foreign_error)?;
-        return if known >= oldest {
-            Ok(())
-        } else {
-            Err(OpenError::TooNew { path: path.to_owned(), found, known })
-        };
-    }
+    // Another process may have been here in between.
+    may_write(&transaction, path)?;
+    let found = current(&transaction).map_err(foreign_error)?.unwrap_or_default();
     if found == 0 {
+        transaction.pragma_update(None, "application_id", APPLICATION).map_err(foreign_error)?;
         transaction
             .execute_batch(
                 "CREATE TABLE schema (version INTEGER NOT NULL PRIMARY KEY, oldest INTEGER NOT NULL, \
@@ -66,17 +81,18 @@ pub(super) fn run(connection: &mut Connection, path: &Path, now: Timestamp) -> R
     transaction.commit().map_err(foreign_error)
 }
 
-/// The schema of the file: 0 where it has none.
-fn current(connection: &Connection) -> rusqlite::Result<u32> {
-    let table = connection
-        .query_row("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'schema'", [], |_| Ok(()))
-        .optional()?;
-    match table {
-        Some(()) => connection.query_row("SELECT max(version) FROM schema", [], |row| row.get(0)),
-        None => Ok(0),
-    }
+/// The newest schema that this release knows.
+fn known() -> u32 {
+    STEPS.iter().map(|step| step.schema).max().unwrap_or_default()
 }
 
-fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))
+/// The schema of the file, in a transaction or where it is known to be ours: 0 where it is new; `None` where it is none of ours.
+fn current(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+    let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match (application, tables) {
+        (0, 0) => Ok(Some(0)),
+        (APPLICATION, _) => connection.query_row("SELECT max(version) FROM schema", [], |row| row.get(0)),
+        _ => Ok(None),
+    }
 }

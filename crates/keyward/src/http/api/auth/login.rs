@@ -20,6 +20,6 @@ pub(crate) async fn post(call: Call) -> Answer {
     let transport = transport(&call, named)?;
     let replaces = replaced(&call).await?;
     let sign_in = SignIn { name, by_phone, password, transport, replaces };
-    let grant = call.engine.sign_in(sign_in, &call.client).await?;
+    let grant = call.engine.sign_in(sign_in, &call.client()).await?;
     Ok(granted(StatusCode::OK, &grant, call.names, Told::Deadline))
 }

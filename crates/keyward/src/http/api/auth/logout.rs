@@ -14,7 +14,7 @@ pub(crate) async fn post(call: Call) -> Answer {
     if let Some(session) =
         session_spoken_of(&call.engine, call.names, &call.headers, in_body.as_deref()).await?
     {
-        call.engine.sign_out(session, &call.client).await?;
+        call.engine.sign_out(session, &call.client()).await?;
     }
     let mut response = json(StatusCode::OK, &json!({ "message": "signed out" }));
     call.names.clear(&call.headers, response.headers_mut());

@@ -7,7 +7,7 @@ use crate::http::{Answer, Call, json};
 
 pub(crate) async fn post(call: Call) -> Answer {
     let claims = &call.access()?.token.claims;
-    let revoked = call.engine.sign_out_everywhere(claims.user, claims.session, &call.client).await?;
+    let revoked = call.engine.sign_out_everywhere(claims.user, claims.session, &call.client()).await?;
     let mut response = json(StatusCode::OK, &json!({ "revoked": revoked }));
     call.names.clear(&call.headers, response.headers_mut());
     Ok(response)

@@ -10,6 +10,6 @@ pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::parse(&call.headers, &call.body)?;
     let password = fields.password("password");
     fields.finish()?;
-    let grant = call.engine.reauthenticate(call.access()?, password, &call.client).await?;
+    let grant = call.engine.reauthenticate(call.access()?, password, &call.client()).await?;
     Ok(granted(StatusCode::OK, &grant, call.names, Told::Deadline))
 }

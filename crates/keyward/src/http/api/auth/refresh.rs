@@ -13,11 +13,11 @@ pub(crate) async fn post(call: Call) -> Answer {
     let in_body = fields.optional_text("refresh_token");
     fields.finish()?;
     let grant = match in_body {
-        Some(token) => call.engine.refresh(&token, Transport::Bearer, &call.client).await?,
+        Some(token) => call.engine.refresh(&token, Transport::Bearer, &call.client()).await?,
         None => {
             let cookies = call.names.read(&call.headers);
             let token = refresh_cookie(&call.engine, &cookies)?;
-            call.engine.refresh(token, Transport::Cookie, &call.client).await?
+            call.engine.refresh(token, Transport::Cookie, &call.client()).await?
         }
     };
     Ok(granted(StatusCode::OK, &grant, call.names, Told::Rotation))

@@ -30,12 +30,12 @@ pub(crate) async fn get(call: Call) -> Answer {
     let next = next(call.uri.query());
     let cookies = call.names.read(&call.headers);
     let refreshed = match refresh_cookie(engine, &cookies) {
-        Ok(token) => engine.refresh(token, Transport::Cookie, &call.client).await,
+        Ok(token) => engine.refresh(token, Transport::Cookie, &call.client()).await,
         Err(error) => Err(error),
     };
     match refreshed {
         Ok(grant) => {
-            let in_circles = engine.bounces.again(grant.session, &next, grant.now);
+            let in_circles = engine.bounces.again(grant.loaded.session.id, &next, grant.now);
             let mut response = if in_circles {
                 page(StatusCode::OK, IN_CIRCLES, None)
             } else {

@@ -16,6 +16,6 @@ pub(crate) async fn get(call: Call) -> Answer {
 pub(crate) async fn delete(call: Call) -> Answer {
     let id: SessionId =
         call.uri.path().rsplit('/').next().and_then(|id| id.parse().ok()).ok_or(Denial::NotFound)?;
-    call.engine.end_own(call.access()?.token.claims.user, id, &call.client).await?;
+    call.engine.end_own(call.access()?.token.claims.user, id, &call.client()).await?;
     Ok(no_content())
 }

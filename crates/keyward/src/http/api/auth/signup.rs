@@ -18,6 +18,6 @@ pub(crate) async fn post(call: Call) -> Answer {
     let transport = transport(&call, named)?;
     let replaces = replaced(&call).await?;
     let sign_up = SignUp { new, transport, replaces };
-    let grant = call.engine.sign_up(sign_up, &call.client).await?;
+    let grant = call.engine.sign_up(sign_up, &call.client()).await?;
     Ok(granted(StatusCode::CREATED, &grant, call.names, Told::Deadline))
 }

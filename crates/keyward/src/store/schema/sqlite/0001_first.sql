@@ -56,6 +56,8 @@ CREATE TABLE revocation (
     until    INTEGER NOT NULL
 ) STRICT;
 
+CREATE INDEX revocation_until ON revocation (until);
+
 -- The private parts are sealed under the master key.
 CREATE TABLE signing_key (
     kid         TEXT    NOT NULL PRIMARY KEY,

@@ -8,6 +8,6 @@ pub(crate) async fn post(call: Call) -> Answer {
     let current = fields.password("current_password");
     let new = fields.password("new_password");
     fields.finish()?;
-    call.engine.change_password(call.access()?, current, new, &call.client).await?;
+    call.engine.change_password(call.access()?, current, new, &call.client()).await?;
     Ok(no_content())
 }

@@ -1,0 +1,160 @@
+//! What is measured: a server in a process of its own, so that its memory is its own, too.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use keyward::core::key::Algorithm;
+use keyward::core::password::Cost;
+use keyward::core::throttle::Limits;
+use keyward::{Keyward, MasterKey, Settings};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+
+use crate::load::{self, Connection};
+
+/// How a server is to be set up.
+pub(crate) struct Setup<'a> {
+    pub(crate) algorithm: &'a str,
+    /// Memory of a password hash in KiB; small where nobody measures that.
+    pub(crate) cost: &'a str,
+    /// Where its data is.
+    pub(crate) folder: &'a Path,
+}
+
+impl<'a> Setup<'a> {
+    pub(crate) fn new(folder: &'a Path) -> Self {
+        Self { algorithm: "ES256", cost: "8", folder }
+    }
+}
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    child: Child,
+}
+
+impl Server {
+    pub(crate) async fn start(setup: &Setup<'_>) -> Self {
+        let program = std::env::current_exe().expect("a path");
+        let mut child = Command::new(program)
+            .args(["serve", setup.algorithm, setup.cost])
+            .arg(setup.folder)
+            .stdout(Stdio::piped())
+            .stdin(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("a process");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).await.expect("a line");
+        Self { port: line.trim().parse().expect("a port"), child }
+    }
+
+    /// The binary as people run it, until it answers that it is ready.
+    pub(crate) async fn start_binary(binary: &Path, folder: &Path) -> Self {
+        let port =
+            TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("an address").port();
+        let child = Command::new(binary)
+            .current_dir(folder)
+            .env("KEYWARD_SERVER__LISTEN", format!("127.0.0.1:{port}"))
+            .env("KEYWARD_SERVER__PUBLIC_URL", format!("http://127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("a process");
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let mut connection = Connection::open(port).await;
+        assert_eq!(connection.ask(&load::get("/readyz", "")).await.0, 200, "ready");
+        Self { port, child }
+    }
+
+    /// Resident memory, in megabytes.
+    pub(crate) fn resident_mb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().expect("a process")));
+        let status = status.expect("its status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a figure");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") / 1_024
+    }
+
+    /// How much the cores have worked for it so far, in seconds.
+    pub(crate) fn cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id().expect("a process")));
+        let stat = stat.expect("its status");
+        // After the name, which is in brackets, user and system time are the 12th and 13th.
+        let (_, fields) = stat.rsplit_once(')').expect("its name");
+        let ticks: u64 =
+            fields.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>().expect("ticks")).sum();
+        ticks as f64 / 100.0
+    }
+
+    pub(crate) async fn store_reads(&self) -> u64 {
+        let mut connection = Connection::open(self.port).await;
+        let (_, body) = connection.ask(&load::get("/reads", "")).await;
+        String::from_utf8_lossy(body).parse().expect("a number")
+    }
+
+    pub(crate) async fn stop(mut self) {
+        // Closing its input asks the bench's own server to stop; the binary is told by a signal.
+        drop(self.child.stdin.take());
+        let _ = Command::new("kill").arg(self.child.id().expect("a process").to_string()).status().await;
+        self.child.wait().await.expect("stopped");
+    }
+}
+
+/// The server's side: Keyward, and the constant routes on the same server.
+pub(crate) async fn run(args: &[String]) {
+    let [algorithm, cost, folder] = args else { panic!("serve ALGORITHM COST FOLDER") };
+    let mut settings = Settings {
+        algorithm: Algorithm::parse(algorithm).expect("an algorithm"),
+        cost: Cost::new(cost.parse().expect("a number"), if cost == "8" { 1 } else { 2 }, 1).expect("a cost"),
+        limits: Limits {
+            login: None,
+            login_failures: None,
+            signup: None,
+            password: None,
+            password_forgot: None,
+            refresh: None,
+        },
+        ..Settings::default()
+    };
+    settings.policy.rotation_window = Duration::ZERO;
+    let keyward = Keyward::builder(settings)
+        .sqlite(Path::new(folder).join("keyward.db"))
+        .master_key(MasterKey::from_bytes(&[7; 32]))
+        .open()
+        .await
+        .expect("a Keyward");
+    let counted = keyward.clone();
+    let router = keyward
+        .router()
+        .route("/constant", get(|| async { constant() }))
+        .route("/constant", post(|_: String| async { constant() }))
+        .route("/reads", get(move || async move { counted.store_reads().to_string() }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    println!("{}", listener.local_addr().expect("an address").port());
+    let (closed, stop) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().read_line(&mut String::new());
+        drop(closed);
+    });
+    let mut terminate =
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("a signal");
+    let shutdown = async move {
+        tokio::select! {
+            _ = stop => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    keyward.serve(listener, router, shutdown, Duration::from_secs(1)).await;
+    keyward.close().await.expect("closed");
+}
+
+fn constant() -> impl IntoResponse {
+    ([("content-type", "application/json")], r#"{"message":"the same for everybody"}"#)
+}

@@ -1,0 +1,82 @@
+//! How does a command get at the configuration and at the data?
+
+use std::path::Path;
+
+use keyward::{Keyward, MasterKey, OpenError, StartError, master_key};
+
+use crate::config::{self, Config, Loaded, MASTER_KEY};
+use crate::failure::Failure;
+use crate::settings::settings;
+
+/// What a command does where there is no database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// It makes one.
+    Make,
+    /// It fails: whoever looks for something, or revokes something, means data that is there. In
+    /// another folder than the server's, an empty list or a "done" would be wrong.
+    Refuse,
+}
+
+/// The configuration: of `file`, or of `keyward.toml` where there is one, and of the environment.
+pub(crate) fn configuration(file: Option<&Path>) -> Result<Loaded, Failure> {
+    let folder = std::env::current_dir().map_err(|e| {
+        Failure::new(format!("the folder this was started in can't be read: {e}; change to another"))
+    })?;
+    Config::load(file, config::environment(), &folder).map_err(|problems| Failure::configuration(&problems))
+}
+
+/// The data, beside a server that may be running on it.
+pub(crate) async fn beside(file: Option<&Path>, missing: Missing) -> Result<(Keyward, Config), Failure> {
+    let Loaded { config, .. } = configuration(file)?;
+    if missing == Missing::Refuse && !has_data(&config) {
+        return Err(Failure::new(format!(
+            "there is no database at {}; run this in the folder and with the configuration of the server, \
+             or make one with `keyward migrate`",
+            config.database().display()
+        )));
+    }
+    let keyward = builder(&config)?.beside().open().await.map_err(|e| failure(&e))?;
+    Ok((keyward, config))
+}
+
+/// The data, to serve it.
+pub(crate) async fn to_serve(config: &Config) -> Result<Keyward, Failure> {
+    builder(config)?.open().await.map_err(|e| failure(&e))
+}
+
+fn builder(config: &Config) -> Result<keyward::Builder, Failure> {
+    let settings = settings(config).map_err(|e| Failure::usage(format!("passwords.argon2_*: {e}")))?;
+    Ok(Keyward::builder(settings).sqlite(config.database()).master_key(the_master_key(config)?))
+}
+
+/// The configured master key, or the one in the data folder.
+fn the_master_key(config: &Config) -> Result<MasterKey, Failure> {
+    if let Some(key) = &config.keys.master_key {
+        return Ok(MasterKey::from_bytes(key.expose()));
+    }
+    let path = config.data_folder().join(MASTER_KEY);
+    // In this order: a key is always there before the database that is sealed under it.
+    if has_data(config) && !path.exists() {
+        return Err(Failure::new(format!(
+            "{} is there, but its master key is not; set keys.master_key to the one it was made with, or \
+             restore {} from a backup",
+            config.database().display(),
+            path.display()
+        )));
+    }
+    master_key::load_or_make(&path).map_err(|e| Failure::new(e.to_string()))
+}
+
+fn has_data(config: &Config) -> bool {
+    std::fs::metadata(config.database()).is_ok_and(|file| file.len() > 0)
+}
+
+fn failure(error: &StartError) -> Failure {
+    Failure::new(match error {
+        StartError::Open(OpenError::File { .. }) => {
+            format!("{error}; let this user write there, or set database.url to another file")
+        }
+        _ => error.to_string(),
+    })
+}

@@ -1,0 +1,144 @@
+//! `keyward serve`: serves until it is told to stop.
+//!
+//! The address is taken before the data is touched, and both are there before anything is printed.
+//! The first signal (SIGTERM, SIGINT) lets what runs finish, a second one ends at once.
+
+use std::fmt::Write as _;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use keyward::Keyward;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::config::{Config, Loaded, MASTER_KEY};
+use crate::failure::Failure;
+use crate::{log, open, print};
+
+/// Serves, as the configuration says.
+pub(crate) fn run(file: Option<&Path>) -> Result<(), Failure> {
+    let loaded = open::configuration(file)?;
+    log::begin(&loaded.config.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(format!("the system gives no event loop: {e}")))?;
+    let done = runtime.block_on(serve(loaded, file));
+    // What a second signal cut off must not keep the process.
+    runtime.shutdown_background();
+    done
+}
+
+async fn serve(mut loaded: Loaded, file: Option<&Path>) -> Result<(), Failure> {
+    let signals = signals().map_err(|e| Failure::new(format!("signals can't be listened for: {e}")))?;
+    let (listener, address) = listen(&loaded).await?;
+    loaded.listens_on(address);
+    let config = &loaded.config;
+    let keyward = open::to_serve(config).await?;
+    if !config.server.public_url.is_https() {
+        tracing::warn!(
+            "plain HTTP at {}: cookies lack Secure and their prefixes; for development on this machine alone",
+            config.server.public_url
+        );
+    }
+    // Whoever reads it may have gone; serving goes on.
+    let _ = print::text(&greeting(config, address, keyward.setup_token().await?.as_deref(), file));
+
+    let first = told(&signals, 1);
+    let second = told(&signals, 2);
+    tokio::select! {
+        done = until(&keyward, listener, first, config) => done,
+        () = second => Err(Failure::new("a second signal ended this at once; what was under way is lost")),
+    }
+}
+
+/// Serves until `stop`, finishes what runs, and writes what is noted.
+async fn until(
+    keyward: &Keyward,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+    config: &Config,
+) -> Result<(), Failure> {
+    let stop = async {
+        stop.await;
+        tracing::info!("stopping: what is under way is finished first; a second signal ends it at once");
+    };
+    keyward.serve(listener, keyward.router(), stop, config.server.shutdown_grace).await;
+    Ok(keyward.close().await?)
+}
+
+/// Takes the address; gives the one that was really taken, as port 0 takes a free one.
+async fn listen(loaded: &Loaded) -> Result<(TcpListener, SocketAddr), Failure> {
+    let address = loaded.config.server.listen;
+    let listener = TcpListener::bind(address).await;
+    let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (taken, listener) = bound.map_err(|error| {
+        let source = loaded.source("server.listen");
+        let why = match error.kind() {
+            io::ErrorKind::AddrInUse => "is in use by another program: stop that one, or choose another port",
+            io::ErrorKind::AddrNotAvailable => "is no address of this machine: choose one that is",
+            io::ErrorKind::PermissionDenied => "is not for this user: choose a port above 1023",
+            _ => return Failure::new(format!("server.listen ({source}): {address} can't be used: {error}")),
+        };
+        Failure::new(format!("server.listen ({source}): {address} {why}"))
+    })?;
+    Ok((listener, taken))
+}
+
+/// What is printed at the start.
+fn greeting(config: &Config, address: SocketAddr, setup_token: Option<&str>, file: Option<&Path>) -> String {
+    let url = &config.server.public_url;
+    let mut text = format!("Keyward {}\n\n", env!("CARGO_PKG_VERSION"));
+    let mut say = |name: &str, value: &dyn std::fmt::Display| {
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "  {name:<12}{value}");
+    };
+    say("URL", url);
+    say("Listens on", &address);
+    say("Data", &config.database().display());
+    if config.keys.master_key.is_none() {
+        say("Master key", &config.data_folder().join(MASTER_KEY).display());
+    }
+    if let Some(token) = setup_token {
+        let file = file.map(|file| format!("--config {} ", file.display())).unwrap_or_default();
+        // As above.
+        let _ = write!(
+            text,
+            "\nThere is no administrator yet. How to make the first one:\n\n  {url}/setup?token={token}\n\n\
+             Or here, without a browser:\n\n  keyward {file}admin upsert you@example.com\n"
+        );
+    }
+    text.push('\n');
+    text
+}
+
+/// How many signals to stop have come so far.
+fn signals() -> io::Result<watch::Receiver<usize>> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (count, counted) = watch::channel(0);
+    tokio::spawn(async move {
+        while either(&mut term, &mut int).await.is_some() {
+            count.send_modify(|count| *count += 1);
+        }
+    });
+    Ok(counted)
+}
+
+async fn either(a: &mut Signal, b: &mut Signal) -> Option<()> {
+    tokio::select! {
+        signal = a.recv() => signal,
+        signal = b.recv() => signal,
+    }
+}
+
+/// When this many signals have come.
+fn told(signals: &watch::Receiver<usize>, count: usize) -> impl Future<Output = ()> + use<> {
+    let mut signals = signals.clone();
+    async move {
+        // Without a sender there is no runtime any more, either.
+        let _ = signals.wait_for(|come| *come >= count).await;
+    }
+}

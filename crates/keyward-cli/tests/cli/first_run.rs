@@ -1,0 +1,126 @@
+//! What does one see and get at the first start, and at the next?
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use crate::support::{EMAIL, Home, PASSWORD, Server, text};
+
+#[test]
+fn the_first_start_says_where_it_is_and_how_to_go_on() {
+    let home = Home::new().with("TOKENS__ALGORITHM", "RS256");
+    let mut server = Server::start(&home);
+    let url = format!("http://{}", server.address());
+    assert_eq!(server.get("/healthz").status, 200, "it listens before it says so");
+    assert_eq!(server.line_with("  URL").split_whitespace().last(), Some(url.as_str()));
+    assert!(server.line_with("  Data").ends_with("keyward-data/keyward.db"));
+    assert!(server.line_with("  Master key").ends_with("keyward-data/master.key"));
+    let link = server.line_with("/setup?token=");
+    let path = link.trim().strip_prefix(&url).expect("the origin is where it listens").to_owned();
+    assert_eq!(server.line_with("admin upsert").trim(), "keyward admin upsert you@example.com");
+    let page = server.get(&path);
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("keyward admin upsert"), "{}", page.text);
+    assert_eq!(server.get("/setup?token=00000000000000000000000000000000").status, 404);
+
+    let ran = home.run_with(&["admin", "upsert", EMAIL, "--password-stdin"], &format!("{PASSWORD}\n"));
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert!(ran.out.starts_with(&format!("{EMAIL} (")), "{}", ran.out);
+    assert_eq!(server.get(&path).status, 404, "the link dies with the first administrator");
+    let session = server.login(EMAIL);
+    assert_eq!(session["roles"], serde_json::json!(["admin", "user"]));
+
+    server.stop();
+    let printed = Server::start(&home).stop();
+    assert!(printed.contains("keyward-data/keyward.db") && !printed.contains("setup"), "{printed}");
+}
+
+#[test]
+fn what_it_makes_is_for_its_owner_alone() {
+    let home = Home::new();
+    let server = Server::start(&home);
+    let mode = |name: &str| {
+        let metadata = std::fs::metadata(home.path(name)).expect(name);
+        metadata.permissions().mode() & 0o7777
+    };
+    assert_eq!(mode("keyward-data"), 0o700);
+    for entry in std::fs::read_dir(home.path("keyward-data")).expect("a folder") {
+        let entry = entry.expect("an entry");
+        assert_eq!(entry.metadata().expect("a file").permissions().mode() & 0o7777, 0o600, "{entry:?}");
+    }
+    server.stop();
+    let mut names: Vec<_> = std::fs::read_dir(home.path("keyward-data"))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+        .collect();
+    names.sort();
+    // The write-ahead log is folded in: the file alone is the whole of the data.
+    assert_eq!(names, ["keyward.db", "keyward.db.lock", "master.key"]);
+}
+
+#[test]
+fn a_folder_that_was_there_keeps_its_mode() {
+    let home = Home::new().with("DATABASE__URL", "sqlite://keyward.db");
+    std::fs::set_permissions(home.path("."), std::fs::Permissions::from_mode(0o755)).expect("set");
+    Server::start(&home).stop();
+    assert_eq!(std::fs::metadata(home.path(".")).expect("a folder").permissions().mode() & 0o7777, 0o755);
+    assert!(home.path("master.key").exists());
+}
+
+#[test]
+fn the_file_it_was_given_is_in_the_hint() {
+    let home = Home::new();
+    std::fs::write(home.path("mine.toml"), "[server]\npublic_url = \"http://localhost:3000\"\n")
+        .expect("written");
+    let serve = home.command(&["--config", "mine.toml"]).spawn().expect("it runs");
+    let mut server = Server::of(serve);
+    assert_eq!(server.line_with("  URL").split_whitespace().last(), Some("http://localhost:3000"));
+    assert!(server.line_with("/setup?token=").contains("http://localhost:3000/setup?token="));
+    let hint = server.line_with("admin upsert");
+    assert_eq!(hint.trim(), "keyward --config mine.toml admin upsert you@example.com");
+}
+
+#[test]
+fn no_link_leads_to_where_one_only_listens() {
+    let key = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
+    let home = Home::new().with("SERVER__LISTEN", "0.0.0.0:0").with("KEYS__MASTER_KEY", key);
+    let mut server = Server::start(&home);
+    let port = server.address().strip_prefix("0.0.0.0:").expect("everywhere").to_owned();
+    let link = server.line_with("/setup?token=");
+    assert!(link.trim().starts_with(&format!("http://127.0.0.1:{port}/setup?token=")), "{link}");
+    assert!(!home.path("keyward-data/master.key").exists());
+    server.stop();
+}
+
+#[test]
+fn nobody_has_to_read_what_it_prints() {
+    let home = Home::new().with("SERVER__PUBLIC_URL", "http://localhost:3000");
+    let mut child = home.command(&["serve"]).stderr(Stdio::null()).spawn().expect("it runs");
+    drop(child.stdout.take());
+    // It serves as soon as it holds the database.
+    let lock = home.path("keyward-data/keyward.db.lock");
+    crate::support::until(crate::support::PATIENCE, "the start", || lock.exists());
+    let second = crate::support::until(crate::support::PATIENCE, "the refusal", || {
+        home.run(&["serve"]).err.contains("another `keyward serve`")
+    });
+    assert!(second <= crate::support::PATIENCE);
+    home.user(EMAIL);
+    assert!(child.try_wait().expect("asked").is_none(), "it still serves");
+    child.kill().expect("killed");
+    child.wait().expect("ended");
+}
+
+#[test]
+fn the_log_is_for_people_or_machines() {
+    let home = Home::new().with("LOG__FORMAT", "json");
+    let server = Server::start(&home);
+    server.signal("TERM");
+    let (_, _, log) = server.end();
+    let first: serde_json::Value = serde_json::from_str(log.lines().next().expect("a line")).expect("JSON");
+    assert_eq!(first["level"], "WARN");
+    assert!(text(&first["message"]).starts_with("plain HTTP at "), "{first}");
+    assert!(log.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{log}");
+
+    let server = Server::start(&Home::new().with("LOG__LEVEL", "error"));
+    server.signal("INT");
+    assert_eq!(server.end().2, "");
+}

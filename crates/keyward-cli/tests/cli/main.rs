@@ -1,0 +1,8 @@
+//! Does the binary do what the contract says, as a process of its own over real files and sockets?
+
+mod beside;
+mod commands;
+mod failures;
+mod first_run;
+mod stop;
+mod support;

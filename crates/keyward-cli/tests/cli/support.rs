@@ -1,0 +1,329 @@
+//! How does a test run the binary, and talk to it?
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use keyward::clock::Clock;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Longer than anything here takes, even on a machine that is busy with other things.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) const EMAIL: &str = "ada@example.com";
+pub(crate) const PASSWORD: &str = "Correct1horse";
+
+/// A folder of its own to run in, and variables.
+pub(crate) struct Home {
+    folder: TempDir,
+    variables: BTreeMap<String, String>,
+}
+
+impl Home {
+    /// An empty one: a free port, keys and hashes that cost little, no limits.
+    pub(crate) fn new() -> Self {
+        let home = Self { folder: TempDir::new().expect("a folder"), variables: BTreeMap::new() };
+        home.with("SERVER__LISTEN", "127.0.0.1:0")
+            .with("TOKENS__ALGORITHM", "ES256")
+            .with("PASSWORDS__ARGON2_MEMORY_KIB", "8")
+            .with("PASSWORDS__ARGON2_ITERATIONS", "1")
+            .with("RATE_LIMITS__LOGIN", "off")
+    }
+
+    /// The same with `KEYWARD_<name>`.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(format!("KEYWARD_{name}"), value.to_owned());
+        self
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
+        command.args(arguments).current_dir(self.folder.path()).env_clear().envs(&self.variables);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(arguments).output().expect("it runs"))
+    }
+
+    /// Runs it to its end with this on standard input.
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().expect("it runs");
+        let mut stdin = child.stdin.take().expect("piped");
+        // It may have refused before it read anything.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        Ran::of(child.wait_with_output().expect("it ends"))
+    }
+
+    /// Runs it to its end, which must be a good one; gives what it printed.
+    pub(crate) fn done(&self, arguments: &[&str]) -> String {
+        let ran = self.run(arguments);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{arguments:?}");
+        ran.out
+    }
+
+    /// The same as JSON.
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.done(arguments)).expect("JSON")
+    }
+
+    /// Makes an account of this address, with [`PASSWORD`].
+    pub(crate) fn user(&self, email: &str) {
+        let ran = self.run_with(&["user", "create", email, "--password-stdin"], PASSWORD);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    }
+
+    /// Everything in the folder: modes and contents.
+    pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+        let mut all = BTreeMap::new();
+        gather(self.folder.path(), &mut all);
+        all
+    }
+}
+
+fn gather(folder: &Path, all: &mut BTreeMap<PathBuf, (u32, Vec<u8>)>) {
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let metadata = std::fs::symlink_metadata(&path).expect("it is there");
+        let mode = metadata.permissions().mode() & 0o7777;
+        if metadata.is_dir() {
+            gather(&path, all);
+            all.insert(path, (mode, Vec::new()));
+        } else {
+            let bytes = std::fs::read(&path).expect("readable");
+            all.insert(path, (mode, bytes));
+        }
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("an exit code, not a signal"),
+            out: String::from_utf8(output.stdout).expect("UTF-8"),
+            err: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    /// It failed with this code and one line; gives that.
+    #[track_caller]
+    pub(crate) fn refused(&self, code: i32) -> &str {
+        assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
+        assert!(self.err.starts_with("keyward: ") && self.err.ends_with('\n'), "{}", self.err);
+        assert_eq!(self.err.lines().count(), 1, "{}", self.err);
+        &self.err
+    }
+}
+
+/// A `keyward serve` that runs. Dropped, it is killed.
+pub(crate) struct Server {
+    pid: u32,
+    address: String,
+    lines: Receiver<String>,
+    printed: Vec<String>,
+    exited: Receiver<(ExitStatus, String)>,
+    gone: bool,
+}
+
+impl Server {
+    pub(crate) fn start(home: &Home) -> Self {
+        Self::of(home.command(&["serve"]).spawn().expect("it runs"))
+    }
+
+    /// Waits until the process says where it listens.
+    pub(crate) fn of(mut child: Child) -> Self {
+        let (stdout, stderr) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+        let pid = child.id();
+        let (say, lines) = channel();
+        std::thread::spawn(move || {
+            // Read to its end, whether anybody listens or not: it must not wait for a full pipe.
+            BufReader::new(stdout).lines().map_while(Result::ok).for_each(|line| drop(say.send(line)));
+        });
+        let errors = std::thread::spawn(move || {
+            let mut text = String::new();
+            BufReader::new(stderr).read_to_string(&mut text).map(|_| text)
+        });
+        let (end, exited) = channel();
+        std::thread::spawn(move || {
+            let status = child.wait().expect("it ends");
+            let _ = end.send((status, errors.join().expect("read").expect("UTF-8")));
+        });
+        let mut server =
+            Self { pid, address: String::new(), lines, printed: Vec::new(), exited, gone: false };
+        let line = server.line_with("Listens on");
+        server.address = line.split_whitespace().last().expect("an address").to_owned();
+        server
+    }
+
+    /// The first line it prints that contains this.
+    pub(crate) fn line_with(&mut self, part: &str) -> String {
+        if let Some(line) = self.printed.iter().find(|line| line.contains(part)) {
+            return line.clone();
+        }
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.printed.push(line.clone());
+                    if line.contains(part) {
+                        return line;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("{part} is not printed: {:?}", self.printed),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("it ended: {:?}, {:?}", self.printed, self.exited.recv_timeout(PATIENCE))
+                }
+            }
+        }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.pid)]).output();
+        assert!(sent.expect("a shell").status.success());
+    }
+
+    /// Ends it as a power cut would, and waits until it is gone.
+    pub(crate) fn kill(mut self) {
+        self.signal("KILL");
+        self.exited.recv_timeout(PATIENCE).expect("it ends");
+        self.gone = true;
+    }
+
+    /// Waits for its end; gives its exit code, what it printed and what it logged.
+    pub(crate) fn end(mut self) -> (i32, String, String) {
+        let (status, log) = self.exited.recv_timeout(PATIENCE).expect("it ends");
+        self.gone = true;
+        self.printed.extend(self.lines.iter());
+        (status.code().expect("an exit code"), self.printed.join("\n"), log)
+    }
+
+    /// Tells it to stop, and waits until it did so in good order; gives what it printed.
+    pub(crate) fn stop(self) -> String {
+        self.signal("TERM");
+        let (code, printed, log) = self.end();
+        assert_eq!(code, 0, "{log}");
+        printed
+    }
+
+    pub(crate) fn call(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
+        let mut stream = self.connect().expect("it listens");
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{token}\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len(),
+        );
+        stream.write_all(request.as_bytes()).expect("written");
+        Answer::read(&mut stream)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, None, None)
+    }
+
+    /// The answer to a login with [`PASSWORD`].
+    pub(crate) fn login(&self, email: &str) -> Value {
+        let answer = self.call(
+            "POST",
+            "/api/auth/login",
+            None,
+            Some(&json!({ "email": email, "password": PASSWORD })),
+        );
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()
+    }
+
+    /// What the server says to whoever shows this access token: 200, or the code of its refusal.
+    pub(crate) fn verdict(&self, token: &str) -> String {
+        let answer = self.call("GET", "/api/auth/session", Some(token), None);
+        if answer.status == 200 { "200".to_owned() } else { text(&answer.json()["code"]) }
+    }
+
+    pub(crate) fn refresh(&self, token: &str) -> Answer {
+        self.call("POST", "/api/auth/refresh", None, Some(&json!({ "refresh_token": token })))
+    }
+
+    pub(crate) fn connect(&self) -> std::io::Result<TcpStream> {
+        let stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(stream)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.gone && self.exited.try_recv().is_err() {
+            // That it has ended by itself meanwhile is just as well.
+            let _ = Command::new("sh").args(["-c", &format!("kill -KILL {}", self.pid)]).output();
+            let _ = self.exited.recv_timeout(PATIENCE);
+        }
+    }
+}
+
+/// An HTTP answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    /// Reads to the end of the connection.
+    pub(crate) fn read(stream: &mut TcpStream) -> Self {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an answer");
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        Self { status, text: body.to_owned() }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).expect("JSON")
+    }
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}
+
+/// Asks until it holds; how long that took. Not to hold within `cap` is a failure.
+#[track_caller]
+pub(crate) fn until(cap: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    let clock = Clock::system();
+    let start = clock.monotonic();
+    loop {
+        let holds = holds();
+        let took = clock.monotonic() - start;
+        assert!(took <= cap, "{what} took {took:?}");
+        if holds {
+            return took;
+        }
+        std::thread::yield_now();
+    }
+}

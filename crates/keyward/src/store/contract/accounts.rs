@@ -1,0 +1,165 @@
+//! Accounts: their names, and what is replaced at which version.
+
+use keyward_core::account::Account;
+use keyward_core::change::{Conflict, Write};
+use keyward_core::phone::Phone;
+
+use super::{World, account, at, password, user_id};
+use crate::store::Name;
+
+fn phone(n: u8) -> Phone {
+    format!("+4915100000{n:03}").parse().expect("a number")
+}
+
+fn create(account: Account) -> Write {
+    Write::CreateAccount(Box::new(account))
+}
+
+fn set_roles(version: u64, roles: &[&str], is_active: bool) -> Write {
+    let roles = roles.iter().map(|&role| role.to_owned()).collect();
+    Write::SetRoles { user: user_id(1), version, roles, is_active }
+}
+
+pub(crate) async fn an_account_is_found_by_each_of_its_names(world: World) {
+    let ada = Account {
+        email_verified: true,
+        phone_number: Some(phone(1)),
+        phone_number_verified: true,
+        roles: vec!["admin".into(), "jobs:write".into(), "user".into()],
+        is_active: false,
+        roles_version: 7,
+        version: 9,
+        last_login_at: Some(at(5)),
+        ..account(1)
+    };
+    let bare = Account { roles: Vec::new(), email: "o'neil+%_@example.com".parse().unwrap(), ..account(2) };
+    world.write([create(ada.clone()), create(bare.clone())]).await;
+    for (name, found) in [
+        (Name::Id(ada.id), Some(&ada)),
+        (Name::Email(ada.email.clone()), Some(&ada)),
+        (Name::Phone(phone(1)), Some(&ada)),
+        (Name::Id(bare.id), Some(&bare)),
+        (Name::Email(bare.email.clone()), Some(&bare)),
+        (Name::Id(user_id(3)), None),
+        (Name::Email("o'neil+%%@example.com".parse().unwrap()), None),
+        (Name::Phone(phone(2)), None),
+    ] {
+        let account = world.store.account(&name).await.expect("readable");
+        assert_eq!(account.as_ref(), found, "{name:?}");
+    }
+}
+
+pub(crate) async fn accounts_come_by_id(world: World) {
+    for n in [3, 1, 4, 2] {
+        world.write([create(account(n))]).await;
+    }
+    let page = async |after, limit| {
+        let page = world.store.accounts(user_id(after), limit).await.expect("readable");
+        page.into_iter().map(|account| account.id).collect::<Vec<_>>()
+    };
+    assert_eq!(page(0, 3).await, [1, 2, 3].map(user_id));
+    assert_eq!(page(3, 3).await, [4].map(user_id));
+    assert_eq!(page(4, 3).await, []);
+    assert_eq!(page(0, 0).await, []);
+}
+
+pub(crate) async fn names_are_unique(world: World) {
+    let ada = Account { phone_number: Some(phone(1)), ..account(1) };
+    world.write([create(ada.clone()), create(account(2))]).await;
+    let same_email = Account { email: ada.email.clone(), ..account(3) };
+    let same_phone = Account { phone_number: Some(phone(1)), ..account(3) };
+    let same_id = Account { id: ada.id, ..account(3) };
+    world.refuses(create(same_email), Conflict::EmailTaken).await;
+    world.refuses(create(same_phone), Conflict::PhoneTaken).await;
+    world.refuses(create(same_id), Conflict::Changed).await;
+    // Any number of accounts have none.
+    world.write([create(account(3)), create(account(4))]).await;
+}
+
+pub(crate) async fn a_password_is_replaced_at_its_version(world: World) {
+    world.signed_up(1, 0).await;
+    let set = |user, version, n| Write::SetPassword { user: user_id(user), version, password: password(n) };
+    world.write([set(1, 0, 1)]).await;
+    assert_eq!(world.account(1).await, Account { password: password(1), version: 1, ..account(1) });
+    world.refuses(set(1, 0, 2), Conflict::Changed).await;
+    world.refuses(set(1, 2, 2), Conflict::Changed).await;
+    world.refuses(set(1, u64::MAX, 2), Conflict::Changed).await;
+    world.refuses(set(2, 0, 2), Conflict::Changed).await;
+    // The second is decided on what the first brings about.
+    world.write([set(1, 1, 2), set(1, 2, 3)]).await;
+    assert_eq!(world.account(1).await, Account { password: password(3), version: 3, ..account(1) });
+}
+
+pub(crate) async fn a_rehash_keeps_the_version(world: World) {
+    world.signed_up(1, 0).await;
+    let set = |user, version| Write::Rehash { user: user_id(user), version, password: password(1) };
+    world.write([set(1, 0)]).await;
+    assert_eq!(world.account(1).await, Account { password: password(1), ..account(1) });
+    world.refuses(set(1, 1), Conflict::Changed).await;
+    world.refuses(set(2, 0), Conflict::Changed).await;
+}
+
+pub(crate) async fn a_phone_number_is_replaced_at_the_version(world: World) {
+    let ada = Account { phone_number: Some(phone(1)), phone_number_verified: true, ..account(1) };
+    world.write([create(ada.clone()), create(account(2))]).await;
+    let set = |user, version, phone_number| Write::SetPhone { user: user_id(user), version, phone_number };
+    world.refuses(set(2, 0, Some(phone(1))), Conflict::PhoneTaken).await;
+    world.refuses(set(1, 1, Some(phone(2))), Conflict::Changed).await;
+    world.refuses(set(3, 0, None), Conflict::Changed).await;
+    world.write([set(1, 0, Some(phone(1)))]).await;
+    let unverified = Account { phone_number_verified: false, version: 1, ..ada.clone() };
+    assert_eq!(world.account(1).await, unverified);
+    world.write([set(1, 1, None), set(2, 0, Some(phone(1)))]).await;
+    assert_eq!(world.account(1).await, Account { phone_number: None, version: 2, ..unverified });
+    let found = world.store.account(&Name::Phone(phone(1))).await.expect("readable");
+    assert_eq!(found.map(|account| account.id), Some(user_id(2)));
+}
+
+pub(crate) async fn roles_are_replaced_at_the_version(world: World) {
+    world.signed_up(1, 1).await;
+    world.write([set_roles(0, &["admin", "user"], false)]).await;
+    let demoted = Account {
+        roles: vec!["admin".into(), "user".into()],
+        is_active: false,
+        roles_version: 1,
+        version: 1,
+        last_login_at: Some(at(1_002)),
+        ..account(1)
+    };
+    assert_eq!(world.account(1).await, demoted);
+    assert_eq!(world.loaded(2).await.account, demoted, "a session is loaded with it");
+    world.refuses(set_roles(0, &[], true), Conflict::Changed).await;
+    world.write([set_roles(1, &[], true)]).await;
+    let bare = Account { roles: Vec::new(), is_active: true, roles_version: 2, version: 2, ..demoted };
+    assert_eq!(world.account(1).await, bare);
+}
+
+pub(crate) async fn a_role_is_asked_for_by_its_whole_name(world: World) {
+    world.signed_up(1, 0).await;
+    world.write([set_roles(0, &["admins", "b_c", "jobs:write", "z"], true)]).await;
+    let has = async |role| world.store.has_role(role).await.expect("readable");
+    for role in ["admins", "b_c", "jobs:write", "z"] {
+        assert!(has(role).await, "{role}");
+    }
+    for role in ["admin", "dmins", "user", "b", "c", "bxc", "b%c", "%", "_", "jobs", "Z", "'"] {
+        assert!(!has(role).await, "{role}");
+    }
+    world.write([set_roles(1, &["admins", "z"], false)]).await;
+    assert!(!has("admins").await, "an account that is not active counts for nothing");
+}
+
+pub(crate) async fn the_largest_numbers_come_back(world: World) {
+    let most = u64::try_from(i64::MAX).expect("not negative");
+    let extreme = Account {
+        version: most,
+        roles_version: most - 1,
+        created_at: keyward_core::time::Timestamp::from_micros(i64::MIN),
+        last_login_at: Some(keyward_core::time::Timestamp::from_micros(i64::MAX)),
+        ..account(1)
+    };
+    world.write([create(extreme.clone())]).await;
+    assert_eq!(world.account(1).await, extreme);
+    let rehash = |version| Write::Rehash { user: user_id(1), version, password: password(1) };
+    world.refuses(rehash(most - 1), Conflict::Changed).await;
+    world.write([rehash(most)]).await;
+}

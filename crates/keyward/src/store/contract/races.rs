@@ -1,0 +1,133 @@
+//! Races: of those that decided on the same, one gets through.
+
+use std::sync::Arc;
+
+use keyward_core::change::{Change, Conflict, Write};
+use keyward_core::event::EventType;
+use keyward_core::key::KeyState;
+use keyward_core::session::Progress;
+use tokio::task::JoinSet;
+
+use super::keys::key;
+use super::{World, at, commit, end, event, open, password, session, session_id, user_id};
+use crate::store::Store;
+
+const ROUNDS: u64 = 200;
+
+/// How many of these changes, all at once, over these stores by turns, were written. Those that
+/// were not met the conflict that they must.
+async fn written(stores: &[&Arc<dyn Store>], changes: impl IntoIterator<Item = Change>) -> usize {
+    let mut tasks = JoinSet::new();
+    for (change, store) in changes.into_iter().zip(stores.iter().cycle()) {
+        let store = Arc::clone(store);
+        tasks.spawn(async move { commit(&*store, change).await });
+    }
+    let results = tasks.join_all().await;
+    assert!(results.iter().all(|r| matches!(r, Ok(_) | Err(Conflict::Changed))), "{results:?}");
+    results.iter().filter(|result| result.is_ok()).count()
+}
+
+fn advance(from: u64, mark: i64) -> Write {
+    let after = Progress { newest: from + 1, made_at: at(mark), ..Progress::opened(at(0)) };
+    Write::Advance { session: session_id(2), newest: Some(from), unseen: false, after }
+}
+
+pub(crate) async fn one_of_many_advances(world: World) {
+    world.signed_up(1, 1).await;
+    let other = world.another().await;
+    for round in 0..ROUNDS {
+        let changes = (0..32).map(|mark| Change::of([advance(round, mark)]));
+        let won = written(&[&world.store, &other], changes).await;
+        assert_eq!(won, 1, "round {round}");
+    }
+    assert_eq!(world.progress(2).await.newest, ROUNDS);
+}
+
+pub(crate) async fn one_of_many_logins_takes_the_last_place(world: World) {
+    world.signed_up(1, 0).await;
+    let other = world.another().await;
+    let logins = (2..52).map(|n| {
+        let write = Write::OpenSession { session: Box::new(session(n, 1)), account_version: 0, limit: 10 };
+        Change::of([write]).with(event(n, EventType::Login))
+    });
+    assert_eq!(written(&[&world.store, &other], logins).await, 10);
+    assert_eq!(world.store.sessions_of(user_id(1), 100).await.expect("readable").len(), 10);
+    assert_eq!(world.place.trail().await.len(), 10, "who was refused left no event");
+    // One that makes room for itself, fifty times at once.
+    let open = world.store.sessions_of(user_id(1), 100).await.expect("readable");
+    let victim = open.last().expect("some").id;
+    let logins = (60..110).map(|n| {
+        let end = Write::EndSession { session: victim, end: super::logout(), until: at(5_000) };
+        let write = Write::OpenSession { session: Box::new(session(n, 1)), account_version: 0, limit: 10 };
+        Change::of([end, write])
+    });
+    assert_eq!(written(&[&world.store, &other], logins).await, 1);
+    assert_eq!(world.store.sessions_of(user_id(1), 100).await.expect("readable").len(), 10);
+    assert_eq!(world.revocations().await.len(), 1);
+}
+
+pub(crate) async fn one_of_two_processes_replaces_the_keys(world: World) {
+    let other = world.another().await;
+    for version in 0..20 {
+        let set = |n| Change::of([Write::SetKeys { version, keys: vec![key(n, KeyState::Active)] }]);
+        assert_eq!(written(&[&world.store, &other], [set(1), set(2)]).await, 1);
+        let stored = world.store.keys().await.expect("readable");
+        assert_eq!((stored.version, stored.keys.len()), (version + 1, 1));
+        assert_eq!(other.keys().await.expect("readable"), stored);
+    }
+}
+
+pub(crate) async fn an_end_wins_over_every_advance(world: World) {
+    let other = world.another().await;
+    world.signed_up(1, 0).await;
+    for n in 2..22 {
+        world.write([open(n, 1)]).await;
+        let moves = (0..8).map(|mark| {
+            let Write::Advance { newest, unseen, after, .. } = advance(0, mark) else { unreachable!() };
+            Change::of([Write::Advance { session: session_id(n), newest, unseen, after }])
+        });
+        let won = written(&[&world.store, &other], moves.chain([Change::of([end(n)])])).await;
+        assert!((1..=2).contains(&won), "the end, and at most one advance before it: {won}");
+        let progress = world.progress(n).await;
+        assert!(world.loaded(n).await.session.ended.is_some());
+        assert_eq!(progress.newest, u64::try_from(won - 1).expect("small"));
+    }
+    assert_eq!(world.revocations().await.len(), 20);
+}
+
+pub(crate) async fn a_login_does_not_outlive_a_new_password(world: World) {
+    let other = world.another().await;
+    world.signed_up(1, 0).await;
+    for round in 0..20 {
+        let n = u8::try_from(2 + round).expect("small");
+        let login =
+            Write::OpenSession { session: Box::new(session(n, 1)), account_version: round, limit: 200 };
+        let reset = Change::of([
+            Write::SetPassword { user: user_id(1), version: round, password: password(1) },
+            Write::EndSessionsOf { user: user_id(1), except: None, end: super::logout(), until: at(9) },
+        ]);
+        let won = written(&[&world.store, &other], [Change::of([login]), reset]).await;
+        assert!((1..=2).contains(&won));
+        let open = world.store.sessions_of(user_id(1), 10).await.expect("readable");
+        assert_eq!(open, [], "before the reset it ended with it, after it it never opened");
+    }
+}
+
+/// Nothing is closed: the store is left as a process leaves it that was killed.
+pub(crate) async fn what_was_answered_is_there(world: World) {
+    world.signed_up(1, 0).await;
+    for n in 2..40 {
+        let store = world.another().await;
+        commit(&*store, Change::of([open(n, 1)]).with(event(n, EventType::Login)))
+            .await
+            .expect("no conflict");
+        if n % 3 == 0 {
+            commit(&*store, Change::of([end(n)])).await.expect("no conflict");
+        }
+        std::mem::forget(store);
+    }
+    let again = World { store: world.another().await, place: world.place };
+    let dump = again.dump().await;
+    assert_eq!((dump.sessions.len(), dump.open.len(), dump.trail.len()), (38, 25, 38));
+    assert_eq!(dump.revocations.len(), 13);
+}

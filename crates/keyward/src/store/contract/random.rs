@@ -1,0 +1,190 @@
+//! Any sequence of changes, against a model that is easy to believe.
+
+mod model;
+
+use std::future::Future;
+use std::time::Duration;
+
+use keyward_core::change::{Change, Write};
+use keyward_core::event::{Event, EventType};
+use keyward_core::key::KeyState;
+use keyward_core::revocation::{Entry, Revocation};
+use keyward_core::session::{End, EndReason, MadeBy, Progress, Session};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
+
+use self::model::Model;
+use super::keys::key;
+use super::{Place, World, account, at, event, password, session, session_id, user_id};
+
+/// A write before it is known what it finds: each guesses its condition, right or wrong.
+#[derive(Debug, Clone)]
+struct Draft {
+    kind: u8,
+    user: u8,
+    session: u8,
+    number: u8,
+    flag: bool,
+    guess: Guess,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Guess {
+    Right,
+    TooHigh,
+    TooLow,
+}
+
+fn draft() -> impl Strategy<Value = Draft> {
+    let guess = prop_oneof![8 => Just(Guess::Right), 1 => Just(Guess::TooHigh), 1 => Just(Guess::TooLow)];
+    // The kinds that open and move sessions are the most frequent.
+    let kind = prop_oneof![3 => 0..15u8, 2 => Just(5u8), 3 => Just(6u8), 1 => Just(0u8)];
+    (kind, 1..4u8, 10..18u8, 0..6u8, any::<bool>(), guess).prop_map(
+        |(kind, user, session, number, flag, guess)| Draft { kind, user, session, number, flag, guess },
+    )
+}
+
+fn sequence() -> impl Strategy<Value = Vec<(Vec<Draft>, Vec<u8>)>> {
+    let change = (prop::collection::vec(draft(), 0..4), prop::collection::vec(0..4u8, 0..3));
+    prop::collection::vec(change, 1..60)
+}
+
+pub(crate) async fn does_what_the_model_does<F>(fresh: impl Fn() -> F)
+where
+    F: Future<Output = Box<dyn Place>>,
+{
+    let mut runner = TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
+    let run = |sequence: Vec<(Vec<Draft>, Vec<u8>)>| {
+        Handle::current().block_on(async {
+            let world = World::of(fresh().await).await;
+            play(&world, sequence).await
+        })
+    };
+    block_in_place(|| runner.run(&sequence(), run)).unwrap_or_else(|e| panic!("{e}"));
+}
+
+async fn play(world: &World, sequence: Vec<(Vec<Draft>, Vec<u8>)>) -> Result<(), TestCaseError> {
+    let mut model = Model::default();
+    let mut last = 0;
+    for (n, (drafts, events)) in (0..).zip(sequence) {
+        let change = Change {
+            writes: drafts.iter().map(|draft| draft.write(&model)).collect(),
+            events: (0..).zip(&events).map(|(m, kind)| drawn(n * 3 + m, *kind)).collect(),
+        };
+        let expected = model.commit(&change);
+        let result = world.change(change.clone()).await;
+        match (&expected, &result) {
+            (Ok(expected), Ok(committed)) => {
+                prop_assert_eq!(subjects(expected), subjects(&committed.revocations), "{:?}", change);
+                for entry in &committed.revocations {
+                    prop_assert!(entry.position > last, "{:?} after {}", entry, last);
+                    last = entry.position;
+                }
+            }
+            (Err(expected), Err(conflict)) => {
+                prop_assert!(expected.contains(conflict), "{expected:?}, not {conflict:?}: {change:?}");
+            }
+            _ => prop_assert!(false, "{expected:?} is not {result:?} of {change:?}"),
+        }
+    }
+    let mut dump = world.dump().await;
+    let mut expected = model.dump();
+    prop_assert!(dump.revocations.is_sorted_by_key(|entry| entry.position));
+    for entries in [&mut dump.revocations, &mut expected.revocations] {
+        entries.iter_mut().for_each(|entry| entry.position = 0);
+        entries.sort_by_key(|entry| format!("{entry:?}"));
+    }
+    prop_assert_eq!(dump, expected);
+    Ok(())
+}
+
+fn subjects(entries: &[Entry]) -> Vec<String> {
+    let mut all: Vec<_> = entries.iter().map(|e| format!("{:?} {:?}", e.revocation, e.until)).collect();
+    all.sort_unstable();
+    all
+}
+
+fn drawn(n: u8, kind: u8) -> Event {
+    let tally = (kind < 2).then(|| format!("tally {kind}"));
+    Event { tally, ip: Some(format!("192.0.2.{kind}")), ..event(n, EventType::ALL[usize::from(kind)]) }
+}
+
+impl Draft {
+    fn guess(&self, right: u64) -> u64 {
+        match self.guess {
+            Guess::Right => right,
+            Guess::TooHigh => right + 1,
+            Guess::TooLow => right.saturating_sub(1),
+        }
+    }
+
+    fn write(&self, model: &Model) -> Write {
+        let Self { user: n, number, flag, .. } = *self;
+        let (user, session_id) = (user_id(n), session_id(self.session));
+        let account = || account(n);
+        let version = self.guess(model.version(user));
+        let moment = at(1_000 + i64::from(number) * 10);
+        let end = End { at: moment, why: if flag { EndReason::Theft } else { EndReason::LogoutAll } };
+        let until = at(5_000 + i64::from(number));
+        match self.kind {
+            0 => {
+                let mut account = account();
+                account.email = format!("user{number}@example.com").parse().expect("an address");
+                account.phone_number =
+                    flag.then(|| format!("+4915100000{number}").parse().expect("a number"));
+                Write::CreateAccount(Box::new(account))
+            }
+            1 => Write::SetPassword { user, version, password: password(number.into()) },
+            2 => Write::Rehash { user, version, password: password(number.into()) },
+            3 => Write::SetPhone {
+                user,
+                version,
+                phone_number: flag.then(|| format!("+4915100000{number}").parse().expect("a number")),
+            },
+            4 => {
+                let roles =
+                    ["admin", "user"][..usize::from(number % 3)].iter().map(|&r| r.to_owned()).collect();
+                Write::SetRoles { user, version, roles, is_active: flag || number > 1 }
+            }
+            5 => Write::OpenSession {
+                session: Box::new(Session { id: session_id, ..session(self.session, n) }),
+                account_version: version,
+                limit: u32::from(number),
+            },
+            6 => {
+                let newest = self.guess(model.newest(session_id));
+                let made_by =
+                    [MadeBy::Rotation, MadeBy::Forgiveness, MadeBy::Adoption][usize::from(number % 3)];
+                let after = Progress {
+                    newest: newest + 1,
+                    parent: flag.then_some(newest),
+                    made_by,
+                    made_at: moment,
+                    seen: number == 5,
+                    last_active_at: moment,
+                };
+                Write::Advance { session: session_id, newest: Some(newest), unseen: flag, after }
+            }
+            7 => Write::Note {
+                session: session_id,
+                seen: flag.then(|| self.guess(model.newest(session_id))),
+                active_at: (number > 0).then_some(moment),
+            },
+            8 => {
+                Write::Reauthenticate { session: session_id, auth_time: moment, amr: format!("pwd {number}") }
+            }
+            9 => Write::EndSession { session: session_id, end, until },
+            10 => Write::EndSessionsOf { user, except: flag.then_some(session_id), end, until },
+            11 if number == 0 => Write::EndEverySession { end, until },
+            11 => Write::Revoke { revocation: Revocation::Generation(session_id, number.into()), until },
+            12 => Write::SetKeys {
+                version: self.guess(model.keys_version),
+                keys: (0..number).map(|n| key(n, KeyState::Retiring)).collect(),
+            },
+            13 => Write::AddMacKey { id: number.into(), sealed: vec![n], created_at: moment },
+            _ => Write::NoteAccessTtl { ttl: Duration::from_secs(number.into()), at: moment },
+        }
+    }
+}

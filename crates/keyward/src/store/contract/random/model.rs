@@ -1,0 +1,229 @@
+//! A store of nothing but maps: what each write does, in the plainest words.
+
+use std::collections::BTreeMap;
+
+use keyward_core::account::Account;
+use keyward_core::change::{Change, Conflict, Write};
+use keyward_core::event::Event;
+use keyward_core::id::{EventId, SessionId, UserId};
+use keyward_core::key::KeyRecord;
+use keyward_core::phone::Phone;
+use keyward_core::revocation::{Entry, Revocation};
+use keyward_core::role::Roles;
+use keyward_core::session::{End, Progress, Session};
+use keyward_core::throttle::Network;
+use keyward_core::time::Timestamp;
+
+use crate::store::contract::{Dump, Row};
+use crate::store::{Loaded, StoredMacKey};
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Model {
+    accounts: BTreeMap<UserId, Account>,
+    sessions: BTreeMap<SessionId, Session>,
+    roles_version: u64,
+    pub(super) keys_version: u64,
+    keys: Vec<KeyRecord>,
+    mac_keys: BTreeMap<u16, Vec<u8>>,
+    access_ttls: BTreeMap<u64, Timestamp>,
+    revocations: Vec<Entry>,
+    trail: BTreeMap<EventId, Row>,
+}
+
+impl Model {
+    pub(super) fn version(&self, user: UserId) -> u64 {
+        self.accounts.get(&user).map_or(0, |account| account.version)
+    }
+
+    pub(super) fn newest(&self, session: SessionId) -> u64 {
+        self.sessions.get(&session).and_then(|s| s.progress).map_or(0, |progress| progress.newest)
+    }
+
+    /// The revocations that the change brings, without their positions; or every conflict that the
+    /// first write meets whose condition does not hold.
+    pub(super) fn commit(&mut self, change: &Change) -> Result<Vec<Entry>, Vec<Conflict>> {
+        let mut after = self.clone();
+        for write in &change.writes {
+            let conflicts = after.name_conflicts(write);
+            if !conflicts.is_empty() {
+                return Err(conflicts);
+            }
+            after.write(write.clone()).map_err(|conflict| vec![conflict])?;
+        }
+        for event in &change.events {
+            after.event(event.clone());
+        }
+        let new = after.revocations[self.revocations.len()..].to_vec();
+        *self = after;
+        Ok(new)
+    }
+
+    pub(super) fn dump(self) -> Dump {
+        let loaded = |session: &Session| Loaded {
+            session: session.clone(),
+            account: self.accounts[&session.user].clone(),
+            role_table_version: self.roles_version,
+        };
+        Dump {
+            sessions: self.sessions.values().map(loaded).collect(),
+            open: self.sessions.values().filter(|s| s.ended.is_none()).cloned().collect(),
+            accounts: self.accounts.values().cloned().collect(),
+            roles: Roles {
+                version: self.roles_version,
+                permissions: ["admin", "user"].map(|role| (role.to_owned(), Vec::new())).into(),
+            },
+            keys_version: self.keys_version,
+            keys: self.keys,
+            mac_keys: self
+                .mac_keys
+                .into_iter()
+                .rev()
+                .map(|(id, sealed)| StoredMacKey { id, sealed })
+                .collect(),
+            access_ttls: self.access_ttls.into_iter().collect(),
+            revocations: self.revocations,
+            trail: self.trail.into_values().collect(),
+        }
+    }
+
+    fn write(&mut self, write: Write) -> Result<(), Conflict> {
+        match write {
+            Write::CreateAccount(account) => {
+                self.accounts.insert(account.id, *account);
+            }
+            Write::SetPassword { user, version, password } => {
+                let account = self.account(user, version)?;
+                account.password = password;
+                account.version += 1;
+            }
+            Write::Rehash { user, version, password } => self.account(user, version)?.password = password,
+            Write::SetPhone { user, version, phone_number } => {
+                let account = self.account(user, version)?;
+                account.phone_number = phone_number;
+                account.phone_number_verified = false;
+                account.version += 1;
+            }
+            Write::SetRoles { user, version, roles, is_active } => {
+                let account = self.account(user, version)?;
+                account.roles = roles;
+                account.is_active = is_active;
+                account.roles_version += 1;
+                account.version += 1;
+            }
+            Write::OpenSession { session, account_version, limit } => {
+                let open = |s: &&Session| s.user == session.user && s.ended.is_none();
+                let count = self.sessions.values().filter(open).count();
+                let there = self.sessions.contains_key(&session.id);
+                let account = self.account(session.user, account_version)?;
+                if !account.is_active || there || count >= limit as usize {
+                    return Err(Conflict::Changed);
+                }
+                account.last_login_at = Some(session.opened_at);
+                self.sessions.insert(session.id, *session);
+            }
+            Write::Advance { session, newest, unseen, after } => {
+                let progress = self.open(session)?.progress.as_mut().ok_or(Conflict::Changed)?;
+                if Some(progress.newest) != newest || (unseen && progress.seen) {
+                    return Err(Conflict::Changed);
+                }
+                let last_active_at = progress.last_active_at.max(after.last_active_at);
+                *progress = Progress { last_active_at, ..after };
+            }
+            Write::Note { session, seen, active_at } => {
+                if let Ok(session) = self.open(session) {
+                    session.progress = session.progress.map(|progress| progress.noted(seen, active_at));
+                }
+            }
+            Write::Reauthenticate { session, auth_time, amr } => {
+                let session = self.open(session)?;
+                session.auth_time = auth_time;
+                session.amr = amr;
+            }
+            Write::EndSession { session, end, until } => {
+                self.open(session)?.ended = Some(end);
+                self.revoke(Revocation::Session(session), until);
+            }
+            Write::EndSessionsOf { user, except, end, until } => {
+                let chosen = |s: &Session| s.user == user && Some(s.id) != except;
+                for session in self.end_all(chosen, end) {
+                    self.revoke(Revocation::Session(session), until);
+                }
+            }
+            Write::EndEverySession { end, until } => {
+                self.end_all(|_| true, end);
+                self.roles_version += 1;
+                self.revoke(Revocation::Roles(self.roles_version), until);
+            }
+            Write::Revoke { revocation, until } => self.revoke(revocation, until),
+            Write::SetKeys { version, keys } => {
+                if version != self.keys_version {
+                    return Err(Conflict::Changed);
+                }
+                self.keys_version += 1;
+                self.keys = keys;
+            }
+            Write::AddMacKey { id, sealed, .. } => {
+                if self.mac_keys.contains_key(&id) {
+                    return Err(Conflict::Changed);
+                }
+                self.mac_keys.insert(id, sealed);
+            }
+            Write::NoteAccessTtl { ttl, at } => {
+                self.access_ttls.insert(ttl.as_secs(), at);
+            }
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: Event) {
+        let alike = |row: &&mut Row| event.tally.is_some() && row.event.tally == event.tally;
+        if let Some(row) = self.trail.values_mut().find(alike) {
+            row.count += 1;
+            return;
+        }
+        let network = event.ip.as_ref().map(|ip| Network::of(ip.parse().expect("an address")).to_string());
+        self.trail.insert(event.id, Row { event, network, count: 1 });
+    }
+
+    fn account(&mut self, user: UserId, version: u64) -> Result<&mut Account, Conflict> {
+        self.accounts.get_mut(&user).filter(|account| account.version == version).ok_or(Conflict::Changed)
+    }
+
+    fn open(&mut self, session: SessionId) -> Result<&mut Session, Conflict> {
+        self.sessions.get_mut(&session).filter(|session| session.ended.is_none()).ok_or(Conflict::Changed)
+    }
+
+    /// What of a new account, or of a new number, is taken.
+    fn name_conflicts(&self, write: &Write) -> Vec<Conflict> {
+        let taken = |but: Option<UserId>, phone: &Option<Phone>| {
+            let holds = |a: &Account| Some(a.id) != but && a.phone_number == *phone;
+            phone.is_some() && self.accounts.values().any(holds)
+        };
+        let checks = match write {
+            Write::CreateAccount(new) => vec![
+                (self.accounts.contains_key(&new.id), Conflict::Changed),
+                (self.accounts.values().any(|a| a.email == new.email), Conflict::EmailTaken),
+                (taken(None, &new.phone_number), Conflict::PhoneTaken),
+            ],
+            Write::SetPhone { user, version, phone_number } if self.version(*user) == *version => {
+                let there = self.accounts.contains_key(user);
+                vec![(there && taken(Some(*user), phone_number), Conflict::PhoneTaken)]
+            }
+            _ => Vec::new(),
+        };
+        checks.into_iter().filter(|(taken, _)| *taken).map(|(_, conflict)| conflict).collect()
+    }
+
+    fn end_all(&mut self, chosen: impl Fn(&Session) -> bool, end: End) -> Vec<SessionId> {
+        let open = self.sessions.values_mut().filter(|s| s.ended.is_none() && chosen(s));
+        open.map(|session| {
+            session.ended = Some(end);
+            session.id
+        })
+        .collect()
+    }
+
+    fn revoke(&mut self, revocation: Revocation, until: Timestamp) {
+        self.revocations.push(Entry { position: 0, revocation, until });
+    }
+}

@@ -1,0 +1,49 @@
+//! How do values go into SQLite, and come out of it?
+
+use rusqlite::types::{FromSql, ToSql, ToSqlOutput, ValueRef};
+
+use crate::store::Fault;
+use crate::store::sql::{Row, Value};
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Bool(yes) => ValueRef::Integer(i64::from(*yes)),
+            Self::Int(n) => ValueRef::Integer(*n),
+            Self::Id(id) => ValueRef::Blob(id),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Bytes(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}
+
+impl Row for rusqlite::Row<'_> {
+    fn int(&self, column: usize) -> Result<i64, Fault> {
+        get(self, column)
+    }
+
+    fn optional_int(&self, column: usize) -> Result<Option<i64>, Fault> {
+        get(self, column)
+    }
+
+    fn bool(&self, column: usize) -> Result<bool, Fault> {
+        get(self, column)
+    }
+
+    fn text(&self, column: usize) -> Result<String, Fault> {
+        get(self, column)
+    }
+
+    fn optional_text(&self, column: usize) -> Result<Option<String>, Fault> {
+        get(self, column)
+    }
+
+    fn bytes(&self, column: usize) -> Result<Vec<u8>, Fault> {
+        get(self, column)
+    }
+}
+
+fn get<T: FromSql>(row: &rusqlite::Row<'_>, column: usize) -> Result<T, Fault> {
+    row.get(column).map_err(|e| Fault::Corrupt(e.to_string()))
+}

@@ -1,0 +1,82 @@
+//! What can go wrong with a file, a disk or another process, and what comes of it?
+
+mod faults;
+mod files;
+mod processes;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use keyward_core::event::{Event, EventType};
+use keyward_core::id::{EventId, SessionId, UserId};
+use keyward_core::time::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
+
+use super::Sqlite;
+use crate::store::contract::{Later, Place, Row};
+use crate::store::{Store, contract};
+
+/// A statement that makes the writer panic.
+pub(super) const PANIC: &str = "PANIC";
+
+contract::contract!(super::fresh);
+
+/// A file of its own.
+struct Folder(TempDir);
+
+async fn fresh() -> Box<dyn Place> {
+    Box::new(Folder::new())
+}
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("keyward.db")
+    }
+
+    /// Another program's hands on the file.
+    fn raw(&self) -> Connection {
+        Connection::open(self.file()).expect("a database")
+    }
+}
+
+impl Place for Folder {
+    fn open(&self) -> Later<'_, Arc<dyn Store>> {
+        let store = Sqlite::open(&self.file(), false, Timestamp::default()).expect("it opens");
+        Box::pin(std::future::ready(Arc::new(store) as Arc<dyn Store>))
+    }
+
+    fn trail(&self) -> Later<'_, Vec<Row>> {
+        Box::pin(std::future::ready(trail(&self.file()).expect("it can be read")))
+    }
+}
+
+fn trail(file: &Path) -> rusqlite::Result<Vec<Row>> {
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut statement = connection.prepare(
+        "SELECT id, at, type, user_id, session_id, ip, network, user_agent, success, reason, details, tally, \
+         count FROM event ORDER BY id",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let details: String = row.get(10)?;
+        let event = Event {
+            id: EventId::from_bytes(row.get(0)?),
+            at: Timestamp::from_micros(row.get(1)?),
+            kind: EventType::parse(&row.get::<_, String>(2)?).expect("a type"),
+            user: row.get::<_, Option<_>>(3)?.map(UserId::from_bytes),
+            session: row.get::<_, Option<_>>(4)?.map(SessionId::from_bytes),
+            ip: row.get(5)?,
+            user_agent: row.get(7)?,
+            success: row.get(8)?,
+            reason: row.get(9)?,
+            details: serde_json::from_str(&details).expect("an object"),
+            tally: row.get(11)?,
+        };
+        Ok(Row { event, network: row.get(6)?, count: row.get(12)? })
+    })?;
+    rows.collect()
+}
