@@ -239,7 +239,7 @@ async fn an_expired_token_is_told_apart_and_a_foreign_one_is_not() {
     let tokens = app.signup(ADA).await;
     let other = App::new().await;
     let foreign = other.signup(ADA).await;
-    all_refused(&app, &foreign.session, &[foreign.access.clone()]).await;
+    all_refused(&app, &foreign.session, std::slice::from_ref(&foreign.access)).await;
     app.pass(900);
     app.session(&tokens.access).await.refused(401, "token_expired");
     app.session(&foreign.access).await.refused(401, "invalid_token");

@@ -16,6 +16,7 @@ mod limits;
 mod origin;
 mod problem;
 mod race;
+mod requirements;
 mod revocation;
 mod routes;
 mod support;

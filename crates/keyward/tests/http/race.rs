@@ -21,13 +21,17 @@ async fn all_at_once<T: Send + 'static>(
     answers
 }
 
-/// Fifty tabs, a thousand times: one new refresh token, an access token for each.
+/// How often a race is run: a thousand times with optimisations, as in `cargo test --release`;
+/// without them that would take minutes.
+const ROUNDS: u64 = if cfg!(debug_assertions) { 100 } else { 1_000 };
+
+/// Fifty tabs: one new refresh token, an access token for each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_refreshes_of_one_token_make_one_successor_and_sign_nobody_out() {
     let app = Arc::new(App::new().await);
     let mut tokens = app.signup(ADA).await;
     let mut handed_out = HashSet::from([tokens.refresh.clone()]);
-    for round in 0..1_000 {
+    for round in 0..ROUNDS {
         app.pass(WINDOW);
         let replies = all_at_once((0..50).map(|_| {
             let (app, token) = (Arc::clone(&app), tokens.refresh.clone());
@@ -53,13 +57,13 @@ async fn fifty_refreshes_of_one_token_make_one_successor_and_sign_nobody_out() {
             app.session(&tokens.access).await.ok(200);
         }
     }
-    assert_eq!(claims(&tokens.access)["gen"], 1_000);
+    assert_eq!(claims(&tokens.access)["gen"], ROUNDS);
     assert_eq!((app.count("session"), app.open_sessions()), (1, 1));
     assert_eq!(app.events(), ["signup"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_thief_and_an_owner_at_once_never_both_go_on() {
+async fn a_thief_and_an_owner_at_once_end_the_session() {
     let app = Arc::new(App::new().await);
     for _ in 0..50 {
         let first = app.login_or_signup(ADA).await;
@@ -72,24 +76,15 @@ async fn a_thief_and_an_owner_at_once_never_both_go_on() {
             async move { app.refresh(&token).await }
         });
         let replies = all_at_once(asks).await;
-        for reply in replies {
-            if reply.status == 200 {
-                let body = reply.json();
-                let dead = app.session(text(&body, "token")).await.status;
-                let kept = body["rotated"] == false;
-                // Either the theft was noticed, or the thief came within the owner's new window and
-                // got an access token of what he had at most; never a refresh token.
-                assert!(dead == 401 || kept || text(&body, "refresh_token") != first.refresh);
-            } else {
-                reply.refused(
-                    401,
-                    if reply.text().contains("reused") { "refresh_token_reused" } else { "session_revoked" },
-                );
-            }
+        replies[1].refused(401, "refresh_token_reused");
+        if replies[0].status == 200 {
+            // The owner was first; what they got ended with the session.
+            let fresh = Tokens::of(&replies[0].json());
+            app.session(&fresh.access).await.refused(401, "session_revoked");
+            app.refresh(&fresh.refresh).await.refused(401, "session_revoked");
+        } else {
+            replies[0].refused(401, "session_revoked");
         }
-        app.pass(WINDOW);
-        let again = app.refresh(&first.refresh).await;
-        assert_eq!(again.status, 401);
         assert_eq!(app.open_sessions(), 0, "the session is over");
     }
 }
@@ -99,7 +94,7 @@ async fn nothing_lives_after_a_logout_that_raced_a_refresh() {
     let app = Arc::new(App::new().await);
     app.signup(ADA).await;
     app.send(post("/api/auth/logout-all").bearer(&app.login(ADA).await.access)).await.ok(200);
-    for round in 0..1_000 {
+    for round in 0..ROUNDS {
         let tokens = app.login(ADA).await;
         let refresh = {
             let (app, tokens) = (Arc::clone(&app), tokens.clone());
@@ -144,7 +139,6 @@ async fn no_login_with_an_old_password_outlives_its_change() {
     let here = app.signup(ADA).await;
     let (mut old, mut new) = (PASSWORD, OTHER_PASSWORD);
     let mut opened = 0;
-    // As long as an access token lives.
     for _ in 0..100 {
         let logins = (0..6).map(|_| {
             let app = Arc::clone(&app);
@@ -182,6 +176,7 @@ async fn a_user_never_has_more_sessions_than_the_cap() {
     settings.policy.max_per_user = 10;
     let app = Arc::new(App::with(settings).await);
     app.signup(ADA).await;
+    app.pass(1);
     let replies = all_at_once((0..50).map(|_| {
         let app = Arc::clone(&app);
         async move { app.send(login(ADA, PASSWORD)).await }

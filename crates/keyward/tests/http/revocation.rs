@@ -133,9 +133,13 @@ async fn a_revoked_key_takes_its_tokens_with_it_and_a_refresh_helps() {
     app.session(&fresh.access).await.ok(200);
     browser.refresh(&app).await.ok(200);
     browser.session(&app).await.ok(200);
-    app.pass(60 * MINUTE);
+    // For as long as the token could live; later the key is forgotten.
+    app.pass(14 * MINUTE);
     app.tick().await;
     app.session(&tokens.access).await.refused(401, "token_stale");
+    app.pass(60 * MINUTE);
+    app.tick().await;
+    app.session(&tokens.access).await.refused(401, "invalid_token");
 }
 
 #[tokio::test]
@@ -218,4 +222,23 @@ async fn a_dead_access_token_is_refused_on_every_route_that_asks_for_one() {
         assert_eq!((guard.as_str(), app.dump()), ("session", before.clone()), "{method} {path}");
     }
     app.session(&other.access).await.ok(200);
+}
+
+#[tokio::test]
+async fn where_nobody_can_know_what_was_revoked_nobody_is_let_in() {
+    let app = App::new().await;
+    let tokens = app.signup(ADA).await;
+    app.session(&tokens.access).await.ok(200);
+    app.write("ALTER TABLE revocation RENAME TO elsewhere");
+    // What was known a second ago still counts.
+    app.pass(1);
+    app.session(&tokens.access).await.ok(200);
+    app.pass(1);
+    app.session(&tokens.access).await.refused(503, "store_unavailable");
+    app.refresh(&tokens.refresh).await.refused(503, "store_unavailable");
+    app.send(crate::support::get("/readyz")).await.refused(503, "store_unavailable");
+    assert_eq!(app.send(crate::support::get("/healthz")).await.status, 200, "the process lives");
+    app.write("ALTER TABLE elsewhere RENAME TO revocation");
+    app.session(&tokens.access).await.ok(200);
+    app.refresh(&tokens.refresh).await.ok(200);
 }

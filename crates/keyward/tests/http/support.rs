@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 pub(crate) use self::ask::{Ask, Reply, delete, get, post};
-pub(crate) use self::browser::{Browser, Jar};
+pub(crate) use self::browser::Browser;
 pub(crate) use self::socket::Served;
 
 /// When every test begins: 2027-01-15T08:00:00Z.

@@ -55,14 +55,6 @@ async fn ambiguous_framing_is_refused_and_nothing_is_smuggled() {
         ("a length with a sign", login_with(&format!("Content-Length: +{n}\r\n"), &body)),
         ("a length below zero", login_with("Content-Length: -1\r\n", &body)),
         ("a length in hex", login_with("Content-Length: 0x20\r\n", &body)),
-        (
-            "length and chunks",
-            login_with(&format!("Content-Length: {n}\r\nTransfer-Encoding: chunked\r\n"), &chunked),
-        ),
-        (
-            "chunks and length",
-            login_with(&format!("Transfer-Encoding: chunked\r\nContent-Length: {n}\r\n"), &chunked),
-        ),
         ("an unknown coding", login_with("Transfer-Encoding: xchunked\r\n", &chunked)),
         ("chunked twice", login_with("Transfer-Encoding: chunked, chunked, identity\r\n", &chunked)),
         ("a space before the colon", login_with(&format!("Content-Length : {n}\r\n"), &body)),
@@ -86,6 +78,27 @@ async fn ambiguous_framing_is_refused_and_nothing_is_smuggled() {
         assert!(seen.iter().all(|status| (400..500).contains(status) || *status == 505), "{what}: {answer}");
     }
     assert_eq!(app.dump(), before);
+    server.stop().await;
+}
+
+/// RFC 9112 §6.3: the chunks count, the length is dropped, and the connection is closed, so that
+/// whoever counted otherwise gains nothing.
+#[tokio::test]
+async fn chunks_beside_a_length_end_the_connection() {
+    let (app, server) = served().await;
+    let chunks = "0\r\n\r\n";
+    for framing in [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 100",
+    ] {
+        let request = format!("POST /api/auth/activity HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n{chunks}");
+        let answer = server.exchange(request.clone()).await;
+        assert_eq!(statuses(&answer), [401], "{answer}");
+        let smuggled = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+        let answer = server.exchange(format!("{request}{smuggled}")).await;
+        assert!(matches!(statuses(&answer).as_slice(), [] | [401]), "{answer}");
+    }
+    drop(app);
     server.stop().await;
 }
 
