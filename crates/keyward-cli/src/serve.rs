@@ -66,7 +66,7 @@ async fn until(
         stop.await;
         tracing::info!("stopping: what is under way is finished first; a second signal ends it at once");
     };
-    keyward.serve(listener, keyward.router(), stop, config.server.shutdown_grace).await;
+    keyward.serve(listener, keyward.app(), stop, config.server.shutdown_grace).await;
     Ok(keyward.close().await?)
 }
 

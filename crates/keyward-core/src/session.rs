@@ -313,13 +313,16 @@ impl Session {
 
     /// Why the session gives nothing at `now`, in the order in which reasons are told.
     fn refusal(&self, progress: &Progress, active: bool, now: Timestamp, policy: &Policy) -> Option<Refusal> {
+        // Deadlines are told in whole seconds, and so is `exp`: they hold on the second, or a
+        // refresh in the last fraction of one would bring a token that has ended.
+        let past = |deadline: Timestamp| now.seconds() >= deadline.seconds();
         if !active {
             Some(Refusal::Inactive)
         } else if let Some(end) = self.ended {
             Some(Refusal::Ended(end.why))
-        } else if now >= self.absolute_deadline(policy) || now >= progress.refresh_deadline(policy) {
+        } else if past(self.absolute_deadline(policy)) || past(progress.refresh_deadline(policy)) {
             Some(Refusal::Expired)
-        } else if self.idle_deadline(progress, policy).is_some_and(|deadline| now >= deadline) {
+        } else if self.idle_deadline(progress, policy).is_some_and(past) {
             Some(Refusal::Idle)
         } else {
             None

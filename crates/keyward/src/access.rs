@@ -12,6 +12,7 @@ use keyward_core::access_token::{self, Invalid, Verified, peek_session};
 use keyward_core::denial::Denial;
 use keyward_core::id::SessionId;
 use keyward_core::revocation::CutOff;
+use keyward_core::session::Refusal;
 use keyward_core::time::Timestamp;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -147,17 +148,27 @@ impl Engine {
             return Err(Denial::InvalidToken.into());
         }
         if ring.is_revoked(&token.kid) {
-            return Err(Denial::TokenStale.into());
+            return Err(self.stale_or_over(token.claims.session).await.into());
         }
         match self.feed.check(token.subject()) {
             None => Ok(()),
-            Some(CutOff::Key | CutOff::User | CutOff::Roles) => Err(Denial::TokenStale.into()),
+            Some(CutOff::Key | CutOff::User | CutOff::Roles) => {
+                Err(self.stale_or_over(token.claims.session).await.into())
+            }
             Some(CutOff::Session) => Err(Denial::SessionRevoked.into()),
             Some(CutOff::Generation) => {
                 // Given up for lost, and yet somebody has it: two hold what one was given.
                 self.end_for_theft(token.claims.session).await?;
                 Err(Denial::SessionRevoked.into())
             }
+        }
+    }
+
+    /// What to say of a token that is out of date: that, or that its session has ended since.
+    async fn stale_or_over(&self, session: SessionId) -> Denial {
+        match self.store.session(session).await {
+            Ok(Some(loaded)) if loaded.session.ended.is_some() => Denial::SessionRevoked,
+            _ => Denial::TokenStale,
         }
     }
 
@@ -189,8 +200,13 @@ impl Engine {
     pub(crate) async fn live(&self, access: &Access) -> Result<Loaded, Error> {
         let revoked = || Error::from(Denied::from(Denial::SessionRevoked));
         let loaded = self.store.session(access.session()).await?.ok_or_else(revoked)?;
-        let over = loaded.session.ended.is_some() || !loaded.account.is_active;
-        if over { Err(revoked()) } else { Ok(loaded) }
+        let session = self.with_notes(loaded.session);
+        match session.over(loaded.account.is_active, self.clock.now(), &self.settings.policy) {
+            None => Ok(Loaded { session, ..loaded }),
+            // Within the leeway of a token that ended with its session.
+            Some(Refusal::Idle | Refusal::Expired) => Err(Denial::TokenExpired.into()),
+            Some(Refusal::Inactive | Refusal::Ended(_)) => Err(revoked()),
+        }
     }
 }
 

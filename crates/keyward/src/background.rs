@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::engine::{CARE, Engine};
 use crate::error::Error;
 use crate::feed::POLL;
+use crate::store::Fault;
 
 /// How often what is noted is written, at most.
 const FLUSH: Duration = Duration::from_millis(500);
@@ -73,7 +74,9 @@ impl Tasks {
                     _ = stop.wait_for(|stop| *stop) => return,
                 }
                 let Some(engine) = engine.upgrade() else { return };
-                match job(engine).await {
+                // In a task of its own: a panic ends this turn, not the job.
+                let turn = tokio::spawn(job(engine)).await;
+                match turn.unwrap_or_else(|panic| Err(Fault::Unavailable(panic.to_string()).into())) {
                     Ok(()) => failing = false,
                     Err(error) if !failing => {
                         tracing::error!(job = name, "{error}; trying again");

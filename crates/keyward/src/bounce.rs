@@ -5,6 +5,7 @@
 //! cause instead.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -15,40 +16,40 @@ use keyward_core::time::Timestamp;
 /// Within which time bounces count together.
 const WITHIN: Duration = Duration::from_secs(30);
 /// Which bounce is one too many.
-const TOO_MANY: u32 = 3;
-/// How many pages are remembered at most.
-const PAGES: usize = 10_000;
+const TOO_MANY: usize = 3;
+/// How many bounces of one session are remembered at most.
+const OF_ONE: usize = 16;
+/// How many sessions are remembered at most.
+const SESSIONS: usize = 10_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Bounces {
-    pages: Mutex<HashMap<(SessionId, String), Bounced>>,
-    /// How many there are, so that a request need not wait to see that there is none.
+    /// The bounces of each session: a hash of the page, and when.
+    sessions: Mutex<HashMap<SessionId, Vec<(u64, Timestamp)>>>,
+    /// How many sessions there are, so that a request need not wait to see that there is none.
     count: AtomicUsize,
-}
-
-#[derive(Debug)]
-struct Bounced {
-    since: Timestamp,
-    times: u32,
+    hasher: RandomState,
 }
 
 impl Bounces {
     /// Counts a bounce of this session to this page; whether it is one too many.
     pub(crate) fn again(&self, session: SessionId, next: &str, now: Timestamp) -> bool {
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        if pages.len() >= PAGES {
-            pages.retain(|_, bounced| now < bounced.since.after(WITHIN));
+        let page = self.hasher.hash_one(next);
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if sessions.len() >= SESSIONS {
+            sessions.retain(|_, bounces| bounces.iter().any(|(_, at)| now < at.after(WITHIN)));
         }
-        if pages.len() >= PAGES {
+        if sessions.len() >= SESSIONS {
             return false;
         }
-        let bounced = pages.entry((session, next.to_owned())).or_insert(Bounced { since: now, times: 0 });
-        if now >= bounced.since.after(WITHIN) {
-            *bounced = Bounced { since: now, times: 0 };
+        let bounces = sessions.entry(session).or_default();
+        bounces.retain(|(_, at)| now < at.after(WITHIN));
+        if bounces.len() >= OF_ONE {
+            bounces.remove(0);
         }
-        bounced.times += 1;
-        let too_many = bounced.times >= TOO_MANY;
-        self.count.store(pages.len(), Ordering::Release);
+        bounces.push((page, now));
+        let too_many = bounces.iter().filter(|(of, _)| *of == page).count() >= TOO_MANY;
+        self.count.store(sessions.len(), Ordering::Release);
         too_many
     }
 
@@ -57,9 +58,16 @@ impl Bounces {
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        pages.retain(|(of, _), _| *of != session);
-        self.count.store(pages.len(), Ordering::Release);
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.remove(&session);
+        self.count.store(sessions.len(), Ordering::Release);
+    }
+
+    /// Forgets the bounces that no longer count.
+    pub(crate) fn sweep(&self, now: Timestamp) {
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.retain(|_, bounces| bounces.iter().any(|(_, at)| now < at.after(WITHIN)));
+        self.count.store(sessions.len(), Ordering::Release);
     }
 }
 

@@ -105,8 +105,14 @@ impl Engine {
     }
 
     pub(crate) fn set_ring(&self, version: u64, ring: KeyRing) {
-        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        let mut present = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        // Two may take over at once: what was read later stays.
+        if version < self.keys_version.load(Ordering::Acquire) {
+            return;
+        }
+        *present = Arc::new(ring);
         self.keys_version.store(version, Ordering::Release);
+        drop(present);
         self.feed.touch();
     }
 
@@ -184,6 +190,11 @@ impl Engine {
     /// The secret of the link by which the first administrator is made: any node says the same.
     pub(crate) fn setup_token(&self) -> String {
         self.master.derive("setup").iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// A short name for a text that tells nobody what it was.
+    pub(crate) fn keyed_hash(&self, text: &str) -> String {
+        self.master.derive(text).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// An event of this type at this moment, by this client.

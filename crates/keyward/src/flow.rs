@@ -86,7 +86,8 @@ impl Engine {
             user: account.id,
             generation: names,
             roles_version: account.roles_version,
-            role_table_version: roles.version,
+            // Of two that may differ, the one that can only make the token stale.
+            role_table_version: roles.version.min(loaded.role_table_version),
             jti: jti(),
             issued_at: now,
             expires_at,

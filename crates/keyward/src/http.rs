@@ -117,7 +117,13 @@ routes! {
     GET    "/setup"                                    Public  setup::get;
 }
 
-/// The router of everything above, to serve or to merge into another one.
+/// The router of everything above, and of nothing else.
+pub(crate) fn app(engine: &Arc<Engine>) -> Router {
+    let nowhere = Arc::clone(engine);
+    router(engine).fallback(move |request: Request<Body>| not_found(Arc::clone(&nowhere), request))
+}
+
+/// The router of everything above, to merge into another one.
 pub(crate) fn router(engine: &Arc<Engine>) -> Router {
     let mut router = Router::new();
     let mut paths: Vec<&'static str> = ROUTES.iter().map(|route| route.path).collect();
@@ -137,8 +143,7 @@ pub(crate) fn router(engine: &Arc<Engine>) -> Router {
             .fallback(move |request: Request<Body>| not_allowed(Arc::clone(&other), allow.clone(), request));
         router = router.route(path, methods);
     }
-    let nowhere = Arc::clone(engine);
-    router.fallback(move |request: Request<Body>| not_found(Arc::clone(&nowhere), request))
+    router
 }
 
 fn allowed_methods(path: &str) -> String {
@@ -207,8 +212,10 @@ async fn pass(route: &Route, method: &Method, call: &mut Call) -> Result<(), Err
     }
     if route.guard == Guard::Session {
         let access = guard::authenticate(&call.engine, call.names, &call.headers).await?;
-        if csrf::is_activity(method, &call.headers) {
-            call.engine.notes.active(access.session(), call.engine.clock.now());
+        let now = call.engine.clock.now();
+        // Within the leeway of a token that ended with its session nothing brings that back.
+        if csrf::is_activity(method, &call.headers) && now < access.token.claims.expires_at {
+            call.engine.notes.active(access.session(), now);
         }
         call.engine.bounces.arrived(access.session());
         call.access = Some(access);

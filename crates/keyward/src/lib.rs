@@ -89,6 +89,9 @@ pub enum StartError {
         "the master key is not the one this database was made with; give that one (keys.master_key), nothing was changed"
     )]
     WrongMasterKey,
+    /// People would reach it without encryption.
+    #[error("{0}: plain HTTP is for development on this machine alone; give a public URL of https://")]
+    PlainHttp(Origin),
     /// Something went wrong on the way.
     #[error("{0}")]
     Failed(String),
@@ -136,6 +139,10 @@ impl Builder {
     /// [`StartError`], with nothing of the data touched.
     pub async fn open(self) -> Result<Keyward, StartError> {
         let failed = |error: Error| StartError::Failed(error.to_string());
+        let public_url = &self.settings.public_url;
+        if !public_url.is_https() && !public_url.is_loopback() {
+            return Err(StartError::PlainHttp(public_url.clone()));
+        }
         let master = self.master.ok_or(StartError::NoMasterKey)?;
         let path = self.path.ok_or(StartError::NoStore)?;
         let now = self.clock.now();
@@ -176,11 +183,16 @@ impl Keyward {
         Builder { settings, clock: Clock::system(), path: None, exclusive: true, master: None }
     }
 
-    /// Every route of Keyward, to serve alone or to merge into an application's own. Behind
-    /// anything but [`Keyward::serve`] it has to be served with connect info
+    /// Every route of Keyward, to merge into an application's own router. Behind anything but
+    /// [`Keyward::serve`] it has to be served with connect info
     /// (`into_make_service_with_connect_info::<SocketAddr>`), or every client has one address.
     pub fn router(&self) -> axum::Router {
         http::router(&self.engine)
+    }
+
+    /// The same, which answers whatever else is asked with `not_found`: to serve alone.
+    pub fn app(&self) -> axum::Router {
+        http::app(&self.engine)
     }
 
     /// Serves `router` over HTTP/1.1, with limits on whatever a client could make large or slow,

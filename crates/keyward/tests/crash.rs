@@ -170,7 +170,7 @@ impl Known {
     /// Asks the file that is left, as the clients would.
     async fn question(&mut self, file: &Path, kill: u64) {
         let (keyward, _) = open(file, self.now).await;
-        let router = keyward.router();
+        let router = keyward.app();
         let open: HashSet<String> = keyward
             .sessions(keyward::core::id::SessionId::from_bytes([0; 16]), 100_000)
             .await

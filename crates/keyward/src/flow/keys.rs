@@ -71,7 +71,7 @@ impl Engine {
             if steps.is_empty() {
                 return Ok(self.take_over(version, &keys)?);
             }
-            if self.change_keys(version, keys, &steps, Change::default(), &Client::default()).await?.is_some()
+            if self.change_keys(version, keys, (&steps, self.settings.algorithm), Change::default(), &Client::default()).await?.is_some()
             {
                 return self.load_ring().await.map_err(Error::from);
             }
@@ -92,7 +92,8 @@ impl Engine {
         for _ in 0..ATTEMPTS {
             let now = self.clock.now();
             let StoredKeys { version, keys } = self.store.keys().await?;
-            let steps = rotate(&keys, &self.key_policy(), now).map_err(|cannot| match cannot {
+            let policy = self.policy_of(&keys);
+            let steps = rotate(&keys, &policy, now).map_err(|cannot| match cannot {
                 CannotRotate::Unripe(at) => Denied::from(Denial::Overloaded)
                     .retry_in(at.since(now))
                     .with_detail(format!(
@@ -102,7 +103,7 @@ impl Engine {
                     .with_detail("the key is the configured one: change tokens.hs256_secret to rotate it"),
                 CannotRotate::NoNext => Denied::from(Denial::Overloaded).with_detail("there is no next key yet"),
             })?;
-            if self.change_keys(version, keys, &steps, Change::default(), client).await?.is_some() {
+            if self.change_keys(version, keys, (&steps, policy.algorithm), Change::default(), client).await?.is_some() {
                 self.load_ring().await?;
                 return self.keys().await;
             }
@@ -122,7 +123,9 @@ impl Engine {
             if !revoke(&mut keys, kid, now) {
                 return Err(Denial::NotFound.into());
             }
-            let steps = due(&keys, &self.key_policy(), now);
+            // By the keys that there are: a command may know less of the configuration than the server.
+            let policy = self.policy_of(&keys);
+            let steps = due(&keys, &policy, now);
             let event = self.event(EventType::KeyRevoked, client, now);
             let event = event.saying("kid", kid);
             let change = Change::of([Write::Revoke {
@@ -130,7 +133,7 @@ impl Engine {
                 until: self.matters_until(now),
             }])
             .with(event);
-            if self.change_keys(version, keys, &steps, change, client).await?.is_some() {
+            if self.change_keys(version, keys, (&steps, policy.algorithm), change, client).await?.is_some() {
                 self.load_ring().await?;
                 return Ok(());
             }
@@ -171,13 +174,12 @@ impl Engine {
         &self,
         version: u64,
         mut keys: Vec<KeyRecord>,
-        steps: &[Step],
+        (steps, algorithm): (&[Step], Algorithm),
         mut change: Change,
         client: &Client,
     ) -> Result<Option<()>, Error> {
         let now = self.clock.now();
         // Making an RSA key takes a tenth of a second: side by side, and off the async workers.
-        let algorithm = self.settings.algorithm;
         let making: Vec<_> = steps
             .iter()
             .filter(|step| matches!(step, Step::Make(_)))
@@ -217,6 +219,15 @@ impl Engine {
         let key = Key::from_private(Algorithm::Hs256, &private)
             .map_err(|e| Fault::Unavailable(format!("tokens.hs256_secret: {e}")))?;
         Ok(Some(Made { key, private }))
+    }
+
+    /// What the configuration says of keys, but for the algorithm, which is that of the key which signs.
+    fn policy_of(&self, keys: &[KeyRecord]) -> KeyPolicy {
+        let policy = self.key_policy();
+        let signing = keys.iter().filter(|key| key.active_from.is_some()).max_by_key(|key| key.active_from);
+        let algorithm = signing.map_or(policy.algorithm, |key| key.algorithm);
+        let configured = policy.configured.filter(|_| algorithm == policy.algorithm);
+        KeyPolicy { algorithm, configured, ..policy }
     }
 
     fn key_policy(&self) -> KeyPolicy {

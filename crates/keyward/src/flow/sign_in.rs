@@ -4,7 +4,7 @@ use keyward_core::account::Account;
 use keyward_core::change::{Change, Write};
 use keyward_core::denial::Denial;
 use keyward_core::event::{Event, EventType};
-use keyward_core::id::SessionId;
+use keyward_core::id::{SessionId, UserId};
 use keyward_core::password::Password;
 use keyward_core::session::{End, EndReason, Progress, Session, Transport};
 use keyward_core::throttle::Throttle;
@@ -17,6 +17,9 @@ use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
 use crate::hashing::Busy;
 use crate::store::{Loaded, Name};
+
+/// More sessions than anybody can have: `sessions.max_per_user` is at most this.
+const EVERY: u32 = 10_000;
 
 /// What somebody signs in with.
 #[derive(Debug)]
@@ -146,7 +149,7 @@ impl Engine {
         };
         // Room is made by ending the least recently active ones. One that is replaced ends anyway.
         let replaced = change.writes.iter().filter(|w| matches!(w, Write::EndSession { .. })).count();
-        let open = self.store.sessions_of(account.id, limit.saturating_add(64)).await?;
+        let open = self.store.sessions_of(account.id, EVERY).await?;
         let too_many = (open.len() + 1).saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
         let ending = |id| {
             change.writes.iter().any(|w| matches!(w, Write::EndSession { session, .. } if *session == id))
@@ -202,11 +205,13 @@ impl Engine {
         name: &str,
         client: &Client,
     ) -> Result<String, Error> {
-        let Some(account) = account else {
-            return Ok(format!("name {}", name.trim().to_lowercase()));
-        };
         let network = client.network();
         let since = self.clock.now().before(self.settings.events_retention);
+        let Some(account) = account else {
+            // As much is read for nobody as for somebody.
+            self.store.signed_in_from(UserId::from_bytes([0; 16]), &network, since).await?;
+            return Ok(format!("name {}", name.trim().to_lowercase()));
+        };
         Ok(if self.store.signed_in_from(account.id, &network, since).await? {
             format!("account {} {network}", account.id)
         } else {
@@ -234,7 +239,12 @@ impl Engine {
             .failed("rate_limited")
             .saying("limit", throttle.as_str());
         event.session = session;
-        self.tally(event, &format!("{}:{key}", throttle.as_str())).await?;
+        // A name is what a stranger typed: of any length, and perhaps a password in the wrong field.
+        let row = self.keyed_hash(&format!("{} {key}", throttle.as_str()));
+        if let Err(error) = self.tally(event, &row).await {
+            // What is refused is refused, written or not.
+            tracing::error!("a refusal could not be written: {error}");
+        }
         Err(Denied::limited(decision).into())
     }
 

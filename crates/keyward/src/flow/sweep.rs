@@ -20,6 +20,7 @@ impl Engine {
     pub(crate) async fn sweep_step(&self, after: SessionId) -> Result<Option<SessionId>, Error> {
         let now = self.clock.now();
         self.feed.sweep(now);
+        self.bounces.sweep(now);
         let swept = self
             .store
             .sweep(Sweep {

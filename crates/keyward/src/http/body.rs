@@ -27,14 +27,11 @@ impl Fields {
     /// # Errors
     /// `unsupported_media_type`, `malformed_json`, or `validation_failed` for JSON that is no object.
     pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, Error> {
-        if body.is_empty() && !headers.contains_key(CONTENT_TYPE) {
+        if body.is_empty() {
             return Ok(Self::default());
         }
         if !is_json(headers) {
             return Err(Denial::UnsupportedMediaType.into());
-        }
-        if body.is_empty() {
-            return Ok(Self::default());
         }
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self { fields, wrong: Vec::new() }),

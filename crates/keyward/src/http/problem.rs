@@ -70,12 +70,10 @@ pub(crate) fn respond(denied: &Denied, request_id: &str) -> Response<Body> {
     response
 }
 
-/// RFC 6750 §3: without `error` where no access token was presented.
+/// RFC 6750 §3: without `error` where no token was presented.
 const fn challenge(denial: Denial) -> &'static str {
     match denial {
-        Denial::InvalidToken | Denial::TokenExpired | Denial::TokenStale | Denial::SessionRevoked => {
-            "Bearer error=\"invalid_token\""
-        }
-        _ => "Bearer",
+        Denial::MissingToken | Denial::InvalidCredentials => "Bearer",
+        _ => "Bearer error=\"invalid_token\"",
     }
 }

@@ -227,7 +227,8 @@ impl Plan {
                     Anything,
                     [time(end.at), text(end.why.as_str())],
                 );
-                self.push("UPDATE counter SET value = value + 1 WHERE name = 'roles_version'", changed, []);
+                // A leap: a restored backup must not come to a number that was given out before.
+                self.push("UPDATE counter SET value = value + 65536 WHERE name = 'roles_version'", changed, []);
                 self.push(
                     "INSERT INTO revocation (kind, subject, value, until) \
                      SELECT 'roles', ?1, value, CAST(?2 AS BIGINT) FROM counter WHERE name = 'roles_version' \

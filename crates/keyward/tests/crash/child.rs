@@ -92,7 +92,7 @@ pub(crate) async fn storm(file: &Path) {
     loop {
         let mut tasks = JoinSet::new();
         for mut jar in jars.drain(..) {
-            let (router, dice) = (keyward.router(), Dice(dice.next()));
+            let (router, dice) = (keyward.app(), Dice(dice.next()));
             tasks.spawn(async move {
                 jar.act(&router, dice).await;
                 jar

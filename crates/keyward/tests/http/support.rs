@@ -100,7 +100,7 @@ impl App {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Clock::manual(Timestamp::from_seconds(START));
         let keyward = open(&folder, &settings, &clock).await;
-        Self { router: keyward.router(), keyward, clock, settings, folder, told: Mutex::default() }
+        Self { router: keyward.app(), keyward, clock, settings, folder, told: Mutex::default() }
     }
 
     /// The same installation after its process was stopped and started again.
@@ -114,7 +114,7 @@ impl App {
         let Self { keyward, clock, router, settings, folder, told } = self;
         drop((router, keyward));
         let keyward = open(&folder, &settings, &clock).await;
-        Self { router: keyward.router(), keyward, clock, settings, folder, told }
+        Self { router: keyward.app(), keyward, clock, settings, folder, told }
     }
 
     /// The same installation after it was stopped and started with other settings.

@@ -4,6 +4,7 @@ use http::StatusCode;
 use keyward_core::time::Timestamp;
 use serde::Serialize;
 
+use crate::http::body::Fields;
 use crate::http::{Answer, Call, json};
 
 #[derive(Serialize)]
@@ -13,6 +14,7 @@ struct Body {
 }
 
 pub(crate) async fn post(call: Call) -> Answer {
+    Fields::parse(&call.headers, &call.body)?.finish()?;
     let kept = call.engine.keep_alive(call.access()?).await?;
     Ok(json(StatusCode::OK, &Body { idle_expires_at: kept.idle_expires_at, refresh_at: kept.refresh_at }))
 }

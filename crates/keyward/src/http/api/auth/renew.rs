@@ -2,13 +2,14 @@
 //! with fresh ones, so that pages without a line of script stay signed in.
 
 use axum::body::Body;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, REFRESH};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, REFRESH, RETRY_AFTER};
 use http::{Response, StatusCode};
 use keyward_core::denial::Denial;
 use keyward_core::session::Transport;
 
 use crate::error::Error;
 use crate::http::guard::refresh_cookie;
+use crate::http::problem::MARK;
 use crate::http::{Answer, Call, csrf};
 
 pub(crate) async fn get(call: Call) -> Answer {
@@ -48,7 +49,10 @@ pub(crate) async fn get(call: Call) -> Answer {
         Err(error) => match error.denied().denial() {
             Denial::RefreshPending => {
                 let wait = error.denied().retry_after().map_or(1, |after| after.as_secs() + 1);
-                Ok(page(StatusCode::SERVICE_UNAVAILABLE, WAITING, Some(wait.min(5))))
+                let mut waiting = page(StatusCode::SERVICE_UNAVAILABLE, WAITING, Some(wait.min(5)));
+                waiting.headers_mut().insert(RETRY_AFTER, wait.into());
+                waiting.headers_mut().insert(MARK, HeaderValue::from_static(Denial::RefreshPending.code()));
+                Ok(waiting)
             }
             denial if denial.status() == 401 || denial == Denial::AmbiguousCredentials => {
                 see_other(&format!("{origin}/login?next={}", encode(&next)))

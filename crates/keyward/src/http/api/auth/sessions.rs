@@ -5,6 +5,7 @@ use keyward_core::denial::Denial;
 use keyward_core::id::SessionId;
 use serde_json::json;
 
+use crate::http::body::Fields;
 use crate::http::{Answer, Call, json, no_content};
 
 pub(crate) async fn get(call: Call) -> Answer {
@@ -14,6 +15,7 @@ pub(crate) async fn get(call: Call) -> Answer {
 }
 
 pub(crate) async fn delete(call: Call) -> Answer {
+    Fields::parse(&call.headers, &call.body)?.finish()?;
     let id: SessionId =
         call.uri.path().rsplit('/').next().and_then(|id| id.parse().ok()).ok_or(Denial::NotFound)?;
     call.engine.end_own(call.access()?.token.claims.user, id, &call.client()).await?;
