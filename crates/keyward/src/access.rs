@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use keyward_core::access_token::{self, Invalid, Verified, peek_session};
+use keyward_core::access_token::{self, Invalid, Verified};
 use keyward_core::denial::Denial;
 use keyward_core::id::SessionId;
 use keyward_core::revocation::CutOff;
@@ -73,16 +73,24 @@ impl Default for AccessCache {
 }
 
 impl Engine {
-    /// Verifies an access token, and notes that its generation was seen.
+    /// What is known of a token that was verified before. It may be over since.
+    pub(crate) fn known(&self, token: &str) -> Option<Arc<Access>> {
+        self.verified.0.get(token)
+    }
+
+    /// Verifies an access token, of which this may be known, and notes that its generation was seen.
     ///
     /// # Errors
     /// `token_expired`, `token_stale`, `session_revoked`, `invalid_token`; `store_unavailable`
     /// where the node can't know what was revoked.
-    pub(crate) async fn authenticate(&self, token: &str) -> Result<Arc<Access>, Error> {
+    pub(crate) async fn authenticate(
+        &self,
+        token: &str,
+        known: Option<Arc<Access>>,
+    ) -> Result<Arc<Access>, Error> {
         let now = self.clock.now();
         self.know_revocations().await?;
         let epoch = self.feed.epoch();
-        let known = self.verified.0.get(token);
         let access = match known {
             Some(access) => {
                 if now >= access.token.claims.expires_at.after(self.settings.policy.leeway) {
@@ -120,15 +128,6 @@ impl Engine {
             Ok(token) => Some(token.claims.session),
             Err(Invalid::Expired(token)) => Some(token.claims.session),
             Err(_) => None,
-        }
-    }
-
-    /// Whether one of these tags is that of the session which a token speaks of. Nothing is
-    /// verified: a token that was before is known, any other is only looked at.
-    pub(crate) fn speaks_of(&self, token: &str, tags: &[&str]) -> bool {
-        match self.verified.0.get(token) {
-            Some(access) => tags.contains(&access.tag.as_str()),
-            None => peek_session(token).is_some_and(|(session, _)| tags.contains(&session.tag().as_str())),
         }
     }
 

@@ -71,7 +71,16 @@ impl Engine {
             if steps.is_empty() {
                 return Ok(self.take_over(version, &keys)?);
             }
-            if self.change_keys(version, keys, (&steps, self.settings.algorithm), Change::default(), &Client::default()).await?.is_some()
+            if self
+                .change_keys(
+                    version,
+                    keys,
+                    (&steps, self.settings.algorithm),
+                    Change::default(),
+                    &Client::default(),
+                )
+                .await?
+                .is_some()
             {
                 return self.load_ring().await.map_err(Error::from);
             }
@@ -103,7 +112,11 @@ impl Engine {
                     .with_detail("the key is the configured one: change tokens.hs256_secret to rotate it"),
                 CannotRotate::NoNext => Denied::from(Denial::Overloaded).with_detail("there is no next key yet"),
             })?;
-            if self.change_keys(version, keys, (&steps, policy.algorithm), Change::default(), client).await?.is_some() {
+            if self
+                .change_keys(version, keys, (&steps, policy.algorithm), Change::default(), client)
+                .await?
+                .is_some()
+            {
                 self.load_ring().await?;
                 return self.keys().await;
             }

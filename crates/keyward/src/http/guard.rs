@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use keyward_core::access_token::peek_session;
 use keyward_core::denial::Denial;
 use keyward_core::id::SessionId;
 use keyward_core::session::{Generation, Transport};
@@ -36,18 +37,21 @@ pub(crate) async fn authenticate(
     let cookies = names.read(headers);
     let counting = counting_access_cookies(engine, &cookies);
     match counting.as_slice() {
-        [] => engine.authenticate(bearer(headers)?).await,
-        [only] => engine.authenticate(only).await,
+        [] => {
+            let token = bearer(headers)?;
+            engine.authenticate(token, engine.known(token)).await
+        }
+        [(token, known)] => engine.authenticate(token, known.clone()).await,
         several => best_of(engine, several).await,
     }
 }
 
 /// Of several cookies that a hint stands by, the good one of the highest generation.
-async fn best_of(engine: &Engine, tokens: &[&str]) -> Result<Arc<Access>, Error> {
+async fn best_of(engine: &Engine, tokens: &[Counting<'_>]) -> Result<Arc<Access>, Error> {
     let mut best: Option<Arc<Access>> = None;
     let mut refused = None;
-    for token in tokens {
-        match engine.authenticate(token).await {
+    for (token, known) in tokens {
+        match engine.authenticate(token, known.clone()).await {
             Ok(access) => match &best {
                 Some(known) if known.session() != access.session() => {
                     return Err(Denial::AmbiguousCredentials.into());
@@ -61,12 +65,21 @@ async fn best_of(engine: &Engine, tokens: &[&str]) -> Result<Arc<Access>, Error>
     best.ok_or_else(|| refused.unwrap_or_else(|| Denial::MissingToken.into()))
 }
 
+/// A token that counts, and what is known of it if it was verified before.
+type Counting<'a> = (&'a str, Option<Arc<Access>>);
+
 /// The access cookies beside the hint of their own session.
-fn counting_access_cookies<'a>(engine: &Engine, cookies: &Cookies<'a>) -> Vec<&'a str> {
+fn counting_access_cookies<'a>(engine: &Engine, cookies: &Cookies<'a>) -> Vec<Counting<'a>> {
     if cookies.hints.is_empty() {
         return Vec::new();
     }
-    cookies.access.iter().filter(|token| engine.speaks_of(token, &cookies.hints)).copied().collect()
+    let all = cookies.access.iter().map(|token| (*token, engine.known(token)));
+    all.filter(|(token, known)| match known {
+        Some(access) => cookies.hint_names(&access.tag),
+        // Nothing is verified yet: the token is only looked at.
+        None => peek_session(token).is_some_and(|(session, _)| cookies.hint_names(&session.tag())),
+    })
+    .collect()
 }
 
 /// The bearer token of the header. Other schemes are somebody else's.
@@ -139,8 +152,10 @@ pub(crate) async fn session_spoken_of(
 ) -> Result<Option<SessionId>, Error> {
     let cookies = names.read(headers);
     let by_access = |token| engine.session_of_access_token(token);
-    let mut sessions: Vec<SessionId> =
-        counting_access_cookies(engine, &cookies).into_iter().filter_map(by_access).collect();
+    let mut sessions: Vec<SessionId> = counting_access_cookies(engine, &cookies)
+        .into_iter()
+        .filter_map(|(token, _)| by_access(token))
+        .collect();
     match refresh_cookie(engine, &cookies) {
         Ok(token) => sessions.extend(engine.session_of_refresh_token(token, Transport::Cookie).await?),
         Err(error) => told_apart(error)?,

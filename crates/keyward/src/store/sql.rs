@@ -228,7 +228,11 @@ impl Plan {
                     [time(end.at), text(end.why.as_str())],
                 );
                 // A leap: a restored backup must not come to a number that was given out before.
-                self.push("UPDATE counter SET value = value + 65536 WHERE name = 'roles_version'", changed, []);
+                self.push(
+                    "UPDATE counter SET value = value + 65536 WHERE name = 'roles_version'",
+                    changed,
+                    [],
+                );
                 self.push(
                     "INSERT INTO revocation (kind, subject, value, until) \
                      SELECT 'roles', ?1, value, CAST(?2 AS BIGINT) FROM counter WHERE name = 'roles_version' \

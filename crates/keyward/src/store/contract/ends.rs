@@ -3,7 +3,7 @@
 use keyward_core::change::{Change, Conflict, Write};
 use keyward_core::event::EventType;
 use keyward_core::revocation::Revocation;
-use keyward_core::session::{End, EndReason, Session};
+use keyward_core::session::{End, EndReason, LEAP, Session};
 
 use super::{World, at, end, event, logout, open, session, session_id, user_id};
 
@@ -79,10 +79,10 @@ pub(crate) async fn every_session_of_everybody_ends(world: World) {
     let before = world.store.roles().await.expect("readable").version;
     let why = End { at: at(2_500), why: EndReason::Revoked };
     let committed = world.write([Write::EndEverySession { end: why, until: at(7_000) }]).await;
-    assert_eq!(ended(&committed.revocations), [Revocation::Roles(before + 1)]);
+    assert_eq!(ended(&committed.revocations), [Revocation::Roles(before + LEAP)]);
     assert_eq!(committed.revocations[0].until, at(7_000));
-    assert_eq!(world.store.roles().await.expect("readable").version, before + 1);
-    assert_eq!(world.loaded(3).await.role_table_version, before + 1);
+    assert_eq!(world.store.roles().await.expect("readable").version, before + LEAP);
+    assert_eq!(world.loaded(3).await.role_table_version, before + LEAP);
     assert_eq!(world.loaded(2).await.session.ended, Some(logout()));
     assert_eq!(world.loaded(3).await.session.ended, Some(why));
     assert_eq!(world.loaded(11).await.session.ended, Some(why));

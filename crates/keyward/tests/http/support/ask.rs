@@ -135,7 +135,7 @@ impl Reply {
         let named = problem["errors"].as_array().is_some_and(|errors| !errors.is_empty());
         assert_eq!(named, status == 422, "{problem}");
         let challenge = match (status, code) {
-            (401, "invalid_token" | "token_expired" | "token_stale" | "session_revoked") => {
+            (401, code) if !["missing_token", "invalid_credentials"].contains(&code) => {
                 Some("Bearer error=\"invalid_token\"")
             }
             (401, _) => Some("Bearer"),

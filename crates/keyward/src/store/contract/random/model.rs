@@ -10,7 +10,7 @@ use keyward_core::key::KeyRecord;
 use keyward_core::phone::Phone;
 use keyward_core::revocation::{Entry, Revocation};
 use keyward_core::role::Roles;
-use keyward_core::session::{End, Progress, Session};
+use keyward_core::session::{End, LEAP, Progress, Session};
 use keyward_core::throttle::Network;
 use keyward_core::time::Timestamp;
 
@@ -151,7 +151,7 @@ impl Model {
             }
             Write::EndEverySession { end, until } => {
                 self.end_all(|_| true, end);
-                self.roles_version += 1;
+                self.roles_version += LEAP;
                 self.revoke(Revocation::Roles(self.roles_version), until);
             }
             Write::Revoke { revocation, until } => self.revoke(revocation, until),
