@@ -86,6 +86,8 @@ pub(super) fn foreign(path: &Path, error: &rusqlite::Error) -> OpenError {
             "the file, or its folder, can't be written".to_owned()
         }
         Some(ErrorCode::DiskFull) => "the disk is full".to_owned(),
+        // So a full disk shows itself, too, where the index of the journal finds no room.
+        Some(ErrorCode::SystemIoFailure) => format!("the disk fails, or is full ({error})"),
         _ => error.to_string(),
     };
     OpenError::Foreign { path: path.to_owned(), message }
