@@ -25,6 +25,10 @@ use load::{Chain, Load};
 use report::Report;
 use server::{Server, Setup};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How many connections ask at once.
 const CONNECTIONS: usize = 64;
 /// How long each case runs.

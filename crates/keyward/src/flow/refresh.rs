@@ -76,9 +76,8 @@ impl Engine {
                 if self.settings.log_refresh {
                     change = change.with(event(EventType::Refresh).saying("generation", after.newest));
                 }
-                let Some(_) = self.decided(change).await? else { return Ok(None) };
-                self.in_time(now)?;
-                self.granted(loaded, &after, after.newest, RefreshPart::New, now).await
+                let names = after.newest;
+                return self.committed(change, loaded, &after, (names, RefreshPart::New), now).await;
             }
             Verdict::Keep { names } => {
                 let Some(progress) = session.progress else { return Ok(None) };
@@ -94,9 +93,8 @@ impl Engine {
                     },
                 ])
                 .with(event(EventType::RefreshForgiven).saying("lost_generation", dead));
-                let Some(_) = self.decided(change).await? else { return Ok(None) };
-                self.in_time(now)?;
-                self.granted(loaded, &after, after.newest, RefreshPart::New, now).await
+                let names = after.newest;
+                return self.committed(change, loaded, &after, (names, RefreshPart::New), now).await;
             }
             Verdict::Adopt { after } => {
                 let Some(_) = self.decided(Change::of([advance(after, false)])).await? else {
@@ -142,6 +140,27 @@ impl Engine {
         }
         tracing::warn!("a refresh took so long that its answer was withheld: the store is slow");
         Err(Denied::from(Denial::StoreUnavailable).retry_in(half).into())
+    }
+
+    /// Commits, and meanwhile writes the tokens that are handed out once that is done.
+    async fn committed(
+        &self,
+        change: Change,
+        loaded: Loaded,
+        progress: &Progress,
+        (names, refresh): (Generation, RefreshPart),
+        now: Timestamp,
+    ) -> Result<Option<Result<Grant, Error>>, Error> {
+        let (committed, grant) = tokio::join! {
+            biased;
+            self.decided(change),
+            self.granted(loaded, progress, names, refresh, now),
+        };
+        if committed?.is_none() {
+            return Ok(None);
+        }
+        self.in_time(now)?;
+        Ok(Some(grant))
     }
 
     async fn granted(
