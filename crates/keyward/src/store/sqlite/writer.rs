@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use keyward_core::change::{Committed, Conflict};
 use rusqlite::{CachedStatement, Connection, ErrorCode, Transaction, TransactionBehavior};
@@ -17,6 +18,9 @@ use crate::store::{Fault, NotCommitted};
 
 /// How many changes are taken into one transaction at most.
 const BATCH: usize = 512;
+/// How long is waited for more, where several came together the last time: a fraction of what one
+/// flush to the disk takes, which they then share.
+const GATHER: Duration = Duration::from_micros(200);
 
 /// A change that waits to be written.
 pub(super) struct Job {
@@ -46,9 +50,14 @@ impl From<rusqlite::Error> for Broken {
 /// Writes whatever comes, until nobody can send any more and all that was sent is written.
 pub(super) fn run(connection: &mut Connection, waiting: &Receiver<Job>) {
     let mut batch = Vec::with_capacity(BATCH);
+    let mut together = 1;
     while let Ok(first) = waiting.recv() {
         batch.push(first);
+        if together > 1 {
+            gather();
+        }
         batch.extend(waiting.try_iter().take(BATCH - 1));
+        together = batch.len();
         match write(connection, &batch) {
             Ok(results) => {
                 for (job, result) in batch.drain(..).zip(results) {
@@ -61,6 +70,12 @@ pub(super) fn run(connection: &mut Connection, waiting: &Receiver<Job>) {
             Err(Broken::Other(_)) => one_by_one(connection, &mut batch),
         }
     }
+}
+
+/// Lets others come. Nobody who sends meanwhile has to wake this thread.
+#[expect(clippy::disallowed_methods, reason = "there is nothing to wait for but more of the same")]
+fn gather() {
+    std::thread::sleep(GATHER);
 }
 
 fn one_by_one(connection: &mut Connection, batch: &mut Vec<Job>) {
