@@ -113,14 +113,7 @@ pub(crate) async fn run(args: &[String]) {
     let mut settings = Settings {
         algorithm: Algorithm::parse(algorithm).expect("an algorithm"),
         cost: Cost::new(cost.parse().expect("a number"), if cost == "8" { 1 } else { 2 }, 1).expect("a cost"),
-        limits: Limits {
-            login: None,
-            login_failures: None,
-            signup: None,
-            password: None,
-            password_forgot: None,
-            refresh: None,
-        },
+        limits: Limits::OFF,
         ..Settings::default()
     };
     settings.policy.rotation_window = Duration::ZERO;

@@ -143,6 +143,16 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// No limit of anything.
+    pub const OFF: Self = Self {
+        login: None,
+        login_failures: None,
+        signup: None,
+        password: None,
+        password_forgot: None,
+        refresh: None,
+    };
+
     /// The limit of this budget.
     pub const fn of(&self, throttle: Throttle) -> Option<Limit> {
         match throttle {

@@ -33,6 +33,9 @@ use crate::store::{Fault, Loaded, NotCommitted};
 /// through, so it is only ever reached by a flood on one record.
 const ATTEMPTS: usize = 64;
 
+/// As many sessions as anybody can have: `sessions.max_per_user` is at most this.
+const EVERY: u32 = 10_000;
+
 /// What a person gets who signs up, signs in or refreshes: who they are, and their tokens.
 #[derive(Debug, Clone)]
 pub(crate) struct Grant {

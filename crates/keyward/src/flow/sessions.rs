@@ -7,15 +7,12 @@ use keyward_core::id::{SessionId, UserId};
 use keyward_core::session::{End, EndReason, Session};
 use keyward_core::time::Timestamp;
 
-use super::{Grant, refresh_at, refresh_expires_at};
+use super::{EVERY, Grant, refresh_at, refresh_expires_at};
 use crate::access::Access;
 use crate::client::{Client, device};
 use crate::engine::{About as _, Engine};
 use crate::error::Error;
 use crate::store::Loaded;
-
-/// How many of its sessions a list shows: more than anybody may have.
-const LISTED: u32 = 10_000;
 
 /// A session, as its person sees it.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -104,7 +101,7 @@ impl Engine {
     pub(crate) async fn devices(&self, user: UserId, current: SessionId) -> Result<Vec<Device>, Error> {
         let now = self.clock.now();
         let policy = &self.settings.policy;
-        let sessions = self.store.sessions_of(user, LISTED).await?;
+        let sessions = self.store.sessions_of(user, EVERY).await?;
         let mut devices: Vec<Device> = sessions
             .into_iter()
             .map(|session| self.with_notes(session))

@@ -10,16 +10,13 @@ use keyward_core::session::{End, EndReason, Progress, Session, Transport};
 use keyward_core::throttle::Throttle;
 use keyward_core::time::Timestamp;
 
-use super::{ATTEMPTS, Grant, RefreshPart, crowded};
+use super::{ATTEMPTS, EVERY, Grant, RefreshPart, crowded};
 use crate::client::Client;
 use crate::clock;
 use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
 use crate::hashing::Busy;
 use crate::store::{Loaded, Name};
-
-/// More sessions than anybody can have: `sessions.max_per_user` is at most this.
-const EVERY: u32 = 10_000;
 
 /// What somebody signs in with.
 #[derive(Debug)]

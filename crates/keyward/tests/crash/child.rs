@@ -33,14 +33,7 @@ pub(crate) async fn open(file: &Path, now: i64) -> (Keyward, Clock) {
         cost: Cost::new(8, 1, 1).expect("the least"),
         hashing_threads: 1,
         background: false,
-        limits: Limits {
-            login: None,
-            login_failures: None,
-            signup: None,
-            password: None,
-            password_forgot: None,
-            refresh: None,
-        },
+        limits: Limits::OFF,
         ..Settings::default()
     };
     settings.policy.rotation_window = WINDOW;

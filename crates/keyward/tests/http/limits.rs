@@ -5,8 +5,7 @@ use keyward::core::throttle::Limits;
 use serde_json::json;
 
 use crate::support::{
-    ADA, App, Ask, BOB, Browser, MINUTE, OTHER_PASSWORD, PASSWORD, Reply, limit, login, no_limits, post,
-    settings,
+    ADA, App, Ask, BOB, Browser, MINUTE, OTHER_PASSWORD, PASSWORD, Reply, limit, login, post, settings,
 };
 
 async fn with(limits: Limits) -> App {
@@ -24,7 +23,7 @@ fn over(reply: &Reply, name: &str, count: u32, window: u64) -> u64 {
 
 #[tokio::test]
 async fn the_sixth_login_of_an_address_is_not_even_looked_at() {
-    let app = with(Limits { login: limit("5/1m"), ..no_limits() }).await;
+    let app = with(Limits { login: limit("5/1m"), ..Limits::OFF }).await;
     app.signup(ADA).await;
     app.events();
     let hashes = app.keyward.password_hashes();
@@ -64,7 +63,7 @@ async fn the_sixth_login_of_an_address_is_not_even_looked_at() {
 
 #[tokio::test]
 async fn of_many_at_once_as_many_are_looked_at_as_the_limit_says() {
-    let app = std::sync::Arc::new(with(Limits { login: limit("5/1m"), ..no_limits() }).await);
+    let app = std::sync::Arc::new(with(Limits { login: limit("5/1m"), ..Limits::OFF }).await);
     app.signup(ADA).await;
     let hashes = app.keyward.password_hashes();
     let tasks: Vec<_> = (0..200)
@@ -82,7 +81,7 @@ async fn of_many_at_once_as_many_are_looked_at_as_the_limit_says() {
 
 #[tokio::test]
 async fn failures_count_for_an_account_over_all_addresses_and_for_nobody_alike() {
-    let app = with(Limits { login_failures: limit("20/1h"), ..no_limits() }).await;
+    let app = with(Limits { login_failures: limit("20/1h"), ..Limits::OFF }).await;
     app.signup(ADA).await;
     app.signup(BOB).await;
     for who in [ADA, "nobody@example.com", "no address"] {
@@ -109,7 +108,7 @@ async fn failures_count_for_an_account_over_all_addresses_and_for_nobody_alike()
 
 #[tokio::test]
 async fn success_costs_nothing_of_the_budget_of_failures() {
-    let app = with(Limits { login_failures: limit("2/1h"), ..no_limits() }).await;
+    let app = with(Limits { login_failures: limit("2/1h"), ..Limits::OFF }).await;
     app.signup(ADA).await;
     for _ in 0..10 {
         app.login(ADA).await;
@@ -120,7 +119,7 @@ async fn success_costs_nothing_of_the_budget_of_failures() {
 
 #[tokio::test]
 async fn address_and_phone_number_of_an_account_are_one_budget() {
-    let app = with(Limits { login_failures: limit("4/1h"), ..no_limits() }).await;
+    let app = with(Limits { login_failures: limit("4/1h"), ..Limits::OFF }).await;
     let body = json!({"email": ADA, "password": PASSWORD, "phone_number": "+4915112345678"});
     app.send(post("/api/auth/signup").json(body).from("192.0.2.1")).await.ok(201);
     let by_phone = || {
@@ -149,7 +148,7 @@ async fn no_spelling_is_a_way_around() {
         ]
     };
     for who in [ADA, "nobody@example.com"] {
-        let app = with(Limits { login_failures: limit("3/1h"), ..no_limits() }).await;
+        let app = with(Limits { login_failures: limit("3/1h"), ..Limits::OFF }).await;
         app.send(
             post("/api/auth/signup").json(json!({"email": ADA, "password": PASSWORD})).from("192.0.2.1"),
         )
@@ -163,7 +162,7 @@ async fn no_spelling_is_a_way_around() {
         }
         assert_eq!(answers, [401, 401, 401, 429, 429, 429, 429], "{who}");
     }
-    let app = with(Limits { login: limit("1/1m"), ..no_limits() }).await;
+    let app = with(Limits { login: limit("1/1m"), ..Limits::OFF }).await;
     app.signup(ADA).await;
     app.login(ADA).await;
     let hashes = app.keyward.password_hashes();
@@ -188,7 +187,7 @@ async fn no_spelling_is_a_way_around() {
 
 #[tokio::test]
 async fn signing_up_has_a_budget_of_each_address() {
-    let app = with(Limits { signup: limit("5/1m"), ..no_limits() }).await;
+    let app = with(Limits { signup: limit("5/1m"), ..Limits::OFF }).await;
     let ask = |n: u32| {
         post("/api/auth/signup").json(json!({"email": format!("u{n}@example.com"), "password": PASSWORD}))
     };
@@ -210,7 +209,7 @@ async fn signing_up_has_a_budget_of_each_address() {
 
 #[tokio::test]
 async fn change_and_reauthentication_have_one_each_for_every_session() {
-    let app = with(Limits { password: limit("5/1m"), ..no_limits() }).await;
+    let app = with(Limits { password: limit("5/1m"), ..Limits::OFF }).await;
     let tokens = app.signup(ADA).await;
     let other = app.login(ADA).await;
     app.events();
@@ -243,7 +242,7 @@ async fn change_and_reauthentication_have_one_each_for_every_session() {
 
 #[tokio::test]
 async fn refreshing_has_one_for_every_session_and_none_is_lost_by_it() {
-    let app = with(Limits { refresh: limit("60/1m"), ..no_limits() }).await;
+    let app = with(Limits { refresh: limit("60/1m"), ..Limits::OFF }).await;
     let tokens = app.signup(ADA).await;
     let other = app.login(ADA).await;
     app.events();
@@ -282,7 +281,7 @@ fn forwarded(ask: Ask, list: &str) -> Ask {
 
 #[tokio::test]
 async fn a_forwarding_header_is_believed_from_a_trusted_proxy_alone() {
-    let limits = Limits { login: limit("5/1m"), ..no_limits() };
+    let limits = Limits { login: limit("5/1m"), ..Limits::OFF };
     let app = with(limits).await;
     app.signup(ADA).await;
     let statuses = |replies: &[u16]| replies.iter().filter(|status| **status == 429).count();
@@ -318,7 +317,7 @@ async fn a_forwarding_header_is_believed_from_a_trusted_proxy_alone() {
 
 #[tokio::test]
 async fn an_ipv6_address_counts_by_its_64() {
-    let app = with(Limits { login: limit("5/1m"), ..no_limits() }).await;
+    let app = with(Limits { login: limit("5/1m"), ..Limits::OFF }).await;
     app.signup(ADA).await;
     let from = |address: String| app.send(login(ADA, OTHER_PASSWORD).from(&address));
     let mut limited = 0;
@@ -338,7 +337,7 @@ async fn an_ipv6_address_counts_by_its_64() {
 
 #[tokio::test]
 async fn a_budget_can_be_off() {
-    let app = with(no_limits()).await;
+    let app = with(Limits::OFF).await;
     app.signup(ADA).await;
     for _ in 0..100 {
         app.send(login(ADA, OTHER_PASSWORD)).await.refused(401, "invalid_credentials");

@@ -66,20 +66,9 @@ pub(crate) fn settings() -> Settings {
         background: false,
         algorithm: Algorithm::EdDsa,
         cost: Cost::new(8, 1, 1).expect("a cost"),
-        limits: no_limits(),
+        limits: Limits::OFF,
         hashing_threads: 2,
         ..Settings::default()
-    }
-}
-
-pub(crate) fn no_limits() -> Limits {
-    Limits {
-        login: None,
-        login_failures: None,
-        signup: None,
-        password: None,
-        password_forgot: None,
-        refresh: None,
     }
 }
 
