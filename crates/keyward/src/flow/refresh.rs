@@ -1,5 +1,7 @@
 //! What does a refresh token bring? The rule is [`keyward_core::session`]; here it is asked.
 
+use std::time::Duration;
+
 use keyward_core::change::{Change, Write};
 use keyward_core::denial::Denial;
 use keyward_core::event::EventType;
@@ -135,7 +137,7 @@ impl Engine {
     /// forgiven, as for any answer that was lost.
     fn in_time(&self, decided_at: Timestamp) -> Result<(), Error> {
         let half = self.settings.policy.rotation_window / 2;
-        if half.is_zero() || self.clock.now() < decided_at.after(half) {
+        if is_in_time(decided_at, self.clock.now(), half) {
             return Ok(());
         }
         tracing::warn!("a refresh took so long that its answer was withheld: the store is slow");
@@ -211,11 +213,30 @@ impl Engine {
     }
 }
 
+/// Whether what was decided on then may be handed out now. Without a window it always may.
+fn is_in_time(decided_at: Timestamp, now: Timestamp, half_window: Duration) -> bool {
+    half_window.is_zero() || now < decided_at.after(half_window)
+}
+
 fn refused(refusal: Refusal) -> Denial {
     match refusal {
         Refusal::Inactive => Denial::AccountInactive,
         Refusal::Ended(EndReason::Idle) | Refusal::Idle => Denial::SessionIdle,
         Refusal::Ended(_) => Denial::SessionRevoked,
         Refusal::Expired => Denial::RefreshTokenExpired,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_took_half_a_window_is_withheld() {
+        let at = Timestamp::from_seconds;
+        let half = Duration::from_secs(15);
+        assert!(is_in_time(at(0), at(0), half) && is_in_time(at(0), at(14), half));
+        assert!(!is_in_time(at(0), at(15), half) && !is_in_time(at(0), at(60), half));
+        assert!(is_in_time(at(0), at(60), Duration::ZERO));
     }
 }

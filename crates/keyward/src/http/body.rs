@@ -251,6 +251,13 @@ mod tests {
     }
 
     #[test]
+    fn no_body_needs_no_type() {
+        for media in ["application/x-www-form-urlencoded", "text/plain", "application/json"] {
+            assert!(parse(media, "").is_ok(), "{media}");
+        }
+    }
+
+    #[test]
     fn all_that_is_wrong_is_told_at_once() {
         let mut fields =
             parse("application/json", r#"{"email":5,"phone_number":null,"transport":"x"}"#).expect("fields");
