@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod keys;
 pub(crate) mod passwords;
 pub(crate) mod refresh;
+pub(crate) mod service_keys;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
 pub(crate) mod sign_out;

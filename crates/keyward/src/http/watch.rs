@@ -10,6 +10,7 @@ use axum::body::Body;
 use http::{HeaderMap, Response};
 use keyward_core::id::SessionId;
 
+use super::guard::Who;
 use super::problem::MARK;
 use super::trace::Trace;
 use super::{origin, request_id};
@@ -44,12 +45,12 @@ impl Watch {
         Self { id: request_id(headers), began: engine.clock.monotonic(), line: read.then(line) }
     }
 
-    /// The answer is on its way; `tag` is what the log calls the session of who asked.
+    /// The answer is on its way to who asked, as far as that is known.
     pub(super) fn end(
         self,
         engine: &Engine,
         route: &RouteTimes,
-        tag: Option<&str>,
+        who: Option<&Who>,
         response: &Response<Body>,
     ) {
         let took = engine.clock.monotonic().saturating_sub(self.began);
@@ -58,6 +59,11 @@ impl Watch {
         let Some(Line { client, trace }) = self.line else { return };
         let opened = response.extensions().get::<Opened>().map(|opened| opened.0.tag());
         let trace = trace.as_ref();
+        let (tag, service_key) = match who {
+            Some(Who::Person(access)) => (Some(access.tag.as_str()), None),
+            Some(Who::Service(key)) => (None, Some(tracing::field::display(key.id))),
+            None => (None, None),
+        };
         tracing::info!(
             target: "keyward::request",
             method = route.method,
@@ -68,6 +74,7 @@ impl Watch {
             request_id = self.id,
             client = %client,
             session = opened.as_deref().or(tag),
+            service_key,
             trace_id = trace.map(|trace| tracing::field::display(trace.id())),
             span_id = trace.map(|trace| tracing::field::display(trace.span())),
             parent_span_id = trace.map(|trace| tracing::field::display(trace.parent())),
