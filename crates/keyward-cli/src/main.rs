@@ -11,6 +11,7 @@ mod key;
 mod log;
 mod migrate;
 mod open;
+mod openapi;
 mod password;
 mod print;
 mod serve;
@@ -62,6 +63,8 @@ enum Noun {
     /// The configuration
     #[command(subcommand)]
     Config(config::verbs::Verb),
+    /// Print the description of the HTTP interface (OpenAPI 3.1)
+    Openapi,
     /// Print what completes commands in a shell
     Completions(completions::Completions),
 }
@@ -91,6 +94,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Noun::Session(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Key(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Config(verb)) => verb.run(file),
+        Some(Noun::Openapi) => openapi::run(),
         Some(Noun::Completions(completions)) => completions.run(),
     }
 }

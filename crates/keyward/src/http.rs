@@ -10,10 +10,15 @@ mod caught;
 pub(crate) mod cookie;
 mod cors;
 pub(crate) mod csrf;
+mod docs;
 mod guard;
+mod healthz;
 pub(crate) mod monitor;
+pub(crate) mod openapi;
+mod operation;
 mod origin;
 pub(crate) mod problem;
+mod readyz;
 pub(crate) mod serve;
 mod setup;
 mod trace;
@@ -39,6 +44,7 @@ use serde::Serialize;
 use self::caught::caught;
 use self::cookie::Names;
 use self::guard::{Guard, Who};
+use self::operation::Operation;
 use self::watch::Watch;
 use crate::access::Access;
 use crate::client::{By, Client};
@@ -115,7 +121,16 @@ pub(crate) struct Route {
     pub(crate) method: Method,
     pub(crate) path: &'static str,
     pub(crate) guard: Guard,
+    operation: &'static Operation,
     handler: Handler,
+}
+
+/// What stands beside a handler under the name of its method.
+macro_rules! beside {
+    ($method:ident [$($module:ident)*] $handler:ident) => { $($module::)*$method };
+    ($method:ident [$($module:ident)*] $next:ident $($rest:ident)+) => {
+        beside!($method [$($module)* $next] $($rest)+)
+    };
 }
 
 macro_rules! routes {
@@ -125,6 +140,7 @@ macro_rules! routes {
             method: Method::$method,
             path: $path,
             guard: Guard::$guard$((Scope::$scope))?,
+            operation: &beside!($method [] $($handler)+),
             handler: |call| Box::pin($($handler)::+(call)),
         },)*];
     };
@@ -149,8 +165,12 @@ routes! {
     DELETE "/api/admin/service-keys/{id}"              Grave   api::admin::service_keys::delete;
     GET    "/.well-known/jwks.json"                    Public  well_known::jwks::get;
     GET    "/.well-known/oauth-authorization-server"   Public  well_known::oauth_authorization_server::get;
-    GET    "/healthz"                                  Public  well_known::health::alive;
-    GET    "/readyz"                                   Public  well_known::health::ready;
+    GET    "/openapi.json"                             Public  openapi::get;
+    GET    "/docs"                                     Public  docs::get;
+    GET    "/docs/docs.js"                             Public  docs::script::get;
+    GET    "/docs/docs.css"                            Public  docs::style::get;
+    GET    "/healthz"                                  Public  healthz::get;
+    GET    "/readyz"                                   Public  readyz::get;
     GET    "/setup"                                    Public  setup::get;
 }
 

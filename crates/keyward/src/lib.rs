@@ -33,6 +33,7 @@ mod http;
 pub mod master_key;
 mod metrics;
 mod notes;
+mod schema;
 mod service_keys;
 mod settings;
 mod store;
@@ -269,6 +270,11 @@ impl Keyward {
         http::ROUTES
             .iter()
             .map(|route| (route.method.clone(), route.path, format!("{:?}", route.guard).to_lowercase()))
+    }
+
+    /// What can be asked over HTTP, how it is answered and how it is refused, as JSON: OpenAPI 3.1.
+    pub fn openapi() -> &'static str {
+        &http::openapi::DOCUMENT
     }
 
     /// How often the store was read since it was opened.

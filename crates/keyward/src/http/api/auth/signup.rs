@@ -2,10 +2,36 @@
 
 use http::StatusCode;
 
-use super::{Told, granted, replaced, transport};
+use super::{SessionBody, Tells, granted, replaced, transport};
 use crate::flow::sign_up::SignUp;
 use crate::http::body::Fields;
+use crate::http::operation::{Field, Operation, SETS_COOKIES, Told};
 use crate::http::{Answer, Call};
+use keyward_core::denial::Denial;
+
+pub(crate) const POST: Operation = Operation {
+    summary: "Sign up",
+    about: "Makes an account and opens its first session.",
+    takes: &[
+        Field::EMAIL,
+        Field::password(
+            "password",
+            "8 to 128 characters, by default with an upper-case letter, a lower-case letter and a digit",
+        ),
+        Field::PHONE,
+        Field::TRANSPORT,
+    ],
+    answers: &[Told::json::<SessionBody>(201, "Signed up and in").with(SETS_COOKIES)],
+    refuses: &[
+        Denial::SignupClosed,
+        Denial::EmailTaken,
+        Denial::PhoneTaken,
+        Denial::TransportNotAllowed,
+        Denial::RateLimited,
+        Denial::Overloaded,
+    ],
+    ..Operation::NONE
+};
 
 pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::parse(&call.headers, &call.body)?;
@@ -19,5 +45,5 @@ pub(crate) async fn post(call: Call) -> Answer {
     let replaces = replaced(&call).await?;
     let sign_up = SignUp { new, transport, replaces };
     let grant = call.engine.sign_up(sign_up, &call.client()).await?;
-    Ok(granted(StatusCode::CREATED, &grant, call.names, Told::Deadline))
+    Ok(granted(StatusCode::CREATED, &grant, call.names, Tells::Deadline))
 }
