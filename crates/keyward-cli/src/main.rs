@@ -14,6 +14,7 @@ mod open;
 mod password;
 mod print;
 mod serve;
+mod service_key;
 mod session;
 mod settings;
 mod user;
@@ -59,6 +60,9 @@ enum Noun {
     /// The keys that sign access tokens
     #[command(subcommand)]
     Key(key::Verb),
+    /// Service keys: which programs may ask
+    #[command(subcommand)]
+    ServiceKey(service_key::Verb),
     /// The configuration
     #[command(subcommand)]
     Config(config::verbs::Verb),
@@ -90,6 +94,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Noun::Admin(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Session(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Key(verb)) => to_the_end(verb.run(file)),
+        Some(Noun::ServiceKey(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Config(verb)) => verb.run(file),
         Some(Noun::Completions(completions)) => completions.run(),
     }

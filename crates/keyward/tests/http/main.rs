@@ -11,6 +11,7 @@ mod canary;
 mod cookie;
 mod cors;
 mod csrf;
+mod guard;
 mod idle;
 mod limits;
 mod origin;
