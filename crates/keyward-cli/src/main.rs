@@ -15,6 +15,7 @@ mod openapi;
 mod password;
 mod print;
 mod serve;
+mod service_key;
 mod session;
 mod settings;
 mod user;
@@ -60,6 +61,9 @@ enum Noun {
     /// The keys that sign access tokens
     #[command(subcommand)]
     Key(key::Verb),
+    /// Service keys: which programs may ask
+    #[command(subcommand)]
+    ServiceKey(service_key::Verb),
     /// The configuration
     #[command(subcommand)]
     Config(config::verbs::Verb),
@@ -93,6 +97,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Noun::Admin(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Session(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Key(verb)) => to_the_end(verb.run(file)),
+        Some(Noun::ServiceKey(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Config(verb)) => verb.run(file),
         Some(Noun::Openapi) => openapi::run(),
         Some(Noun::Completions(completions)) => completions.run(),

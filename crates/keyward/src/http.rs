@@ -11,6 +11,7 @@ pub(crate) mod cookie;
 mod cors;
 pub(crate) mod csrf;
 mod docs;
+mod form;
 mod guard;
 mod healthz;
 pub(crate) mod monitor;
@@ -39,6 +40,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderNam
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use keyward_core::denial::Denial;
+use keyward_core::service_key::Scope;
 use serde::Serialize;
 
 use self::caught::caught;
@@ -90,6 +92,17 @@ impl Call {
             Some(Who::Person(_)) | None => None,
         };
         Client { by, ..client }
+    }
+
+    /// For what only its body shows to be grave: what the guard `Grave` demands beyond `Admin`.
+    ///
+    /// # Errors
+    /// `reauthentication_required` to a person who signed in too long ago.
+    pub(crate) fn demand_recent_login(&self) -> Result<(), Error> {
+        match &self.who {
+            Some(Who::Person(access)) => guard::demand_recent_login(&self.engine, access),
+            Some(Who::Service(_)) | None => Ok(()),
+        }
     }
 
     /// What stands in the path where the route says `{name}`, decoded.
@@ -159,7 +172,11 @@ routes! {
     DELETE "/api/auth/sessions/{id}"                   Session api::auth::sessions::delete;
     POST   "/api/auth/password/change"                 Session api::auth::password::change::post;
     POST   "/api/auth/reauthenticate"                  Session api::auth::reauthenticate::post;
+    POST   "/api/auth/introspect"        Service(Introspect)   api::auth::introspect::post;
+    POST   "/api/auth/revoke"            Service(Revoke)       api::auth::revoke::post;
     GET    "/api/admin/keys"                           Read    api::admin::keys::get;
+    POST   "/api/admin/keys/rotate"                    Grave   api::admin::keys::rotate::post;
+    POST   "/api/admin/keys/{kid}/revoke"              Grave   api::admin::keys::revoke::post;
     GET    "/api/admin/service-keys"                   Read    api::admin::service_keys::get;
     POST   "/api/admin/service-keys"                   Grave   api::admin::service_keys::post;
     DELETE "/api/admin/service-keys/{id}"              Grave   api::admin::service_keys::delete;

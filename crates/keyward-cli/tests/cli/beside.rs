@@ -208,3 +208,14 @@ fn starting_at_once_in_an_empty_folder_they_agree_on_the_keys() {
         assert_eq!(home.json(&["user", "list", "--json"])["users"].as_array().map(Vec::len), Some(2));
     }
 }
+
+#[test]
+fn a_service_key_is_good_in_the_server_and_no_longer_once_it_is_revoked() {
+    let (home, server) = with_user();
+    let made = home.json(&["service-key", "create", "reader", "--scope", "admin:read", "--json"]);
+    let key = text(&made["key"]);
+    let status = || server.call("GET", "/api/admin/service-keys", Some(&key), None).status;
+    until(CAP, "a service key", || status() == 200);
+    home.done(&["service-key", "revoke", "reader"]);
+    until(CAP, "a revoked service key", || status() == 401);
+}

@@ -216,7 +216,7 @@ fn refusals(route: &Route) -> Vec<Denial> {
     denials.extend(route.operation.refuses);
     if !route.method.is_safe() {
         denials.push(Denial::UnsupportedMediaType);
-        denials.push(Denial::MalformedJson);
+        denials.push(if route.operation.form { Denial::MalformedForm } else { Denial::MalformedJson });
         denials.push(Denial::ValidationFailed);
     }
     if route.path.contains('{') {

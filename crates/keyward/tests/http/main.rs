@@ -12,6 +12,7 @@ mod cookie;
 mod cors;
 mod csrf;
 mod docs;
+mod guard;
 mod idle;
 mod limits;
 mod log;

@@ -25,7 +25,11 @@ const RULES: &[(&str, &str, &str)] = &[
     ("DELETE", "/api/auth/sessions/{id}", "session"),
     ("POST", "/api/auth/password/change", "session"),
     ("POST", "/api/auth/reauthenticate", "session"),
+    ("POST", "/api/auth/introspect", "service(introspect)"),
+    ("POST", "/api/auth/revoke", "service(revoke)"),
     ("GET", "/api/admin/keys", "read"),
+    ("POST", "/api/admin/keys/rotate", "grave"),
+    ("POST", "/api/admin/keys/{kid}/revoke", "grave"),
     ("GET", "/api/admin/service-keys", "read"),
     ("POST", "/api/admin/service-keys", "grave"),
     ("DELETE", "/api/admin/service-keys/{id}", "grave"),
@@ -174,11 +178,9 @@ async fn every_route_lets_in_who_may_and_refuses_everybody_else_and_nothing_chan
                 }
                 None => {
                     let by_a_guard = matches!(reply.status, 401 | 403) && code != "invalid_credentials";
-                    assert!(
-                        !by_a_guard && reply.status < 500,
-                        "{method} {path} as {role:?}: {}",
-                        reply.text()
-                    );
+                    // A key that was rotated a moment ago: come back later.
+                    let fault = reply.status >= 500 && code != "overloaded";
+                    assert!(!by_a_guard && !fault, "{method} {path} as {role:?}: {}", reply.text());
                 }
             }
         }

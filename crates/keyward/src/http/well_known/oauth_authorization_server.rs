@@ -15,6 +15,10 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 struct Metadata<'a> {
     issuer: &'a str,
+    introspection_endpoint: String,
+    introspection_endpoint_auth_methods_supported: [&'static str; 1],
+    revocation_endpoint: String,
+    revocation_endpoint_auth_methods_supported: [&'static str; 1],
     jwks_uri: String,
     // There is no token endpoint of OAuth: people sign in at /api/auth/login.
     response_types_supported: [&'static str; 0],
@@ -28,6 +32,10 @@ pub(crate) const GET: Operation = Operation {
     ..Operation::NONE
 };
 
+/// A service key as a bearer token: RFC 8414 §2 takes the type of an access token here. Left out,
+/// it would mean HTTP Basic.
+const AUTH: &str = "Bearer";
+
 pub(crate) async fn get(call: Call) -> Answer {
     let settings = &call.engine.settings;
     let url = settings.public_url.as_str();
@@ -39,6 +47,10 @@ pub(crate) async fn get(call: Call) -> Answer {
         StatusCode::OK,
         &Metadata {
             issuer: settings.issuer(),
+            introspection_endpoint: format!("{url}/api/auth/introspect"),
+            introspection_endpoint_auth_methods_supported: [AUTH],
+            revocation_endpoint: format!("{url}/api/auth/revoke"),
+            revocation_endpoint_auth_methods_supported: [AUTH],
             jwks_uri: format!("{url}/.well-known/jwks.json"),
             response_types_supported: [],
             grant_types_supported: [],

@@ -1,5 +1,6 @@
 //! `/api/auth`
 mod activity;
+mod introspect;
 mod login;
 mod logout;
 mod logout_all;
@@ -7,6 +8,7 @@ mod password;
 mod reauthenticate;
 mod refresh;
 mod renew;
+mod revoke;
 mod session;
 mod sessions;
 mod signup;

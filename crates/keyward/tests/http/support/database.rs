@@ -47,6 +47,13 @@ impl App {
         new
     }
 
+    /// What else the newest event of this type says.
+    pub(crate) fn details(&self, kind: &str) -> serde_json::Value {
+        let sql = "SELECT details FROM event WHERE type = ?1 ORDER BY id DESC LIMIT 1";
+        let details: String = self.database().query_row(sql, [kind], |row| row.get(0)).expect("an event");
+        serde_json::from_str(&details).expect("JSON")
+    }
+
     /// Every row of every table, as text. Equal dumps: nothing changed.
     pub(crate) fn dump(&self) -> String {
         self.dump_of(&self.tables())

@@ -1,5 +1,8 @@
 //! `GET /api/admin/keys`: which keys sign and verify access tokens?
 
+pub(crate) mod revoke;
+pub(crate) mod rotate;
+
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,8 +12,8 @@ use crate::http::operation::{Operation, Told};
 use crate::http::{Answer, Call, json};
 
 #[derive(Serialize, ToSchema)]
-struct SigningKeys {
-    keys: Vec<KeyView>,
+pub(crate) struct SigningKeys {
+    pub(crate) keys: Vec<KeyView>,
 }
 
 pub(crate) const GET: Operation = Operation {
