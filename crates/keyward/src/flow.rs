@@ -2,9 +2,11 @@
 //! commit.
 
 pub(crate) mod accounts;
+pub(crate) mod introspect;
 pub(crate) mod keys;
 pub(crate) mod passwords;
 pub(crate) mod refresh;
+pub(crate) mod service_keys;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
 pub(crate) mod sign_out;

@@ -42,22 +42,26 @@ impl Engine {
                 return Err(Denial::InvalidRefreshToken.into());
             }
             loaded.session = self.with_notes(loaded.session);
-            let presented = {
-                let revoked = self.feed.set();
-                Presented {
-                    generation: token.generation,
-                    made_at: token.made_at,
-                    dead: revoked.is_dead(token.session, token.generation),
-                    last_dead: revoked.last_dead(token.session),
-                }
-            };
-            let verdict =
-                loaded.session.present(presented, loaded.account.is_active, now, &self.settings.policy);
+            let verdict = self.verdict(&token, &loaded, now);
             if let Some(answer) = self.carry_out(verdict, loaded, client, now).await? {
                 return answer;
             }
         }
         Err(crowded())
+    }
+
+    /// What the rule says of this token. The session is as it was loaded, with its notes.
+    pub(super) fn verdict(&self, token: &RefreshToken, loaded: &Loaded, now: Timestamp) -> Verdict {
+        let presented = {
+            let revoked = self.feed.set();
+            Presented {
+                generation: token.generation,
+                made_at: token.made_at,
+                dead: revoked.is_dead(token.session, token.generation),
+                last_dead: revoked.last_dead(token.session),
+            }
+        };
+        loaded.session.present(presented, loaded.account.is_active, now, &self.settings.policy)
     }
 
     /// Writes what a verdict writes and makes its answer; `None` where another one was faster.

@@ -1,6 +1,7 @@
 //! `/api/auth`: accounts and sessions, for the people they belong to.
 
 pub(crate) mod activity;
+pub(crate) mod introspect;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logout_all;
@@ -8,6 +9,7 @@ pub(crate) mod password;
 pub(crate) mod reauthenticate;
 pub(crate) mod refresh;
 pub(crate) mod renew;
+pub(crate) mod revoke;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod signup;

@@ -19,7 +19,10 @@ struct Step {
     sql: &'static str,
 }
 
-const STEPS: &[Step] = &[Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") }];
+const STEPS: &[Step] = &[
+    Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") },
+    Step { schema: 2, oldest: 1, sql: include_str!("../schema/sqlite/0002_service_key.sql") },
+];
 
 /// Marks a file as Keyward's (`PRAGMA application_id`), for it and for `file(1)`: "kwrd".
 const APPLICATION: i32 = 0x6b77_7264;
@@ -82,7 +85,7 @@ pub(super) fn run(connection: &mut Connection, path: &Path, now: Timestamp) -> R
 }
 
 /// The newest schema that this release knows.
-fn known() -> u32 {
+pub(super) fn known() -> u32 {
     STEPS.iter().map(|step| step.schema).max().unwrap_or_default()
 }
 

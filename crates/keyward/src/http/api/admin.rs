@@ -1,0 +1,4 @@
+//! `/api/admin`: the installation, for those who administer it.
+
+pub(crate) mod keys;
+pub(crate) mod service_keys;
