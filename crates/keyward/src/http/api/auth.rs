@@ -26,6 +26,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::flow::Grant;
 use crate::http::cookie::{Names, default_transport};
+use crate::http::watch::Opened;
 use crate::http::{Call, csrf, guard, json};
 
 /// What signup, login, refresh and session answer.
@@ -90,6 +91,9 @@ fn granted(status: StatusCode, grant: &Grant, names: Names, told: Told) -> Respo
         rotated: (told == Told::Rotation).then_some(rotated),
     };
     let mut response = json(status, &body);
+    if grant.access_token.is_some() {
+        response.extensions_mut().insert(Opened(session.id));
+    }
     if !in_body {
         names.set(grant, response.headers_mut());
     }
