@@ -20,6 +20,7 @@ pub mod password;
 pub mod phone;
 pub mod role;
 
+pub mod chain;
 pub mod change;
 pub mod denial;
 pub mod event;

@@ -18,6 +18,8 @@ use crate::store::Fault;
 const FLUSH: Duration = Duration::from_millis(500);
 /// How often one small batch is swept.
 const SWEEP: Duration = Duration::from_secs(2);
+/// How often events are sealed.
+const SEAL: Duration = Duration::from_secs(60);
 
 pub(crate) struct Tasks {
     stop: watch::Sender<bool>,
@@ -37,6 +39,7 @@ impl Tasks {
             engine.note_access_ttl(engine.clock.now()).await?;
             engine.care_for_keys().await
         });
+        tasks.every("seal", SEAL, engine, |engine| async move { engine.seal_events().await });
         let at = Arc::new(Mutex::new(SessionId::from_bytes([0; 16])));
         tasks.every("sweep", SWEEP, engine, move |engine| {
             let at = Arc::clone(&at);

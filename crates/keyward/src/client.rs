@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use keyward_core::throttle::Network;
 
+/// What the command line calls itself.
+pub(crate) const OPERATOR: &str = "keyward command line";
+
 /// How much of a user agent is kept, in bytes.
 const USER_AGENT: usize = 512;
 
@@ -26,7 +29,7 @@ impl Client {
 
     /// The command line of an operator.
     pub fn operator() -> Self {
-        Self { ip: None, user_agent: "keyward command line".to_owned() }
+        Self { ip: None, user_agent: OPERATOR.to_owned() }
     }
 
     /// What the user agent calls itself, in words for a list: `Firefox on Linux`.

@@ -24,6 +24,7 @@ use crate::client::Client;
 use crate::clock::{self, Clock};
 use crate::error::Error;
 use crate::feed::Feed;
+use crate::flow::audit::chain::Chain;
 use crate::hashing::Hashing;
 use crate::notes::Notes;
 use crate::settings::Settings;
@@ -41,6 +42,7 @@ pub(crate) struct Engine {
     pub(crate) master: MasterKey,
     pub(crate) realm: Realm,
     pub(crate) mac_keys: MacKeys,
+    pub(crate) chain: Chain,
     pub(crate) feed: Feed,
     pub(crate) notes: Notes,
     pub(crate) tallies: Tallies,
@@ -64,13 +66,14 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) master: MasterKey,
     pub(crate) mac_keys: MacKeys,
+    pub(crate) chain: Chain,
     pub(crate) hashing: Hashing,
     pub(crate) nobody: PasswordHash,
 }
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, clock, settings, master, mac_keys, hashing, nobody } = parts;
+        let Parts { store, clock, settings, master, mac_keys, chain, hashing, nobody } = parts;
         let idle =
             [settings.policy.idle_timeout, settings.policy.idle_timeout_bearer].into_iter().flatten().min();
         Self {
@@ -94,6 +97,7 @@ impl Engine {
             settings,
             master,
             mac_keys,
+            chain,
             hashing,
             nobody,
         }
@@ -126,7 +130,8 @@ impl Engine {
     }
 
     /// Commits a change; what it revokes is in force here before this returns.
-    pub(crate) async fn commit(&self, change: Change) -> Result<Committed, NotCommitted> {
+    pub(crate) async fn commit(&self, mut change: Change) -> Result<Committed, NotCommitted> {
+        change.events.iter_mut().for_each(|event| self.chain.mark(event));
         let committed = self.store.commit(change).await?;
         self.feed.apply(&committed.revocations);
         Ok(committed)
@@ -211,12 +216,18 @@ impl Engine {
             reason: None,
             details: serde_json::Map::new(),
             tally: None,
+            mark: None,
         }
     }
 
     /// Writes an event that is counted with those alike, if it is the first of its minute.
     pub(crate) async fn tally(&self, event: Event, what: &str) -> Result<(), Error> {
-        match self.tallies.count(event, what) {
+        self.tally_after(0, event, what).await
+    }
+
+    /// The same, but the first `singly` of each minute are each a row of their own.
+    pub(crate) async fn tally_after(&self, singly: u32, event: Event, what: &str) -> Result<(), Error> {
+        match self.tallies.count(event, what, singly) {
             Some(first) => Ok(self.commit(Change::default().with(first)).await.map(drop)?),
             None => Ok(()),
         }
@@ -230,8 +241,12 @@ impl Engine {
             self.notes.written(&batch, now);
         }
         let events = self.tallies.take(now);
-        if !events.is_empty() {
-            self.commit(Change { writes: Vec::new(), events }).await?;
+        if !events.is_empty()
+            && let Err(error) = self.commit(Change { writes: Vec::new(), events: events.clone() }).await
+        {
+            // What was counted stays counted.
+            self.tallies.give_back(events);
+            return Err(error.into());
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ pub(crate) mod csrf;
 mod guard;
 mod origin;
 pub(crate) mod problem;
+mod query;
 pub(crate) mod serve;
 mod setup;
 mod well_known;
@@ -106,6 +107,7 @@ routes! {
     POST   "/api/auth/activity"                        Session api::auth::activity::post;
     POST   "/api/auth/logout"                          Open    api::auth::logout::post;
     POST   "/api/auth/logout-all"                      Session api::auth::logout_all::post;
+    GET    "/api/auth/events"                          Session api::auth::events::get;
     GET    "/api/auth/sessions"                        Session api::auth::sessions::get;
     DELETE "/api/auth/sessions/{id}"                   Session api::auth::sessions::delete;
     POST   "/api/auth/password/change"                 Session api::auth::password::change::post;

@@ -19,7 +19,10 @@ struct Step {
     sql: &'static str,
 }
 
-const STEPS: &[Step] = &[Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") }];
+const STEPS: &[Step] = &[
+    Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") },
+    Step { schema: 4, oldest: 1, sql: include_str!("../schema/sqlite/0004_event.sql") },
+];
 
 /// Marks a file as Keyward's (`PRAGMA application_id`), for it and for `file(1)`: "kwrd".
 const APPLICATION: i32 = 0x6b77_7264;

@@ -168,6 +168,9 @@ impl Model {
                 }
                 self.mac_keys.insert(id, sealed);
             }
+            Write::AddChainKey { .. } | Write::SealEvents { .. } | Write::RemoveEvents { .. } => {
+                unreachable!("never drawn: the cases of the chain are `contract::chain`")
+            }
             Write::NoteAccessTtl { ttl, at } => {
                 self.access_ttls.insert(ttl.as_secs(), at);
             }
