@@ -114,6 +114,10 @@ id! {
     /// Names one row of the audit trail.
     EventId
 }
+id! {
+    /// Names one service key.
+    ServiceKeyId
+}
 
 #[cfg(test)]
 mod tests {

@@ -32,6 +32,7 @@ mod hashing;
 mod http;
 pub mod master_key;
 mod notes;
+mod service_keys;
 mod settings;
 mod store;
 mod tally;
@@ -63,6 +64,7 @@ pub use crate::flow::audit::events::{
 pub use crate::flow::audit::explain::{Happening, SessionState, SessionStory};
 pub use crate::flow::keys::KeyView;
 use crate::flow::keys::{MacKeysError, mac_keys};
+pub use crate::flow::service_keys::{NewServiceKey, ServiceKeyView};
 use crate::hashing::Hashing;
 pub use crate::settings::{InvalidOrigin, Origin, PersonalClaims, Secret, Settings};
 use crate::store::sqlite::Sqlite;

@@ -21,6 +21,7 @@ struct Step {
 
 const STEPS: &[Step] = &[
     Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") },
+    Step { schema: 2, oldest: 1, sql: include_str!("../schema/sqlite/0002_service_key.sql") },
     Step { schema: 4, oldest: 1, sql: include_str!("../schema/sqlite/0004_event.sql") },
 ];
 
@@ -85,7 +86,7 @@ pub(super) fn run(connection: &mut Connection, path: &Path, now: Timestamp) -> R
 }
 
 /// The newest schema that this release knows.
-fn known() -> u32 {
+pub(super) fn known() -> u32 {
     STEPS.iter().map(|step| step.schema).max().unwrap_or_default()
 }
 

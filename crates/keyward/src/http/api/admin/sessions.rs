@@ -7,7 +7,6 @@ use keyward_core::id::SessionId;
 use crate::http::{Answer, Call, json};
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let id: SessionId =
-        call.uri.path().rsplit('/').next().and_then(|id| id.parse().ok()).ok_or(Denial::NotFound)?;
+    let id: SessionId = call.param("id")?.parse().map_err(|_| Denial::NotFound)?;
     Ok(json(StatusCode::OK, &call.engine.explain_session(id).await?))
 }
