@@ -31,6 +31,8 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// One turn of a job.
 type Turn = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+/// How often events are sealed.
+const SEAL: Duration = Duration::from_secs(60);
 
 pub(crate) struct Tasks {
     stop: watch::Sender<bool>,
@@ -52,6 +54,7 @@ impl Tasks {
             engine.care_for_keys().await
         });
         tasks.job(engine, "count", COUNT, 30 * SECOND, |engine| async move { engine.count_open().await });
+        tasks.job(engine, "seal", SEAL, 30 * SECOND, |engine| async move { engine.seal_events().await });
         let at = Arc::new(Mutex::new(SessionId::from_bytes([0; 16])));
         tasks.job(engine, "sweep", SWEEP, 30 * SECOND, move |engine| {
             let at = Arc::clone(&at);

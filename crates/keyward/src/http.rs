@@ -19,6 +19,7 @@ pub(crate) mod openapi;
 mod operation;
 mod origin;
 pub(crate) mod problem;
+mod query;
 mod readyz;
 pub(crate) mod serve;
 mod setup;
@@ -138,22 +139,24 @@ pub(crate) struct Route {
     handler: Handler,
 }
 
-/// What stands beside a handler under the name of its method.
+/// What stands beside a handler under the name of its method, or under the one that the row gives.
 macro_rules! beside {
-    ($method:ident [$($module:ident)*] $handler:ident) => { $($module::)*$method };
-    ($method:ident [$($module:ident)*] $next:ident $($rest:ident)+) => {
-        beside!($method [$($module)* $next] $($rest)+)
+    ($name:ident [$($module:ident)*] $handler:ident) => { $($module::)*$name };
+    ($name:ident [$($module:ident)*] $next:ident $($rest:ident)+) => {
+        beside!($name [$($module)* $next] $($rest)+)
     };
+    ($method:ident as $name:ident; $($rest:ident)+) => { beside!($name [] $($rest)+) };
+    ($method:ident; $($rest:ident)+) => { beside!($method [] $($rest)+) };
 }
 
 macro_rules! routes {
-    ($($method:ident $path:literal $guard:ident$(($scope:ident))? $($handler:ident)::+;)*) => {
+    ($($method:ident $path:literal $guard:ident$(($scope:ident))? $($handler:ident)::+ $(as $name:ident)?;)*) => {
         /// Every route there is.
         pub(crate) const ROUTES: &[Route] = &[$(Route {
             method: Method::$method,
             path: $path,
             guard: Guard::$guard$((Scope::$scope))?,
-            operation: &beside!($method [] $($handler)+),
+            operation: &beside!($method $(as $name)?; $($handler)+),
             handler: |call| Box::pin($($handler)::+(call)),
         },)*];
     };
@@ -168,12 +171,16 @@ routes! {
     POST   "/api/auth/activity"                        Session api::auth::activity::post;
     POST   "/api/auth/logout"                          Open    api::auth::logout::post;
     POST   "/api/auth/logout-all"                      Session api::auth::logout_all::post;
+    GET    "/api/auth/events"                          Session api::auth::events::get;
     GET    "/api/auth/sessions"                        Session api::auth::sessions::get;
     DELETE "/api/auth/sessions/{id}"                   Session api::auth::sessions::delete;
     POST   "/api/auth/password/change"                 Session api::auth::password::change::post;
     POST   "/api/auth/reauthenticate"                  Session api::auth::reauthenticate::post;
     POST   "/api/auth/introspect"        Service(Introspect)   api::auth::introspect::post;
     POST   "/api/auth/revoke"            Service(Revoke)       api::auth::revoke::post;
+    GET    "/api/admin/events"                         Read    api::admin::events::get;
+    GET    "/api/admin/events/suspicious"              Read    api::admin::events::suspicious::get;
+    GET    "/api/admin/sessions/{id}"                  Read    api::admin::sessions::get;
     GET    "/api/admin/keys"                           Read    api::admin::keys::get;
     POST   "/api/admin/keys/rotate"                    Grave   api::admin::keys::rotate::post;
     POST   "/api/admin/keys/{kid}/revoke"              Grave   api::admin::keys::revoke::post;

@@ -58,6 +58,13 @@ pub use crate::client::Client;
 use crate::clock::Clock;
 use crate::engine::{Engine, Parts};
 pub use crate::error::{Denied, Error, FieldError};
+pub use crate::flow::audit::chain::Verified;
+use crate::flow::audit::chain::{Chain, chain_key};
+pub use crate::flow::audit::events::{
+    Cursor, EVENTS, EventFilter, EventList, EventView, InvalidCursor, InvalidPlace, MOST_EVENTS,
+    MOST_THRESHOLD, Place, THRESHOLD, WINDOW, WINDOWS,
+};
+pub use crate::flow::audit::explain::{Happening, SessionState, SessionStory};
 pub use crate::flow::keys::KeyView;
 use crate::flow::keys::{MacKeysError, mac_keys};
 pub use crate::flow::service_keys::{NewServiceKey, ServiceKeyView};
@@ -65,6 +72,7 @@ use crate::hashing::Hashing;
 use crate::metrics::Metrics;
 pub use crate::settings::{InvalidOrigin, Origin, PersonalClaims, Secret, Settings};
 use crate::store::sqlite::Sqlite;
+pub use crate::store::trail::{Suspect, SuspicionKind};
 pub use crate::store::{Fault, sqlite::OpenError};
 use crate::store::{Name, Store};
 
@@ -167,6 +175,12 @@ impl Builder {
         })?;
         let metrics = Metrics::new();
         let hash_seconds = metrics.hash_seconds.clone();
+        let cannot_open = |error| match error {
+            MacKeysError::Sealed(core::seal::OpenError::WrongMasterKey) => StartError::WrongMasterKey,
+            MacKeysError::Sealed(error) => StartError::Failed(format!("the key of the audit trail: {error}")),
+            MacKeysError::Fault(fault) => StartError::Failed(fault.to_string()),
+        };
+        let chain = Chain::new(chain_key(&*store, &master, now).await.map_err(cannot_open)?);
         let hashing = Hashing::new(self.settings.hashing_threads, HASHING_QUEUE, hash_seconds)
             .map_err(|e| StartError::Failed(format!("no thread for passwords: {e}")))?;
         let nobody = core::password::PasswordHash::dummy(&self.settings.cost);
@@ -177,6 +191,7 @@ impl Builder {
             settings: self.settings,
             master,
             mac_keys,
+            chain,
             hashing,
             nobody,
             metrics,
@@ -247,6 +262,7 @@ impl Keyward {
         self.engine.flush(false).await?;
         self.engine.note_access_ttl(self.engine.clock.now()).await?;
         self.engine.care_for_keys().await?;
+        self.engine.seal_events().await?;
         let mut at = Some(SessionId::from_bytes([0; 16]));
         while let Some(after) = at {
             at = self.engine.sweep_step(after).await?;

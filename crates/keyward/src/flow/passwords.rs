@@ -115,7 +115,7 @@ impl Engine {
             .in_session(session)
             .failed(denial.code())
             .saying("at", what);
-        self.commit(Change::default().with(event)).await?;
+        self.write_failure(event, client).await?;
         Err(denial.into())
     }
 }

@@ -28,11 +28,11 @@ impl Engine {
             .sweep(Sweep {
                 now,
                 sessions_before: now.before(self.settings.policy.refresh_ttl),
-                events_before: now.before(self.settings.events_retention),
                 after,
                 limit: STEP,
             })
             .await?;
+        self.remove_past_events().await?;
         let mut idle = Change::default();
         for session in swept.open {
             let session = self.with_notes(session);

@@ -68,6 +68,7 @@ enum Kind {
     Flag,
     Number,
     Moment,
+    Id,
 }
 
 impl Field {
@@ -118,6 +119,11 @@ impl Field {
         Self { kind: Kind::Moment, ..Self::text(name, about, "2026-11-20T23:17:51Z") }
     }
 
+    /// The id of something.
+    pub(crate) const fn id(name: &'static str, about: &'static str) -> Self {
+        Self { kind: Kind::Id, ..Self::text(name, about, "019a9f5e-7c1b-7d3e-9a54-0d5b1c2e3f40") }
+    }
+
     /// The same, which may be missing or null.
     pub(crate) const fn optional(self) -> Self {
         Self { required: false, ..self }
@@ -135,9 +141,12 @@ impl Field {
             Kind::Flag => json!({ "type": "boolean" }),
             Kind::Number => json!({ "type": "integer", "minimum": 0 }),
             Kind::Moment => json!({ "type": "string", "format": "date-time" }),
+            Kind::Id => json!({ "type": "string", "format": "uuid" }),
         };
         schema["description"] = self.about.into();
         match self.kind {
+            // A cursor that was made up would be refused.
+            _ if self.name == "cursor" => {}
             Kind::Flag => schema["examples"] = json!([false]),
             Kind::Number => schema["examples"] = json!([50]),
             Kind::Texts => schema["examples"] = json!([[self.example]]),
@@ -152,6 +161,13 @@ impl Field {
         schema
     }
 }
+
+/// How much of a list is asked for.
+pub(crate) const LIMIT: Field = Field::number("limit", "How many at most").optional();
+/// Where a list goes on.
+pub(crate) const CURSOR: Field =
+    Field::text("cursor", "Where to go on: `next_cursor` of the answer before", "AZqfXnwbfT6aVA1bHC4_QA")
+        .optional();
 
 /// An answer of success.
 #[derive(Clone, Copy)]

@@ -5,9 +5,11 @@
 //! with what it held before.
 
 pub(crate) mod accounts;
+pub(crate) mod chain;
 pub(crate) mod ends;
 pub(crate) mod feed;
 pub(crate) mod keys;
+pub(crate) mod lists;
 pub(crate) mod races;
 pub(crate) mod random;
 pub(crate) mod service_keys;
@@ -92,8 +94,18 @@ macro_rules! contract {
                 an_event_comes_back, events_alike_are_counted_into_one_row,
                 a_login_is_known_by_its_network, an_event_is_written_once,
             }
+            chain: {
+                a_batch_is_sealed_once_and_in_order, a_row_that_changed_meanwhile_is_not_sealed,
+                nothing_is_counted_into_a_sealed_row, a_batch_goes_whole_and_its_seal_stays,
+                the_key_of_the_chain_is_made_once, what_claims_a_batch_without_a_seal_is_found,
+            }
+            lists: {
+                every_filter_alone_and_with_every_other, a_list_goes_on_where_it_stopped,
+                a_search_looks_at_a_bounded_number_of_events, each_kind_of_suspicion_is_counted,
+                names_without_an_account_are_told_apart, only_so_many_events_are_counted,
+            }
             sweep: {
-                only_what_is_past_goes, sessions_go_in_batches, events_go_in_small_batches_the_oldest_first,
+                only_what_is_past_goes, sessions_go_in_batches,
                 a_session_that_was_just_refreshed_stays,
             }
             races: {
@@ -345,5 +357,6 @@ fn event(n: u8, kind: EventType) -> Event {
         reason: None,
         details: serde_json::Map::new(),
         tally: None,
+        mark: None,
     }
 }

@@ -4,16 +4,16 @@
 //! expects; an engine runs them in one transaction and needs to know nothing else. Rows are read
 //! through [`Row`], and a row that no Keyward can have written is a fault, never a guess.
 
+pub(super) mod trail;
+
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Conflict, Write};
-use keyward_core::event::Event;
 use keyward_core::id::{ServiceKeyId, SessionId, UserId};
 use keyward_core::key::{Algorithm, KeyRecord, KeyState};
 use keyward_core::password::PasswordHash;
 use keyward_core::revocation::{Entry, Revocation};
 use keyward_core::service_key::{Scope, ServiceKey};
 use keyward_core::session::{End, EndReason, MadeBy, Progress, Session, Transport};
-use keyward_core::throttle::Network;
 use keyward_core::time::Timestamp;
 
 use super::{Fault, Loaded, StoredMacKey};
@@ -79,8 +79,6 @@ pub(super) const SWEEP_SESSIONS: &str =
 pub(super) const SWEEP_SESSION: &str = "DELETE FROM session WHERE id > ?1 AND id <= ?2 AND made_at < ?3";
 pub(super) const SWEEP_REVOCATIONS: &str = "DELETE FROM revocation WHERE position IN \
      (SELECT position FROM revocation WHERE until <= ?1 ORDER BY until LIMIT ?2)";
-pub(super) const SWEEP_EVENTS: &str =
-    "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < ?1 ORDER BY id LIMIT ?2)";
 
 pub(super) const SIGNED_IN_FROM: &str = "SELECT 1 FROM event WHERE user_id = ?1 AND type IN ('login', 'signup') \
      AND network = ?2 AND at >= ?3 LIMIT 1";
@@ -137,6 +135,7 @@ pub(super) trait Row {
     fn text(&self, column: usize) -> Result<String, Fault>;
     fn optional_text(&self, column: usize) -> Result<Option<String>, Fault>;
     fn bytes(&self, column: usize) -> Result<Vec<u8>, Fault>;
+    fn optional_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, Fault>;
 }
 
 /// The statements that write a change, in order.
@@ -269,6 +268,9 @@ impl Plan {
                 changed,
                 [Value::Int(i64::from(id)), Value::Bytes(sealed), time(created_at)],
             ),
+            Write::AddChainKey { sealed, created_at } => self.add_chain_key(sealed, created_at),
+            Write::SealEvents { seal, counts } => self.seal_events(&seal, counts),
+            Write::RemoveEvents { number, removal } => self.remove_events(number, &removal),
             Write::AddServiceKey { version, key } => {
                 self.raise_service_keys(version);
                 self.insert_service_key(*key);
@@ -431,33 +433,6 @@ impl Plan {
                 Value::Text(scopes.join(",")),
                 time(key.created_at),
                 key.last_used_at.map_or(Value::Null, time),
-            ],
-        );
-    }
-
-    fn event(&mut self, event: Event) {
-        let mut details = event.details;
-        let count = details.remove("count").and_then(|n| n.as_i64()).unwrap_or(1);
-        let network = event.ip.as_deref().and_then(|ip| ip.parse().ok()).map(Network::of);
-        self.push(
-            "INSERT INTO event (id, at, type, user_id, session_id, ip, network, user_agent, success, reason, \
-             details, tally, count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
-             ON CONFLICT (tally) WHERE tally IS NOT NULL DO UPDATE SET count = event.count + excluded.count",
-            Expect::Anything,
-            [
-                Value::Id(*event.id.as_bytes()),
-                time(event.at),
-                text(event.kind.as_str()),
-                event.user.map_or(Value::Null, id),
-                event.session.map_or(Value::Null, id),
-                event.ip.map_or(Value::Null, Value::Text),
-                network.map_or(Value::Null, |n| Value::Text(n.to_string())),
-                event.user_agent.map_or(Value::Null, Value::Text),
-                Value::Bool(event.success),
-                event.reason.map_or(Value::Null, Value::Text),
-                Value::Text(serde_json::Value::Object(details).to_string()),
-                event.tally.map_or(Value::Null, Value::Text),
-                Value::Int(count),
             ],
         );
     }
