@@ -5,6 +5,8 @@ pub(crate) mod accounts;
 pub(crate) mod keys;
 pub(crate) mod passwords;
 pub(crate) mod refresh;
+pub(crate) mod roles;
+pub(crate) mod search;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
 pub(crate) mod sign_out;
@@ -71,13 +73,14 @@ impl Engine {
     /// is the generation that the access token names.
     fn grant(
         &self,
-        loaded: Loaded,
+        mut loaded: Loaded,
         roles: &Roles,
         progress: &Progress,
         names: Generation,
         refresh: RefreshPart,
         now: Timestamp,
     ) -> Result<Grant, Error> {
+        roles.retain_known(&mut loaded.account.roles);
         let Loaded { session, account, .. } = &loaded;
         let policy = &self.settings.policy;
         let end = session.end_of_access(progress, policy);

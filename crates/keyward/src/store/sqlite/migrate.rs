@@ -19,7 +19,11 @@ struct Step {
     sql: &'static str,
 }
 
-const STEPS: &[Step] = &[Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") }];
+const STEPS: &[Step] = &[
+    Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") },
+    // What knows nothing of account_role would not keep it. Nothing that does not was ever released.
+    Step { schema: 3, oldest: 3, sql: include_str!("../schema/sqlite/0003_account_search.sql") },
+];
 
 /// Marks a file as Keyward's (`PRAGMA application_id`), for it and for `file(1)`: "kwrd".
 const APPLICATION: i32 = 0x6b77_7264;
