@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use crate::account::Account;
 use crate::event::Event;
-use crate::id::{SessionId, UserId};
+use crate::id::{ServiceKeyId, SessionId, UserId};
 use crate::key::KeyRecord;
 use crate::password::PasswordHash;
 use crate::revocation::{Entry, Revocation};
+use crate::service_key::ServiceKey;
 use crate::session::{End, Generation, Progress, Session};
 use crate::time::Timestamp;
 
@@ -230,6 +231,28 @@ pub enum Write {
         sealed: Vec<u8>,
         /// When it was made.
         created_at: Timestamp,
+    },
+    /// Adds a service key, on condition that the table of them is at this version, and raises that.
+    AddServiceKey {
+        /// The version it was loaded at.
+        version: u64,
+        /// The key.
+        key: Box<ServiceKey>,
+    },
+    /// Takes a service key away, on condition of the version of the table, and raises that.
+    RemoveServiceKey {
+        /// The version it was loaded at.
+        version: u64,
+        /// Which.
+        id: ServiceKeyId,
+    },
+    /// Notes on the way that a service key was used, where that is later than what is known. No
+    /// condition.
+    NoteServiceKey {
+        /// Which.
+        id: ServiceKeyId,
+        /// When.
+        used_at: Timestamp,
     },
     /// Records that access tokens of this length were given out at this moment.
     NoteAccessTtl {

@@ -79,6 +79,10 @@ events! {
     KeyRotated = "key_rotated";
     /// A key was revoked.
     KeyRevoked = "key_revoked";
+    /// A service key was made.
+    ServiceKeyCreated = "service_key_created";
+    /// A service key was revoked.
+    ServiceKeyRevoked = "service_key_revoked";
 }
 
 /// One row of the audit trail. It never holds a password, a token or a key.

@@ -107,6 +107,10 @@ id! {
     /// Names one row of the audit trail.
     EventId
 }
+id! {
+    /// Names one service key.
+    ServiceKeyId
+}
 
 #[cfg(test)]
 mod tests {

@@ -19,6 +19,7 @@ pub mod email;
 pub mod password;
 pub mod phone;
 pub mod role;
+pub mod service_key;
 
 pub mod change;
 pub mod denial;

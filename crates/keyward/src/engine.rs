@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::feed::Feed;
 use crate::hashing::Hashing;
 use crate::notes::Notes;
+use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
 use crate::store::{Fault, News, NotCommitted, Store};
 use crate::tally::Tallies;
@@ -48,6 +49,7 @@ pub(crate) struct Engine {
     pub(crate) throttles: Throttles,
     pub(crate) verified: AccessCache,
     pub(crate) bounces: Bounces,
+    pub(crate) service_keys: ServiceKeys,
     /// What a login for an unknown name is checked against, so that it costs the same.
     pub(crate) nobody: PasswordHash,
     ring: RwLock<Arc<KeyRing>>,
@@ -86,6 +88,7 @@ impl Engine {
             throttles: Throttles::new(&settings.limits),
             verified: AccessCache::default(),
             bounces: Bounces::default(),
+            service_keys: ServiceKeys::default(),
             ring: RwLock::new(Arc::new(KeyRing::default())),
             keys_version: AtomicU64::new(0),
             roles: RwLock::default(),
@@ -118,7 +121,9 @@ impl Engine {
 
     /// Asks the store what was revoked, and takes over keys that another node or command made.
     pub(crate) async fn poll(&self) -> Result<(), Fault> {
-        let News { keys_version, .. } = self.feed.poll(&*self.store, self.clock.monotonic()).await?;
+        let news = self.feed.poll(&*self.store, self.clock.monotonic()).await?;
+        let News { keys_version, service_keys_version, .. } = news;
+        self.service_keys.exists(service_keys_version);
         if keys_version != self.keys_version.load(Ordering::Acquire) {
             self.load_ring().await?;
         }
@@ -197,7 +202,8 @@ impl Engine {
         self.master.derive(text).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// An event of this type at this moment, by this client.
+    /// An event of this type at this moment, by this client. Where the client acts as an
+    /// administrator or a service, `details.by` says who that is.
     pub(crate) fn event(&self, kind: EventType, client: &Client, now: Timestamp) -> Event {
         Event {
             id: EventId::new(now, clock::random()),
@@ -209,7 +215,7 @@ impl Engine {
             user_agent: (!client.user_agent.is_empty()).then(|| client.user_agent.clone()),
             success: true,
             reason: None,
-            details: serde_json::Map::new(),
+            details: client.by.iter().map(|by| ("by".to_owned(), by.to_json())).collect(),
             tally: None,
         }
     }
@@ -228,6 +234,11 @@ impl Engine {
         for batch in self.notes.due(now, all) {
             self.commit(Change::of(batch.iter().cloned())).await?;
             self.notes.written(&batch, now);
+        }
+        let used = self.service_keys.due(now, all);
+        if !used.is_empty() {
+            self.commit(Change::of(used.iter().cloned())).await?;
+            self.service_keys.written(&used);
         }
         let events = self.tallies.take(now);
         if !events.is_empty() {

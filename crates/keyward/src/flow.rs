@@ -7,6 +7,7 @@ pub(crate) mod passwords;
 pub(crate) mod refresh;
 pub(crate) mod roles;
 pub(crate) mod search;
+pub(crate) mod service_keys;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
 pub(crate) mod sign_out;

@@ -12,6 +12,7 @@ pub(crate) mod csrf;
 mod guard;
 mod origin;
 pub(crate) mod problem;
+mod query;
 pub(crate) mod serve;
 mod setup;
 mod well_known;
@@ -24,18 +25,19 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody as _};
-use axum::extract::ConnectInfo;
+use axum::extract::{ConnectInfo, FromRequestParts as _, RawPathParams};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use keyward_core::denial::Denial;
+use keyward_core::id::SessionId;
 use serde::Serialize;
 
 use self::cookie::Names;
-use self::guard::Guard;
+use self::guard::{Guard, Who};
 use crate::access::Access;
-use crate::client::Client;
+use crate::client::{By, Client};
 use crate::clock;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -55,14 +57,50 @@ pub(crate) struct Call {
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    route: &'static Route,
+    params: Option<RawPathParams>,
     peer: Option<SocketAddr>,
-    access: Option<Arc<Access>>,
+    who: Option<Who>,
 }
 
 impl Call {
-    /// From where, and by what, it is asked.
+    /// From where, and by what, it is asked; and who acts, where they act on others. Every event
+    /// that is made for this client says so.
     pub(crate) fn client(&self) -> Client {
-        origin::client(self.peer, &self.headers, &self.engine.settings.trusted_proxies)
+        let client = origin::client(self.peer, &self.headers, &self.engine.settings.trusted_proxies);
+        let by = match &self.who {
+            Some(Who::Service(key)) => Some(By::Service(key.id, key.name.clone())),
+            Some(Who::Person(access)) if self.route.guard.is_administration() => {
+                Some(By::Person(access.token.claims.user, access.session()))
+            }
+            Some(Who::Person(_)) | None => None,
+        };
+        Client { by, ..client }
+    }
+
+    /// What stands in the path where the route says `{name}`, decoded.
+    ///
+    /// # Errors
+    /// `not_found` where that is no text.
+    pub(crate) fn param(&self, name: &str) -> Result<&str, Error> {
+        let found = self.params.iter().flatten().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value).ok_or_else(|| Denial::NotFound.into())
+    }
+
+    /// That what is asked for is grave, on a route where not everything is.
+    ///
+    /// # Errors
+    /// As [`Guard::Grave`] says.
+    pub(crate) async fn grave(&self) -> Result<(), Error> {
+        match &self.who {
+            Some(who) => Guard::Grave.permit(&self.engine, who).await,
+            None => Err(Denial::MissingToken.into()),
+        }
+    }
+
+    /// The session that asks, where it is a person that does.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        self.access().ok().map(Access::session)
     }
 
     /// The verified token of who asks.
@@ -70,7 +108,10 @@ impl Call {
     /// # Errors
     /// `missing_token` on a route that has no guard for it.
     pub(crate) fn access(&self) -> Result<&Access, Error> {
-        self.access.as_deref().ok_or_else(|| Denial::MissingToken.into())
+        match &self.who {
+            Some(Who::Person(access)) => Ok(access),
+            Some(Who::Service(_)) | None => Err(Denial::MissingToken.into()),
+        }
     }
 }
 
@@ -86,12 +127,12 @@ pub(crate) struct Route {
 }
 
 macro_rules! routes {
-    ($($method:ident $path:literal $guard:ident $($handler:ident)::+;)*) => {
+    ($($method:ident $path:literal $guard:ident$(($scope:ident))? $($handler:ident)::+;)*) => {
         /// Every route there is.
         pub(crate) const ROUTES: &[Route] = &[$(Route {
             method: Method::$method,
             path: $path,
-            guard: Guard::$guard,
+            guard: Guard::$guard$((Scope::$scope))?,
             handler: |call| Box::pin($($handler)::+(call)),
         },)*];
     };
@@ -108,8 +149,24 @@ routes! {
     POST   "/api/auth/logout-all"                      Session api::auth::logout_all::post;
     GET    "/api/auth/sessions"                        Session api::auth::sessions::get;
     DELETE "/api/auth/sessions/{id}"                   Session api::auth::sessions::delete;
+    PATCH  "/api/auth/profile"                         Session api::auth::profile::patch;
     POST   "/api/auth/password/change"                 Session api::auth::password::change::post;
     POST   "/api/auth/reauthenticate"                  Session api::auth::reauthenticate::post;
+    GET    "/api/admin/users"                          Read    api::admin::users::list;
+    POST   "/api/admin/users"                          Grave   api::admin::users::post;
+    GET    "/api/admin/users/{id}"                     Read    api::admin::users::get;
+    PATCH  "/api/admin/users/{id}"                     Admin   api::admin::users::patch;
+    DELETE "/api/admin/users/{id}"                     Grave   api::admin::users::delete;
+    GET    "/api/admin/users/{id}/sessions"            Read    api::admin::users::sessions::list;
+    DELETE "/api/admin/users/{id}/sessions"            Admin   api::admin::users::sessions::delete_all;
+    DELETE "/api/admin/users/{id}/sessions/{sid}"      Admin   api::admin::users::sessions::delete;
+    GET    "/api/admin/roles"                          Read    api::admin::roles::list;
+    PUT    "/api/admin/roles/{name}"                   Grave   api::admin::roles::put;
+    DELETE "/api/admin/roles/{name}"                   Grave   api::admin::roles::delete;
+    GET    "/api/admin/keys"                           Read    api::admin::keys::get;
+    GET    "/api/admin/service-keys"                   Read    api::admin::service_keys::get;
+    POST   "/api/admin/service-keys"                   Grave   api::admin::service_keys::post;
+    DELETE "/api/admin/service-keys/{id}"              Grave   api::admin::service_keys::delete;
     GET    "/.well-known/jwks.json"                    Public  well_known::jwks::get;
     GET    "/.well-known/oauth-authorization-server"   Public  well_known::oauth_authorization_server::get;
     GET    "/healthz"                                  Public  well_known::health::alive;
@@ -149,8 +206,8 @@ pub(crate) fn router(engine: &Arc<Engine>) -> Router {
 fn allowed_methods(path: &str) -> String {
     let mut methods: Vec<&str> =
         ROUTES.iter().filter(|r| r.path == path).map(|r| r.method.as_str()).collect();
-    if methods.contains(&"GET") {
-        methods.push("HEAD");
+    if let Some(get) = methods.iter().position(|method| *method == "GET") {
+        methods.insert(get + 1, "HEAD");
     }
     methods.join(", ")
 }
@@ -176,7 +233,11 @@ async fn not_allowed(engine: Arc<Engine>, allow: String, request: Request<Body>)
 /// The way in: what every request is asked before its handler is, and what every answer carries.
 async fn enter(engine: Arc<Engine>, route: &'static Route, request: Request<Body>) -> Response<Body> {
     let id = request_id(request.headers());
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let params = match route.path.contains('{') {
+        true => RawPathParams::from_request_parts(&mut head, &()).await.ok(),
+        false => None,
+    };
     let cors = cors::Granted::of(&head.headers, &engine.settings);
     let names = Names::new(engine.settings.public_url.has_secure_cookies());
     let mut call = Call {
@@ -186,7 +247,9 @@ async fn enter(engine: Arc<Engine>, route: &'static Route, request: Request<Body
         headers: head.headers,
         body: Bytes::new(),
         peer: head.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
-        access: None,
+        route,
+        params,
+        who: None,
     };
     let answer = async {
         call.body = read(&call.headers, body).await?;
@@ -200,7 +263,7 @@ async fn enter(engine: Arc<Engine>, route: &'static Route, request: Request<Body
     finish(cors, response, &id)
 }
 
-/// Cross-site, then the credential.
+/// Cross-site, then the credential, then what it permits.
 async fn pass(route: &Route, method: &Method, call: &mut Call) -> Result<(), Error> {
     if csrf::is_unsafe(method, &call.headers) {
         let cookies = call.names.read(&call.headers);
@@ -210,16 +273,19 @@ async fn pass(route: &Route, method: &Method, call: &mut Call) -> Result<(), Err
             return Err(Denial::CrossSiteRequest.into());
         }
     }
-    if route.guard == Guard::Session {
-        let access = guard::authenticate(&call.engine, call.names, &call.headers).await?;
+    let Some(who) = route.guard.identify(&call.engine, call.names, &call.headers).await? else {
+        return Ok(());
+    };
+    if let Who::Person(access) = &who {
         let now = call.engine.clock.now();
         // Within the leeway of a token that ended with its session nothing brings that back.
         if csrf::is_activity(method, &call.headers) && now < access.token.claims.expires_at {
             call.engine.notes.active(access.session(), now);
         }
         call.engine.bounces.arrived(access.session());
-        call.access = Some(access);
     }
+    route.guard.permit(&call.engine, &who).await?;
+    call.who = Some(who);
     Ok(())
 }
 

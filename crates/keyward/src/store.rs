@@ -21,6 +21,7 @@ use keyward_core::key::KeyRecord;
 use keyward_core::phone::Phone;
 use keyward_core::revocation::Entry;
 use keyward_core::role::Roles;
+use keyward_core::service_key::ServiceKey;
 use keyward_core::session::Session;
 use keyward_core::time::Timestamp;
 
@@ -145,6 +146,14 @@ pub(crate) struct StoredKeys {
     pub(crate) keys: Vec<KeyRecord>,
 }
 
+/// The service keys, as they rest in the store.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct StoredServiceKeys {
+    /// Rises with every key that is made or taken away.
+    pub(crate) version: u64,
+    pub(crate) keys: Vec<ServiceKey>,
+}
+
 /// A key for refresh tokens, as it rests in the store.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StoredMacKey {
@@ -159,6 +168,8 @@ pub(crate) struct News {
     pub(crate) revocations: Vec<Entry>,
     /// The version of the table of signing keys.
     pub(crate) keys_version: u64,
+    /// The version of the table of service keys.
+    pub(crate) service_keys_version: u64,
 }
 
 /// How many revocations one poll brings at most; where it brings that many, ask again.
@@ -222,10 +233,13 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// The keys for refresh tokens, the newest first.
     fn mac_keys(&self) -> Answer<'_, Vec<StoredMacKey>>;
 
+    /// The service keys, by id: as many as there can be.
+    fn service_keys(&self) -> Answer<'_, StoredServiceKeys>;
+
     /// The lengths of access tokens that were in force, in seconds, and when last.
     fn access_ttls(&self) -> Answer<'_, Vec<(u64, Timestamp)>>;
 
-    /// What was revoked past that position, and the version of the keys.
+    /// What was revoked past that position, and the versions of the keys.
     fn news(&self, position: u64) -> Answer<'_, News>;
 
     /// Writes the change, all of it or nothing; durable when it is answered.

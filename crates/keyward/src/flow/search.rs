@@ -2,9 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keyward_core::account::Account;
 use keyward_core::id::UserId;
 use keyward_core::phone::Phone;
-use keyward_core::role;
+use keyward_core::role::{self, Roles};
 use keyward_core::time::Timestamp;
 
 use crate::Keyward;
@@ -104,25 +105,21 @@ impl Engine {
     pub(crate) async fn search_accounts(&self, query: &AccountQuery) -> Result<AccountPage, Error> {
         let Page { accounts, next } = self.store.accounts(&search(query)?).await?;
         let roles = self.load_roles().await?;
-        let users = accounts.into_iter().map(|mut found| {
-            roles.retain_known(&mut found.account.roles);
-            AccountView::from(found)
-        });
+        let users = accounts.into_iter().map(|found| AccountView::of(found, &roles));
         Ok(AccountPage { users: users.collect(), next_cursor: next.map(|key| cursor(&key)) })
     }
 
     /// The account of this id, as administrators see it.
     pub(crate) async fn account_view(&self, user: UserId) -> Result<Option<AccountView>, Error> {
         let Page { accounts, .. } = self.store.accounts(&Search::only(user)).await?;
-        let Some(mut found) = accounts.into_iter().next() else { return Ok(None) };
-        self.load_roles().await?.retain_known(&mut found.account.roles);
-        Ok(Some(found.into()))
+        let roles = self.load_roles().await?;
+        Ok(accounts.into_iter().next().map(|found| AccountView::of(found, &roles)))
     }
 }
 
-impl From<Found> for AccountView {
-    fn from(found: Found) -> Self {
-        let Found { account, sessions } = found;
+impl AccountView {
+    /// An account that has so many open sessions.
+    pub(crate) fn new(account: Account, session_count: u64) -> Self {
         Self {
             id: account.id,
             email: account.email.to_string(),
@@ -132,8 +129,13 @@ impl From<Found> for AccountView {
             roles: account.roles,
             created_at: account.created_at,
             last_login_at: account.last_login_at,
-            session_count: sessions,
+            session_count,
         }
+    }
+
+    fn of(mut found: Found, roles: &Roles) -> Self {
+        roles.retain_known(&mut found.account.roles);
+        Self::new(found.account, found.sessions)
     }
 }
 

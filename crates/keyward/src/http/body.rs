@@ -70,6 +70,54 @@ impl Fields {
         }
     }
 
+    /// A text that may be missing, which says nothing, or null, which says that there is none.
+    pub(crate) fn nullable_text(&mut self, field: &str) -> Option<Option<String>> {
+        let at = self.fields.iter().position(|(name, _)| name == field)?;
+        if self.fields[at].1 == Value::Null {
+            return Some(None);
+        }
+        self.optional_text(field).map(Some)
+    }
+
+    /// A list of texts that must be there.
+    pub(crate) fn texts(&mut self, field: &str) -> Vec<String> {
+        let texts = self.optional_texts(field);
+        if texts.is_none() && !self.wrong.iter().any(|wrong| wrong.field == field) {
+            self.wrong.push(FieldError::new(field, "this field is missing"));
+        }
+        texts.unwrap_or_default()
+    }
+
+    /// A list of texts that may be missing or null.
+    pub(crate) fn optional_texts(&mut self, field: &str) -> Option<Vec<String>> {
+        let at = self.fields.iter().position(|(name, _)| name == field)?;
+        let texts = match self.fields.swap_remove(at).1 {
+            Value::Null => return None,
+            Value::List(items) => {
+                let text = |item| if let Value::Text(text) = item { Some(text) } else { None };
+                items.into_iter().map(text).collect()
+            }
+            _ => None,
+        };
+        if texts.is_none() {
+            self.wrong.push(FieldError::new(field, "this has to be a list of strings"));
+        }
+        texts
+    }
+
+    /// True or false, or missing or null.
+    pub(crate) fn optional_flag(&mut self, field: &str) -> Option<bool> {
+        let at = self.fields.iter().position(|(name, _)| name == field)?;
+        match self.fields.swap_remove(at).1 {
+            Value::Flag(flag) => Some(flag),
+            Value::Null => None,
+            _ => {
+                self.wrong.push(FieldError::new(field, "this has to be true or false"));
+                None
+            }
+        }
+    }
+
     /// A password that must be there, short enough to be looked at.
     pub(crate) fn password(&mut self, field: &str) -> Password {
         match Password::try_from(self.text(field)) {
@@ -136,7 +184,9 @@ const TWICE: &str = "a member is repeated";
 #[derive(Debug, Clone, PartialEq)]
 enum Value {
     Null,
+    Flag(bool),
     Text(String),
+    List(Vec<Value>),
     Object(Vec<(String, Value)>),
     Other,
 }
@@ -160,8 +210,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Other)
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Flag(flag))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
@@ -185,8 +235,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        while items.next_element::<Value>()?.is_some() {}
-        Ok(Value::Other)
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {

@@ -12,6 +12,7 @@ pub(crate) mod races;
 pub(crate) mod random;
 pub(crate) mod roles;
 pub(crate) mod search;
+pub(crate) mod service_keys;
 pub(crate) mod sessions;
 pub(crate) mod sweep;
 pub(crate) mod trail;
@@ -31,7 +32,7 @@ use keyward_core::role::Roles;
 use keyward_core::session::{End, EndReason, Progress, Session, Transport};
 use keyward_core::time::Timestamp;
 
-use super::{Key, Loaded, NotCommitted, Search, Store, StoredMacKey};
+use super::{Key, Loaded, NotCommitted, Search, Store, StoredMacKey, StoredServiceKeys};
 
 pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -90,6 +91,11 @@ macro_rules! contract {
             keys: {
                 keys_are_replaced_at_their_version, a_key_for_refresh_tokens_has_a_free_number,
                 two_that_make_the_first_key_agree, a_length_in_force_is_noted_once,
+            }
+            service_keys: {
+                a_service_key_comes_back, service_keys_are_added_at_the_version_of_their_table,
+                a_service_key_is_taken_away_once, a_use_is_noted_forward_alone,
+                one_of_two_processes_takes_a_name,
             }
             feed: {
                 every_kind_of_revocation_comes_back, news_come_in_pages, each_process_sees_what_another_wrote,
@@ -151,6 +157,7 @@ struct Dump {
     keys: Vec<KeyRecord>,
     mac_keys: Vec<StoredMacKey>,
     access_ttls: Vec<(u64, Timestamp)>,
+    service_keys: StoredServiceKeys,
     revocations: Vec<Entry>,
     trail: Vec<Row>,
 }
@@ -241,6 +248,7 @@ impl World {
             keys: keys.keys,
             mac_keys: store.mac_keys().await.expect("readable"),
             access_ttls,
+            service_keys: store.service_keys().await.expect("readable"),
             revocations: self.revocations().await,
             trail: self.place.trail().await,
         }

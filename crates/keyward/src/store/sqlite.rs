@@ -36,7 +36,7 @@ use self::writer::{Job, bind};
 use super::sql::{self, Expect, Statement, Value, search};
 use super::{
     Answer, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Page, Search, Store, StoredKeys,
-    StoredMacKey, Sweep, Swept,
+    StoredMacKey, StoredServiceKeys, Sweep, Swept,
 };
 
 /// How many connections read.
@@ -279,6 +279,16 @@ impl Store for Sqlite {
         Box::pin(async move { self.all(sql::MAC_KEYS, &[], |row| sql::mac_key(row)) })
     }
 
+    fn service_keys(&self) -> Answer<'_, StoredServiceKeys> {
+        Box::pin(async move {
+            let version = self.counters()?.remove("service_keys_version").unwrap_or_default();
+            Ok(StoredServiceKeys {
+                version,
+                keys: self.all(sql::SERVICE_KEYS, &[], |row| sql::service_key(row))?,
+            })
+        })
+    }
+
     fn access_ttls(&self) -> Answer<'_, Vec<(u64, Timestamp)>> {
         Box::pin(async move { self.all(sql::ACCESS_TTLS, &[], |row| sql::access_ttl(row)) })
     }
@@ -286,8 +296,11 @@ impl Store for Sqlite {
     fn news(&self, position: u64) -> Answer<'_, News> {
         let params = [sql::number(position), Value::Int(i64::try_from(NEWS_LIMIT).unwrap_or(i64::MAX))];
         Box::pin(async move {
+            let counters = self.counters()?;
+            let version = |name| counters.get(name).copied().unwrap_or_default();
             Ok(News {
-                keys_version: self.counters()?.remove("keys_version").unwrap_or_default(),
+                keys_version: version("keys_version"),
+                service_keys_version: version("service_keys_version"),
                 revocations: self.all(sql::REVOCATIONS, &params, |row| sql::revocation(row))?,
             })
         })

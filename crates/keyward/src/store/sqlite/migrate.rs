@@ -21,6 +21,7 @@ struct Step {
 
 const STEPS: &[Step] = &[
     Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") },
+    Step { schema: 2, oldest: 1, sql: include_str!("../schema/sqlite/0002_service_key.sql") },
     // What knows nothing of account_role would not keep it. Nothing that does not was ever released.
     Step { schema: 3, oldest: 3, sql: include_str!("../schema/sqlite/0003_account_search.sql") },
 ];
@@ -86,7 +87,7 @@ pub(super) fn run(connection: &mut Connection, path: &Path, now: Timestamp) -> R
 }
 
 /// The newest schema that this release knows.
-fn known() -> u32 {
+pub(super) fn known() -> u32 {
     STEPS.iter().map(|step| step.schema).max().unwrap_or_default()
 }
 

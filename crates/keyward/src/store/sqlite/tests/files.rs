@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::Folder;
 use crate::store::sqlite::file::{check_library, connect, share};
+use crate::store::sqlite::migrate::known;
 use crate::store::sqlite::{OpenError, Sqlite};
 use crate::store::{NotCommitted, Store as _};
 
@@ -204,16 +205,23 @@ async fn a_damaged_database_is_refused_untouched() {
 #[tokio::test]
 async fn a_newer_schema_says_who_may_run_on_it() {
     let folder = ours().await;
-    folder.raw().execute_batch("INSERT INTO schema VALUES (2, 1, 0)").expect("room");
+    let known = known();
+    let mark = |found: u32, oldest: u32| {
+        let row = format!("INSERT INTO schema VALUES ({found}, {oldest}, 0)");
+        folder.raw().execute_batch(&row).expect("room");
+    };
+    mark(known + 1, known);
     let store = open(&folder.file()).expect("the release before may");
     store.commit(add_key(999)).await.expect("free");
     drop(store);
-    folder.raw().execute_batch("INSERT INTO schema VALUES (3, 2, 0), (4, 1, 0)").expect("room");
+    mark(known + 2, known + 1);
+    mark(known + 3, known);
     let before = contents(folder.0.path());
     let error = refusal(&folder.file());
-    assert!(matches!(error, OpenError::TooNew { found: 4, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::TooNew { found, .. } if found == known + 3), "{error:?}");
     assert_eq!(contents(folder.0.path()), before);
-    assert!(error.to_string().contains("schema 4, this one knows 1"), "{error}");
+    let said = format!("schema {}, this one knows {known}", known + 3);
+    assert!(error.to_string().contains(&said), "{error}");
 }
 
 #[test]
@@ -281,7 +289,7 @@ fn first_opens_at_once_make_one_schema() {
             threads.into_iter().map(|thread| thread.join().expect("no panic")).sum::<u32>()
         });
         assert_eq!(won, 1, "round {round}");
-        assert_eq!(schemas(&folder.raw()), 1, "round {round}");
+        assert_eq!(schemas(&folder.raw()), known(), "round {round}");
     }
 }
 
