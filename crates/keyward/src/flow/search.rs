@@ -16,7 +16,7 @@ use crate::store::{Found, Key, Page, Search};
 /// How many accounts a page has at most.
 pub const LONGEST_PAGE: u32 = 200;
 /// How many accounts are looked at for one page: some milliseconds.
-const SCAN: u32 = 10_000;
+const SCAN: u32 = 5_000;
 /// No e-mail address is longer, in bytes.
 const LONGEST_QUERY: usize = 254;
 /// Past every character that an e-mail address or a phone number can have.

@@ -242,10 +242,12 @@ impl Store for Sqlite {
     fn accounts<'a>(&'a self, search: &'a Search) -> Answer<'a, Page> {
         Box::pin(async move {
             let cut = match search::cut(search) {
-                Some((sql, params)) => self.one(sql, &params, |row| search::cut_key(search, row))?,
+                Some(Statement { sql, params, .. }) => {
+                    self.one(sql, &params, |row| search::cut_key(search, row))?
+                }
                 None => None,
             };
-            let (sql, params) = search::page(search, cut.as_ref());
+            let Statement { sql, params, .. } = search::page(search, cut.as_ref());
             let accounts = self.all(sql, &params, |row| search::found(row))?;
             Ok(search::paged(search, accounts, cut))
         })

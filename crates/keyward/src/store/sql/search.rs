@@ -6,7 +6,7 @@
 
 use keyward_core::id::UserId;
 
-use super::{Row, Value, account, id, natural, text, uuid};
+use super::{Expect, Row, Statement, Value, account, id, natural, text, uuid};
 use crate::store::{Fault, Found, Key, Page, Search};
 
 /// What a page is read by.
@@ -69,7 +69,7 @@ const OF_ROLE: Index = index!(
 
 /// The statement that finds where the range of a search has to be cut; `None` where no row of it is
 /// looked at in vain.
-pub(crate) fn cut(search: &Search) -> Option<(&'static str, Vec<Value>)> {
+pub(crate) fn cut(search: &Search) -> Option<Statement> {
     let by_role = search.by_role();
     let others = usize::from(search.role.is_some() && !by_role)
         + usize::from(search.is_active.is_some() && !search.by_inactivity());
@@ -80,12 +80,12 @@ pub(crate) fn cut(search: &Search) -> Option<(&'static str, Vec<Value>)> {
     if by_role {
         params.push(text(search.role.as_deref().unwrap_or_default()));
     }
-    Some((index(search).cut, params))
+    Some(Statement { sql: index(search).cut, params, expect: Expect::Anything })
 }
 
 /// The statement that reads a page, up to where its range is cut; one account more than asked for,
 /// where there is one.
-pub(crate) fn page(search: &Search, cut: Option<&Key>) -> (&'static str, Vec<Value>) {
+pub(crate) fn page(search: &Search, cut: Option<&Key>) -> Statement {
     let params = vec![
         key(&search.from),
         key(cut.unwrap_or(&search.to)),
@@ -94,7 +94,7 @@ pub(crate) fn page(search: &Search, cut: Option<&Key>) -> (&'static str, Vec<Val
         Value::Bool(search.is_active.unwrap_or(true)),
         Value::Bool(search.is_active.unwrap_or(false)),
     ];
-    (index(search).page, params)
+    Statement { sql: index(search).page, params, expect: Expect::Anything }
 }
 
 /// What was found, and where the next page begins.

@@ -2,6 +2,7 @@
 
 mod faults;
 mod files;
+mod plans;
 mod processes;
 
 use std::path::{Path, PathBuf};
