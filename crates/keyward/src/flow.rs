@@ -2,6 +2,8 @@
 //! commit.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
+pub(crate) mod introspect;
 pub(crate) mod keys;
 pub(crate) mod passwords;
 pub(crate) mod refresh;

@@ -4,7 +4,9 @@
 //! that is ill-typed or given twice is told at once.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use http::Uri;
 
@@ -37,6 +39,11 @@ impl<'a> Query<'a> {
         }
     }
 
+    /// A parameter that says what is wrong with it.
+    pub(crate) fn parsed<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+        self.read(name, |text| text.parse().map_err(|wrong: T::Err| wrong.to_string()))
+    }
+
     /// A parameter as `read` reads it, or what is wrong with it.
     pub(crate) fn read<T>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         match read(&self.text(name)?) {
@@ -59,6 +66,11 @@ impl<'a> Query<'a> {
         })
     }
 
+    /// A yes or no.
+    pub(crate) fn yes_or_no(&mut self, name: &str) -> Option<bool> {
+        self.read(name, |text| text.parse().map_err(|_| "this has to be true or false".to_owned()))
+    }
+
     /// That something is wrong with a parameter.
     pub(crate) fn refuse(&mut self, name: &str, message: impl Into<String>) {
         self.wrong.push(FieldError::new(name, message));
@@ -79,20 +91,23 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_at_once_and_by_name() {
-        let uri: Uri =
-            "/x?n=7&a=%C3%BC+b&twice=1&twice=2&empty=&bad=x&far=101&plus=%2B7".parse().expect("a URI");
+        let uri: Uri = "/x?n=7&a=%C3%BC+b&twice=1&twice=2&empty=&yes=true&bad=x&far=101&plus=%2B7&no=TRUE"
+            .parse()
+            .expect("a URI");
         let mut query = Query::of(&uri);
         assert_eq!(query.number("n", 1..=100), Some(7));
         assert_eq!(query.text("a").as_deref(), Some("\u{fc} b"));
         assert_eq!((query.text("empty"), query.text("missing")), (None, None));
+        assert_eq!(query.yes_or_no("yes"), Some(true));
         assert_eq!(query.number("empty", 1..=100), None);
         assert!(query.wrong.is_empty());
         assert_eq!(query.text("twice"), None);
         assert_eq!(query.number("bad", 1..=100), None);
         assert_eq!(query.number("far", 1..=100), None);
         assert_eq!(query.number("plus", 1..=100), None);
+        assert_eq!(query.yes_or_no("no"), None);
         let fields: Vec<&str> = query.wrong.iter().map(|wrong| wrong.field.as_str()).collect();
-        assert_eq!(fields, ["twice", "bad", "far", "plus"]);
+        assert_eq!(fields, ["twice", "bad", "far", "plus", "no"]);
         assert_eq!(query.finish().expect_err("refused").code(), "validation_failed");
     }
 }

@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     Step { schema: 2, oldest: 1, sql: include_str!("../schema/sqlite/0002_service_key.sql") },
     // What knows nothing of account_role would not keep it. Nothing that does not was ever released.
     Step { schema: 3, oldest: 3, sql: include_str!("../schema/sqlite/0003_account_search.sql") },
+    Step { schema: 4, oldest: 1, sql: include_str!("../schema/sqlite/0004_event.sql") },
 ];
 
 /// Marks a file as Keyward's (`PRAGMA application_id`), for it and for `file(1)`: "kwrd".

@@ -60,7 +60,7 @@ pub(crate) async fn patch(call: Call) -> Answer {
         phone_number,
     };
     if change.is_grave() {
-        call.grave().await?;
+        call.demand_recent_login()?;
     }
     fields.finish()?;
     call.engine.change_account(user(&call)?, change, &call.client()).await?;

@@ -244,6 +244,9 @@ impl Model {
                 }
                 self.mac_keys.insert(id, sealed);
             }
+            Write::AddChainKey { .. } | Write::SealEvents { .. } | Write::RemoveEvents { .. } => {
+                unreachable!("never drawn: the cases of the chain are `contract::chain`")
+            }
             Write::AddServiceKey { version, key } => {
                 let alike = |known: &ServiceKey| {
                     (known.id == key.id) || (known.name == key.name) || (known.hash == key.hash)

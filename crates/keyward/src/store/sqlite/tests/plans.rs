@@ -1,59 +1,98 @@
-//! Does SQLite go by the index that a search is about, however large the tables are?
+//! Is each question about the audit trail answered from an index, however many events there are?
 
-use keyward_core::id::UserId;
+use std::fmt::Write as _;
+
+use keyward_core::event::EventType;
+use keyward_core::id::{EventId, SessionId, UserId};
+use keyward_core::time::Timestamp;
+use rusqlite::Connection;
 
 use super::Folder;
-use crate::store::sql::{Statement, search};
+use crate::store::sql::trail as sql;
 use crate::store::sqlite::Sqlite;
-use crate::store::sqlite::writer::bind;
-use crate::store::{Key, Search};
+use crate::store::trail::{EventQuery, SuspicionKind};
 
-/// What SQLite says it will do.
-fn plan(connection: &rusqlite::Connection, statement: &Statement) -> Vec<String> {
-    let mut prepared =
-        connection.prepare_cached(&format!("EXPLAIN QUERY PLAN {}", statement.sql)).expect("valid");
-    bind(&mut prepared, &statement.params).expect("its parameters");
-    let mut rows = prepared.raw_query();
-    let mut plan = Vec::new();
-    while let Some(row) = rows.next().expect("a row") {
-        plan.push(row.get(3).expect("a text"));
+/// How SQLite goes about a query, a step a line.
+fn plan(connection: &Connection, query: &str) -> String {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).expect("a statement");
+    let mut rows = statement.raw_query();
+    let mut plan = String::new();
+    while let Some(row) = rows.next().expect("a step") {
+        writeln!(plan, "{}", row.get::<_, String>(3).expect("a text")).expect("written");
     }
     plan
 }
 
-#[tokio::test]
-async fn every_page_of_accounts_goes_by_its_index_in_its_order() {
+fn file() -> (Folder, Connection) {
     let folder = Folder::new();
-    drop(Sqlite::open(&folder.file(), false, keyward_core::time::Timestamp::default()).expect("new"));
+    drop(Sqlite::open(&folder.file(), true, Timestamp::default()).expect("new"));
     let connection = folder.raw();
-    let ids = (Key::Id(UserId::from_bytes([0; 16])), Key::Id(UserId::from_bytes([0xff; 16])));
-    let texts = |kind: fn(String) -> Key| (kind("a".into()), kind("b".into()));
-    for ((from, to), column) in
-        [(ids, "id"), (texts(Key::Email), "email"), (texts(Key::Phone), "phone_number")]
-    {
-        for role in [None, Some("admin".to_owned())] {
-            for is_active in [None, Some(true), Some(false)] {
-                let (from, to, role) = (from.clone(), to.clone(), role.clone());
-                let search = Search { from, to, role, is_active, limit: 50, scan: 1_000 };
-                let first = match (column, &search.role, is_active) {
-                    ("id", Some(_), _) => {
-                        "SEARCH r USING COVERING INDEX account_of_role (role=? AND user_id>? AND user_id<?)"
-                    }
-                    ("id", None, Some(false)) => "SEARCH a USING INDEX account_inactive (id>? AND id<?)",
-                    ("id", ..) => "SEARCH a USING PRIMARY KEY (id>? AND id<?)",
-                    ("email", ..) => "SEARCH a USING INDEX sqlite_autoindex_account_2 (email>? AND email<?)",
-                    _ => {
-                        "SEARCH a USING INDEX sqlite_autoindex_account_3 (phone_number>? AND phone_number<?)"
-                    }
-                };
-                let page = plan(&connection, &search::page(&search, None));
-                assert_eq!(page[0], first, "{search:?}");
-                let cut =
-                    search::cut(&search).map(|statement| plan(&connection, &statement)).unwrap_or_default();
-                for step in cut.iter().chain(&page) {
-                    assert!(!step.contains("SCAN") && !step.contains("B-TREE"), "{search:?}: {step}");
-                }
-            }
+    (folder, connection)
+}
+
+#[test]
+fn a_list_is_a_range_of_one_index_in_order() {
+    let (_folder, connection) = file();
+    for chosen in 0..256u32 {
+        let with = |place: u32| chosen & (1 << place) != 0;
+        let query = EventQuery {
+            session: with(0).then(|| SessionId::from_bytes([1; 16])),
+            user: with(1).then(|| UserId::from_bytes([1; 16])),
+            network: with(2).then(|| "192.0.2.1".to_owned()),
+            ip: with(2).then(|| "192.0.2.1".to_owned()),
+            kind: with(3).then_some(EventType::Login),
+            success: with(4).then_some(true),
+            since: with(5).then(Timestamp::default),
+            until: with(6).then(Timestamp::default),
+            before: with(7).then(|| EventId::from_bytes([1; 16])),
+            limit: 50,
+        };
+        let index = match &query {
+            EventQuery { session: Some(_), .. } => "event_by_session (session_id=? AND id>? AND id<?)",
+            EventQuery { user: Some(_), .. } => "event_by_user (user_id=? AND id>? AND id<?)",
+            EventQuery { network: Some(_), .. } => "event_by_network (network=? AND id>? AND id<?)",
+            EventQuery { kind: Some(_), .. } => "event_by_type (type=? AND id>? AND id<?)",
+            EventQuery { success: Some(_), .. } => "event_by_success (success=? AND id>? AND id<?)",
+            _ => "PRIMARY KEY (id>? AND id<?)",
+        };
+        let list = sql::event_list(&query, Some(EventId::from_bytes([2; 16])));
+        let mut plans = vec![plan(&connection, &list.sql)];
+        plans.extend(sql::event_horizon(&query).map(|horizon| plan(&connection, &horizon.sql)));
+        for plan in plans {
+            assert!(plan.contains(index), "{query:?}: {plan}");
+            assert!(plan.lines().count() == 1, "nothing is sorted: {plan}");
         }
+    }
+}
+
+#[test]
+fn findings_are_counted_from_an_index_that_holds_all_of_it() {
+    let (_folder, connection) = file();
+    for (kind, index) in [
+        (SuspicionKind::FailedLoginsByIp, "USING COVERING INDEX event_login_failed (type=? AND id>?)"),
+        (SuspicionKind::FailedLoginsByAccount, "USING COVERING INDEX event_login_failed (type=? AND id>?)"),
+        (SuspicionKind::AccountsPerIp, "USING COVERING INDEX event_account_tried (id>?)"),
+        (SuspicionKind::RefreshReuse, "USING INDEX event_by_type (type=? AND id>?)"),
+    ] {
+        let plan = plan(&connection, sql::suspicious(kind));
+        assert!(plan.contains(&format!("SEARCH event {index}")), "{kind:?}: {plan}");
+        assert!(!plan.contains("SCAN event"), "{kind:?}: {plan}");
+    }
+}
+
+#[test]
+fn the_chain_is_found_by_its_indexes() {
+    let (_folder, connection) = file();
+    for (query, index) in [
+        (sql::LAST_SEAL, "SCAN s"),
+        (sql::SEAL_AFTER, "SEARCH s USING INTEGER PRIMARY KEY"),
+        (sql::BATCH, "SEARCH e USING INDEX event_by_batch (batch=?)"),
+        (sql::PAST_SEAL, "SEARCH s USING INDEX event_seal_kept (newest<?)"),
+        (sql::UNSEALED, "SEARCH e USING INDEX event_by_batch (batch=? AND id>? AND id<?)"),
+        (sql::STRAYS, "event_by_batch (batch>?)"),
+    ] {
+        let plan = plan(&connection, query);
+        assert!(plan.contains(index), "{query}: {plan}");
+        assert!(!plan.contains("SCAN e") && !plan.contains("TEMP B-TREE"), "{query}: {plan}");
     }
 }
