@@ -215,6 +215,7 @@ fn refusals(route: &Route) -> Vec<Denial> {
     denials.extend(route.guard.refuses());
     denials.extend(route.operation.refuses);
     if !route.method.is_safe() {
+        denials.push(Denial::Overloaded);
         denials.push(Denial::UnsupportedMediaType);
         denials.push(if route.operation.form { Denial::MalformedForm } else { Denial::MalformedJson });
         denials.push(Denial::ValidationFailed);

@@ -69,6 +69,7 @@ enum Kind {
     Number,
     Moment,
     Id,
+    OneOf(&'static [&'static str]),
 }
 
 impl Field {
@@ -119,6 +120,15 @@ impl Field {
         Self { kind: Kind::Moment, ..Self::text(name, about, "2026-11-20T23:17:51Z") }
     }
 
+    /// One of these words.
+    pub(crate) const fn one_of(
+        name: &'static str,
+        about: &'static str,
+        words: &'static [&'static str],
+    ) -> Self {
+        Self { kind: Kind::OneOf(words), ..Self::text(name, about, words[0]) }
+    }
+
     /// The id of something.
     pub(crate) const fn id(name: &'static str, about: &'static str) -> Self {
         Self { kind: Kind::Id, ..Self::text(name, about, "019a9f5e-7c1b-7d3e-9a54-0d5b1c2e3f40") }
@@ -141,6 +151,7 @@ impl Field {
             Kind::Flag => json!({ "type": "boolean" }),
             Kind::Number => json!({ "type": "integer", "minimum": 0 }),
             Kind::Moment => json!({ "type": "string", "format": "date-time" }),
+            Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
             Kind::Id => json!({ "type": "string", "format": "uuid" }),
         };
         schema["description"] = self.about.into();

@@ -35,7 +35,6 @@ pub(crate) const POST: Operation = Operation {
         Field::texts("scopes", "What it is good for; nothing by default", "introspect").optional(),
     ],
     answers: &[Told::json::<NewServiceKey>(201, "The key, whose text is told this once")],
-    refuses: &[Denial::Overloaded],
     ..Operation::NONE
 };
 

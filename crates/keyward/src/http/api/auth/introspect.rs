@@ -14,7 +14,6 @@ use crate::schema::Id;
 /// What a token stands for (RFC 7662 §2.2): of one that is not good, `active` alone. An access token's
 /// claims stand beside these.
 #[derive(Serialize, ToSchema)]
-#[expect(dead_code, reason = "it is written claim by claim")]
 struct Introspection {
     active: bool,
     #[schema(required = false)]

@@ -27,7 +27,6 @@ pub(crate) const POST: Operation = Operation {
         Denial::EmailNotVerified,
         Denial::TransportNotAllowed,
         Denial::RateLimited,
-        Denial::Overloaded,
     ],
     ..Operation::NONE
 };

@@ -21,7 +21,7 @@ pub(crate) const POST: Operation = Operation {
         clears the cookies that came with it. Without any session the answer is the same.",
     takes: &[Field::text("refresh_token", "The refresh token of an app", "kwr_AQEBkg…").optional()],
     answers: &[Told::json::<SignedOut>(200, "Signed out").with(CLEARS_COOKIES)],
-    refuses: &[Denial::AmbiguousCredentials, Denial::Overloaded],
+    refuses: &[Denial::AmbiguousCredentials],
     ..Operation::NONE
 };
 

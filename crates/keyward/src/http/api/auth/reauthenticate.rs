@@ -13,7 +13,7 @@ pub(crate) const POST: Operation = Operation {
     about: "Gives a fresh access token whose `auth_time` is now, as what is grave asks for.",
     takes: &[Field::password("password", "The password")],
     answers: &[Told::json::<SessionBody>(200, "Proven").with(SETS_COOKIES)],
-    refuses: &[Denial::InvalidCredentials, Denial::RateLimited, Denial::Overloaded],
+    refuses: &[Denial::InvalidCredentials, Denial::RateLimited],
     ..Operation::NONE
 };
 

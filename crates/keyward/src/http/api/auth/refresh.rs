@@ -27,7 +27,6 @@ pub(crate) const POST: Operation = Operation {
         Denial::AccountInactive,
         Denial::RateLimited,
         Denial::RefreshPending,
-        Denial::Overloaded,
     ],
     ..Operation::NONE
 };

@@ -2,7 +2,6 @@
 
 use axum::body::Body;
 use http::Response;
-use keyward_core::denial::Denial;
 
 use crate::http::operation::{Field, Operation, Told};
 use crate::http::{Answer, Call, form};
@@ -13,7 +12,6 @@ pub(crate) const POST: Operation = Operation {
     form: true,
     takes: &[Field::text("token", "An access or refresh token", "kwr_AQEBkg…")],
     answers: &[Told::nothing(200, "It is good for nothing now")],
-    refuses: &[Denial::Overloaded],
     ..Operation::NONE
 };
 

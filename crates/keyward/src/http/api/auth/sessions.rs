@@ -12,8 +12,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 #[derive(Serialize, ToSchema)]
-struct Devices {
-    sessions: Vec<Device>,
+pub(crate) struct Devices {
+    pub(crate) sessions: Vec<Device>,
 }
 
 pub(crate) const GET: Operation = Operation {
@@ -25,7 +25,7 @@ pub(crate) const GET: Operation = Operation {
 
 pub(crate) async fn get(call: Call) -> Answer {
     let claims = &call.access()?.token.claims;
-    let sessions = call.engine.devices(claims.user, claims.session).await?;
+    let sessions = call.engine.devices(claims.user, Some(claims.session)).await?;
     Ok(json(StatusCode::OK, &Devices { sessions }))
 }
 

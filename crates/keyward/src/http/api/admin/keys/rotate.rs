@@ -1,7 +1,6 @@
 //! `POST /api/admin/keys/rotate`: lets the next key sign.
 
 use http::StatusCode;
-use keyward_core::denial::Denial;
 
 use super::SigningKeys;
 use crate::http::body::Fields;
@@ -13,7 +12,6 @@ pub(crate) const POST: Operation = Operation {
     about: "What the former one signed is good until it ends. `overloaded` with the wait, while a verifier may not \
         have seen the next key yet; `forbidden` where the key is the configured one.",
     answers: &[Told::json::<SigningKeys>(201, "Rotated: the keys")],
-    refuses: &[Denial::Overloaded],
     ..Operation::NONE
 };
 

@@ -13,7 +13,7 @@ pub(crate) const POST: Operation = Operation {
         Field::password("new_password", "The one to come"),
     ],
     answers: &[Told::nothing(204, "Changed")],
-    refuses: &[Denial::InvalidCredentials, Denial::RateLimited, Denial::Overloaded],
+    refuses: &[Denial::InvalidCredentials, Denial::RateLimited],
     ..Operation::NONE
 };
 
