@@ -6,6 +6,7 @@
 mod admin;
 mod completions;
 mod config;
+mod event;
 mod failure;
 mod key;
 mod log;
@@ -56,6 +57,9 @@ enum Noun {
     /// Sessions: who is signed in
     #[command(subcommand)]
     Session(session::Verb),
+    /// The audit trail: what happened, and is the account of it whole
+    #[command(subcommand)]
+    Event(event::Verb),
     /// The keys that sign access tokens
     #[command(subcommand)]
     Key(key::Verb),
@@ -89,6 +93,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Noun::User(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Admin(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Session(verb)) => to_the_end(verb.run(file)),
+        Some(Noun::Event(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Key(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Config(verb)) => verb.run(file),
         Some(Noun::Completions(completions)) => completions.run(),

@@ -214,9 +214,10 @@ impl ChainKey {
         let number = seal.number;
         let follows = before.map_or(0, |seal| seal.number) + 1;
         let mut findings: Vec<Finding> = (follows..number).take(MANY).map(Finding::SealMissing).collect();
-        let whole = seal.entries.as_ref().is_none_or(|entries| {
-            digest_of(entries) == seal.digest && entries.len() as u64 == seal.rows
-        });
+        let whole = seal
+            .entries
+            .as_ref()
+            .is_none_or(|entries| digest_of(entries) == seal.digest && entries.len() as u64 == seal.rows);
         // Behind a gap nothing can be said of the link, only of the seal's own rows.
         if !whole || (follows == number && self.mac(seal, before) != seal.mac) {
             findings.push(Finding::SealChanged(number));
@@ -250,8 +251,7 @@ impl ChainKey {
     fn tag(&self, row: &Recorded) -> [u8; TAG] {
         let last_at = row.last_at.map_or(i64::MIN, Timestamp::micros);
         let mark = row.event.mark.unwrap_or_default();
-        let parts: [&[u8]; 4] =
-            [&said(&row.event), &row.count.to_be_bytes(), &last_at.to_be_bytes(), &mark];
+        let parts: [&[u8]; 4] = [&said(&row.event), &row.count.to_be_bytes(), &last_at.to_be_bytes(), &mark];
         short(&self.sign("keyward row v1", &parts))
     }
 

@@ -55,11 +55,11 @@ pub use crate::client::Client;
 use crate::clock::Clock;
 use crate::engine::{Engine, Parts};
 pub use crate::error::{Denied, Error, FieldError};
-use crate::flow::audit::chain::{Chain, chain_key};
 pub use crate::flow::audit::chain::Verified;
+use crate::flow::audit::chain::{Chain, chain_key};
 pub use crate::flow::audit::events::{
-    Cursor, EVENTS, EventFilter, EventList, EventView, InvalidCursor, InvalidPlace, MOST_EVENTS, MOST_THRESHOLD,
-    Place, THRESHOLD, WINDOW, WINDOWS,
+    Cursor, EVENTS, EventFilter, EventList, EventView, InvalidCursor, InvalidPlace, MOST_EVENTS,
+    MOST_THRESHOLD, Place, THRESHOLD, WINDOW, WINDOWS,
 };
 pub use crate::flow::audit::explain::{Happening, SessionState, SessionStory};
 pub use crate::flow::keys::KeyView;

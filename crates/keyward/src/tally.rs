@@ -40,12 +40,8 @@ impl Tallies {
             (event.user, event.session, event.ip, event.user_agent) = (None, None, None, None);
             event.details.clear();
         }
-        let counted = rows.entry(key.clone()).or_insert(Counted {
-            minute,
-            single: 0,
-            has_row: false,
-            waiting: None,
-        });
+        let counted =
+            rows.entry(key.clone()).or_insert(Counted { minute, single: 0, has_row: false, waiting: None });
         if counted.single < singly {
             counted.single += 1;
             return Some(event);
@@ -84,11 +80,15 @@ impl Tallies {
     }
 }
 
-/// Adds so many to what waits to be written. Its moment is that of the last.
+/// Adds so many to what waits to be written, which is as the last of them was.
 fn add(waiting: &mut Option<Event>, event: Event, count: i64) {
     let before = waiting.as_ref().map_or(0, count_of);
-    let waiting = waiting.get_or_insert(event);
-    waiting.details.insert("count".to_owned(), (before + count).into());
+    let mut last = match waiting.take() {
+        Some(known) if known.at > event.at => known,
+        _ => event,
+    };
+    last.details.insert("count".to_owned(), (before + count).into());
+    *waiting = Some(last);
 }
 
 fn count_of(event: &Event) -> i64 {

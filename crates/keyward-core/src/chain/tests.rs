@@ -172,7 +172,10 @@ fn a_row_without_a_mark_is_older_than_the_chain() {
     // Whoever slips one in before it is sealed does not get past the seal either.
     let foreign = unmarked(500);
     let seal = key.seal(None, std::slice::from_ref(&foreign), at(2_000));
-    assert_eq!(key.check(None, &seal, std::slice::from_ref(&foreign)), [Finding::RowForeign(foreign.event.id)]);
+    assert_eq!(
+        key.check(None, &seal, std::slice::from_ref(&foreign)),
+        [Finding::RowForeign(foreign.event.id)]
+    );
 }
 
 #[test]
@@ -196,7 +199,9 @@ fn entries_and_names_come_back() {
     assert_eq!(entries_from_bytes(&bytes[1..]), None);
     let name = seal.name();
     assert_eq!(name.to_string().parse(), Ok(name));
-    for bad in ["", "1", "1:", "1:00", &format!("x{name}"), &format!("{name}0"), &name.to_string().replace(':', " ")] {
+    for bad in
+        ["", "1", "1:", "1:00", &format!("x{name}"), &format!("{name}0"), &name.to_string().replace(':', " ")]
+    {
         assert_eq!(bad.parse::<SealName>(), Err(InvalidSealName), "{bad}");
     }
 }

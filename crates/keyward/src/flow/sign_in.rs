@@ -100,9 +100,7 @@ impl Engine {
                 (failed(Denial::LoginInactive).about(&account), Denial::LoginInactive)
             }
             Some(account) => (failed(Denial::InvalidCredentials).about(&account), Denial::InvalidCredentials),
-            None => {
-                (failed(Denial::InvalidCredentials).saying("name", name()), Denial::InvalidCredentials)
-            }
+            None => (failed(Denial::InvalidCredentials).saying("name", name()), Denial::InvalidCredentials),
         };
         self.write_failure(event, client).await?;
         Err(denial.into())

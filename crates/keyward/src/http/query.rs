@@ -45,11 +45,7 @@ impl<'a> Query<'a> {
     }
 
     /// A parameter as `read` reads it, or what is wrong with it.
-    pub(crate) fn read<T>(
-        &mut self,
-        name: &str,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    pub(crate) fn read<T>(&mut self, name: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         match read(&self.text(name)?) {
             Ok(value) => Some(value),
             Err(wrong) => {

@@ -228,8 +228,7 @@ impl Engine {
                 (_, Some(Refusal::Idle)) => "idle",
             },
             transport: session.map(|session| session.transport.as_str().to_owned()).or_else(|| {
-                opening
-                    .and_then(|event| event.details.get("transport")?.as_str().map(str::to_owned))
+                opening.and_then(|event| event.details.get("transport")?.as_str().map(str::to_owned))
             }),
             device: user_agent.as_deref().map(device),
             ip_address: session

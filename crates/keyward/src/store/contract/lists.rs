@@ -31,7 +31,12 @@ impl World {
         self.store.events(query).await.expect("readable")
     }
 
-    async fn suspects(&self, kind: SuspicionKind, since: u32, threshold: u64) -> Vec<(String, u64, i64, i64)> {
+    async fn suspects(
+        &self,
+        kind: SuspicionKind,
+        since: u32,
+        threshold: u64,
+    ) -> Vec<(String, u64, i64, i64)> {
         let since = at(10_000 + i64::from(since));
         let ask = Suspicion { kind, since, threshold, limit: 10, examined: 1_000 };
         let suspects = self.store.suspicious(ask).await.expect("readable");
@@ -178,15 +183,14 @@ pub(crate) async fn names_without_an_account_are_told_apart(world: World) {
 
 pub(crate) async fn only_so_many_events_are_counted(world: World) {
     world.written((1..=20).map(|n| failed(n, "192.0.2.1", Some(1), None))).await;
-    for kind in [
-        SuspicionKind::FailedLoginsByIp,
-        SuspicionKind::FailedLoginsByAccount,
-        SuspicionKind::AccountsPerIp,
-    ] {
+    for kind in
+        [SuspicionKind::FailedLoginsByIp, SuspicionKind::FailedLoginsByAccount, SuspicionKind::AccountsPerIp]
+    {
         let ask = Suspicion { kind, since: at(0), threshold: 1, limit: 10, examined: 5 };
         let suspects = world.store.suspicious(ask).await.expect("readable");
         assert_eq!(suspects[0].first_at, at(10_016), "the newest five: {kind:?}");
     }
-    let firsts: BTreeSet<_> = world.suspects(SuspicionKind::FailedLoginsByIp, 0, 1).await.into_iter().collect();
+    let firsts: BTreeSet<_> =
+        world.suspects(SuspicionKind::FailedLoginsByIp, 0, 1).await.into_iter().collect();
     assert_eq!(firsts, BTreeSet::from([("192.0.2.1".to_owned(), 20, 1, 20)]));
 }

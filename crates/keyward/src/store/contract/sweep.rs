@@ -9,12 +9,7 @@ use super::{World, at, end, session, session_id, user_id};
 use crate::store::{Sweep, Swept};
 
 fn sweep(now: i64) -> Sweep {
-    Sweep {
-        now: at(now),
-        sessions_before: at(0),
-        after: SessionId::from_bytes([0; 16]),
-        limit: 100,
-    }
+    Sweep { now: at(now), sessions_before: at(0), after: SessionId::from_bytes([0; 16]), limit: 100 }
 }
 
 impl World {

@@ -27,11 +27,8 @@ macro_rules! seal_columns {
 pub(in crate::store) const CHAIN_KEY: &str = "SELECT created_at, sealed FROM event_key WHERE id = 1";
 pub(in crate::store) const LAST_SEAL: &str = "SELECT s.number, s.sealed_at, s.newest, s.row_count, s.digest, \
      NULL, s.mac, s.removed_at, s.removed_mac FROM event_seal s ORDER BY s.number DESC LIMIT 1";
-pub(in crate::store) const SEAL_AFTER: &str = concat!(
-    "SELECT ",
-    seal_columns!(),
-    " FROM event_seal s WHERE s.number > ?1 ORDER BY s.number LIMIT 1"
-);
+pub(in crate::store) const SEAL_AFTER: &str =
+    concat!("SELECT ", seal_columns!(), " FROM event_seal s WHERE s.number > ?1 ORDER BY s.number LIMIT 1");
 pub(in crate::store) const BATCH: &str =
     concat!("SELECT ", event_columns!(), " FROM event e WHERE e.batch = ?1 ORDER BY e.id");
 pub(in crate::store) const PAST_SEAL: &str = concat!(
@@ -155,7 +152,7 @@ pub(in crate::store) const fn suspicious(kind: SuspicionKind) -> &'static str {
             "SELECT network, NULL, count(*), min(first_at), max(last_at) FROM \
              (SELECT network, min(at) AS first_at, max(coalesce(last_at, at)) AS last_at FROM \
              (SELECT network, user_id, name, at, last_at FROM event \
-             WHERE type IN ('login', 'login_failed', 'signup') AND id >= ?1 ORDER BY id DESC LIMIT ?2) e \
+             WHERE coalesce(type, '') IN ('login', 'login_failed', 'signup') AND id >= ?1 ORDER BY id DESC LIMIT ?2) e \
              WHERE network IS NOT NULL AND (user_id IS NOT NULL OR name IS NOT NULL) \
              GROUP BY network, user_id, name) f GROUP BY network \
              HAVING count(*) >= ?3 ORDER BY 3 DESC, 1 LIMIT ?4"
@@ -275,10 +272,7 @@ pub(in crate::store) fn recorded(row: &impl Row) -> Result<Recorded, Fault> {
         reason: row.optional_text(9)?,
         details,
         tally: row.optional_text(11)?,
-        mark: row
-            .optional_bytes(15)?
-            .map(|mark| mark.try_into().map_err(|_| corrupt("mark")))
-            .transpose()?,
+        mark: row.optional_bytes(15)?.map(|mark| mark.try_into().map_err(|_| corrupt("mark"))).transpose()?,
     };
     Ok(Recorded {
         event,

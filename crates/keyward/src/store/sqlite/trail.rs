@@ -73,7 +73,9 @@ impl Trail for Sqlite {
 
     fn unsealed(&self, after: EventId, before: EventId, limit: u32) -> Answer<'_, Vec<Recorded>> {
         let params = [id(after), id(before), Value::Int(limit.into())];
-        Box::pin(self.search(move |connection| each(connection, sql::UNSEALED, &params, |row| sql::recorded(row))))
+        Box::pin(
+            self.search(move |connection| each(connection, sql::UNSEALED, &params, |row| sql::recorded(row))),
+        )
     }
 
     fn strays(&self, limit: u32) -> Answer<'_, Vec<(i64, EventId)>> {

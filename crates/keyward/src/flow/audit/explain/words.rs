@@ -187,16 +187,16 @@ fn expired(session: &Session, policy: &Policy) -> String {
             progress.made_at,
             length(policy.refresh_ttl)
         ),
-        _ => format!(
-            "It ran out on {absolute}: no session lasts longer than {}.",
-            length(policy.absolute_ttl)
-        ),
+        _ => {
+            format!("It ran out on {absolute}: no session lasts longer than {}.", length(policy.absolute_ttl))
+        }
     }
 }
 
 fn idle(session: &Session, policy: &Policy) -> String {
     let idle = policy.idle(session.transport).map(length).unwrap_or_default();
-    let last = session.progress.map(|progress| format!(" after {}", progress.last_active_at)).unwrap_or_default();
+    let last =
+        session.progress.map(|progress| format!(" after {}", progress.last_active_at)).unwrap_or_default();
     format!("It is over: nobody did anything with it for {idle}{last}.")
 }
 
