@@ -24,7 +24,7 @@ macro_rules! seal_columns {
     };
 }
 
-pub(in crate::store) const CHAIN_KEY: &str = "SELECT created_at, sealed FROM event_key WHERE id = 1";
+pub(in crate::store) const CHAIN_KEY: &str = "SELECT marked_since, sealed FROM event_key WHERE id = 1";
 pub(in crate::store) const LAST_SEAL: &str = "SELECT s.number, s.sealed_at, s.newest, s.row_count, s.digest, \
      NULL, s.mac, s.removed_at, s.removed_mac FROM event_seal s ORDER BY s.number DESC LIMIT 1";
 pub(in crate::store) const SEAL_AFTER: &str =
@@ -204,11 +204,11 @@ impl Plan {
         );
     }
 
-    pub(super) fn add_chain_key(&mut self, sealed: Vec<u8>, created_at: Timestamp) {
+    pub(super) fn add_chain_key(&mut self, sealed: Vec<u8>, since: Timestamp) {
         self.push(
-            "INSERT INTO event_key (id, created_at, sealed) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING",
+            "INSERT INTO event_key (id, marked_since, sealed) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING",
             Expect::OneRow(Conflict::Changed),
-            [time(created_at), Value::Bytes(sealed)],
+            [time(since), Value::Bytes(sealed)],
         );
     }
 
@@ -312,7 +312,7 @@ pub(in crate::store) fn stray(row: &impl Row) -> Result<(i64, EventId), Fault> {
 }
 
 pub(in crate::store) fn chain_key(row: &impl Row) -> Result<StoredChainKey, Fault> {
-    Ok(StoredChainKey { created_at: Timestamp::from_micros(row.int(0)?), sealed: row.bytes(1)? })
+    Ok(StoredChainKey { since: Timestamp::from_micros(row.int(0)?), sealed: row.bytes(1)? })
 }
 
 pub(in crate::store) fn suspect(row: &impl Row, kind: SuspicionKind) -> Result<Suspect, Fault> {

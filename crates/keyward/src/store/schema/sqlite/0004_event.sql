@@ -22,9 +22,9 @@ CREATE INDEX event_account_tried ON event (id, network, user_id, name, at, last_
     WHERE coalesce(type, '') IN ('login', 'login_failed', 'signup');
 
 CREATE TABLE event_key (
-    id         INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
-    created_at INTEGER NOT NULL,
-    sealed     BLOB    NOT NULL
+    id           INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    marked_since INTEGER NOT NULL,                       -- events from before carry no mark
+    sealed       BLOB    NOT NULL
 ) STRICT;
 
 -- One row is the seal of one batch. It stays when the rows of the batch are past their time.
