@@ -211,11 +211,12 @@ fn row(event: &EventView) -> [String; 7] {
 }
 
 async fn suspicious(keyward: &Keyward, window: Duration, threshold: u64, json: bool) -> Result<(), Failure> {
-    let findings = keyward.suspicious(window, threshold).await?;
+    let found = keyward.suspicious(window, threshold).await?;
     if json {
-        return print::json(&json!({ "findings": findings }));
+        return print::json(&found);
     }
-    let rows: Vec<_> = findings
+    let rows: Vec<_> = found
+        .findings
         .iter()
         .map(|finding| {
             [

@@ -203,7 +203,9 @@ async fn each_refused_refresh_is_told_with_by_whom_and_why() {
     let tokens = app.signup(ADA).await;
     let refresh =
         |from: &str| post("/api/auth/refresh").from(from).json(json!({"refresh_token": tokens.refresh}));
+    app.pass(1);
     app.send(post("/api/auth/logout").bearer(&tokens.access)).await.ok(200);
+    app.pass(1);
     app.send(refresh("192.0.2.1")).await.refused(401, "session_revoked");
     app.pass(MINUTE);
     app.send(refresh("192.0.2.2")).await.refused(401, "session_revoked");
