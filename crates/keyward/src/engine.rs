@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::feed::Feed;
 use crate::flow::audit::chain::Chain;
 use crate::hashing::Hashing;
+use crate::metrics::{Metrics, Written};
 use crate::notes::Notes;
 use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
@@ -52,6 +53,9 @@ pub(crate) struct Engine {
     pub(crate) verified: AccessCache,
     pub(crate) bounces: Bounces,
     pub(crate) service_keys: ServiceKeys,
+    pub(crate) metrics: Metrics,
+    /// How many lines the log could not take.
+    pub(crate) log_drops: Arc<AtomicU64>,
     /// What a login for an unknown name is checked against, so that it costs the same.
     pub(crate) nobody: PasswordHash,
     ring: RwLock<Arc<KeyRing>>,
@@ -71,11 +75,14 @@ pub(crate) struct Parts {
     pub(crate) chain: Chain,
     pub(crate) hashing: Hashing,
     pub(crate) nobody: PasswordHash,
+    pub(crate) metrics: Metrics,
+    pub(crate) log_drops: Arc<AtomicU64>,
 }
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, clock, settings, master, mac_keys, chain, hashing, nobody } = parts;
+        let Parts { store, clock, settings, master, mac_keys, chain, hashing, nobody, metrics, log_drops } =
+            parts;
         let idle =
             [settings.policy.idle_timeout, settings.policy.idle_timeout_bearer].into_iter().flatten().min();
         Self {
@@ -103,6 +110,8 @@ impl Engine {
             chain,
             hashing,
             nobody,
+            metrics,
+            log_drops,
         }
     }
 
@@ -137,7 +146,11 @@ impl Engine {
     /// Commits a change; what it revokes is in force here before this returns.
     pub(crate) async fn commit(&self, mut change: Change) -> Result<Committed, NotCommitted> {
         change.events.iter_mut().for_each(|event| self.chain.mark(event));
-        let committed = self.store.commit(change).await?;
+        let written = Written::of(&change);
+        let began = self.clock.monotonic();
+        let committed = self.store.commit(change).await;
+        self.metrics.committed(&written, &committed, self.clock.monotonic().saturating_sub(began));
+        let committed = committed?;
         self.feed.apply(&committed.revocations);
         Ok(committed)
     }

@@ -149,6 +149,11 @@ pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
     /// Open sessions of everybody, by id, after that one; at most `limit`.
     fn sessions(&self, after: SessionId, limit: u32) -> Answer<'_, Vec<Session>>;
 
+    /// How many open sessions some users have, by id after that one: as many users as have about
+    /// `limit` sessions together. With the last of these users, after whom the next count begins;
+    /// `None` where nobody is left.
+    fn count_open(&self, after: UserId, limit: u32) -> Answer<'_, (u64, Option<UserId>)>;
+
     /// The accounts by id, after that one; at most `limit`.
     fn accounts(&self, after: UserId, limit: u32) -> Answer<'_, Vec<Account>>;
 

@@ -5,5 +5,7 @@ mod commands;
 mod event;
 mod failures;
 mod first_run;
+mod log;
+mod monitor;
 mod stop;
 mod support;

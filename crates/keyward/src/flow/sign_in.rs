@@ -16,6 +16,7 @@ use crate::clock;
 use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
 use crate::hashing::Busy;
+use crate::metrics::LoginMethod;
 use crate::store::{Loaded, Name};
 
 /// How many failures a minute, from one network to one account, are rows of their own.
@@ -53,17 +54,23 @@ impl Engine {
     /// `invalid_credentials`, the same for a wrong password and an unknown name, at the same cost;
     /// `account_inactive`, told only to who knows the password; `rate_limited`; `overloaded`.
     pub(crate) async fn sign_in(&self, sign_in: SignIn, client: &Client) -> Result<Grant, Error> {
+        let result = self.prove_and_open(&sign_in, client).await;
+        self.metrics.signed_in(LoginMethod::Password, &result);
+        result
+    }
+
+    async fn prove_and_open(&self, sign_in: &SignIn, client: &Client) -> Result<Grant, Error> {
         self.limit(Throttle::Login, &client.network(), client, None).await?;
-        let mut account = self.prove(&sign_in, client).await?;
+        let mut account = self.prove(sign_in, client).await?;
         for _ in 0..ATTEMPTS {
             let version = account.version;
-            if let Some(grant) = self.try_sign_in(&sign_in, account, client).await? {
+            if let Some(grant) = self.try_sign_in(sign_in, account, client).await? {
                 return Ok(grant);
             }
             let name = sign_in.name().ok_or(Denial::InvalidCredentials)?;
             account = match self.store.account(&name).await? {
                 Some(unchanged) if unchanged.version == version && unchanged.is_active => unchanged,
-                _ => self.prove(&sign_in, client).await?,
+                _ => self.prove(sign_in, client).await?,
             };
         }
         Err(crowded())
@@ -261,6 +268,7 @@ impl Engine {
             Some(decision) if !decision.allowed => decision,
             _ => return Ok(()),
         };
+        self.metrics.limited(throttle);
         let mut event = self
             .event(EventType::RateLimited, client, self.clock.now())
             .failed("rate_limited")

@@ -30,8 +30,9 @@ impl Fields {
         if body.is_empty() {
             return Ok(Self::default());
         }
-        if !is_json(headers) {
-            return Err(Denial::UnsupportedMediaType.into());
+        if !is_of_type(headers, "application/json") {
+            let json = "the body has to be application/json";
+            return Err(Denied::from(Denial::UnsupportedMediaType).with_detail(json).into());
         }
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self { fields, wrong: Vec::new() }),
@@ -140,13 +141,13 @@ impl Fields {
     }
 }
 
-/// `application/json`, perhaps with `charset=utf-8`; not compressed.
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether the body is of this media type, perhaps with `charset=utf-8`; not compressed.
+pub(super) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(only), None) = (types.next(), types.next()) else { return false };
     let Ok(text) = only.to_str() else { return false };
     let mut parts = text.split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
+    let is_it = parts.next().is_some_and(|media| media.eq_ignore_ascii_case(media_type));
     let utf8 = |part: &str| {
         part.is_empty()
             || part.split_once('=').is_some_and(|(name, value)| {
@@ -156,7 +157,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     };
     let plain =
         headers.get_all(CONTENT_ENCODING).iter().all(|v| v.as_bytes().eq_ignore_ascii_case(b"identity"));
-    is_json && parts.all(utf8) && plain
+    is_it && parts.all(utf8) && plain
 }
 
 const TWICE: &str = "a member is repeated";

@@ -66,6 +66,7 @@ macro_rules! contract {
                 a_session_comes_with_its_account_and_the_version_of_the_roles,
                 a_session_opens_for_the_account_as_it_was_loaded, no_user_has_more_than_the_limit,
                 open_sessions_of_a_user_come_latest_first, open_sessions_come_by_id,
+                open_sessions_are_counted_in_slices_of_whole_users,
                 any_text_comes_back_as_it_was, progress_comes_back_whatever_it_is,
                 an_advance_holds_for_the_newest_of_an_open_session,
                 what_is_forgiven_must_not_have_been_seen, no_write_turns_activity_back,

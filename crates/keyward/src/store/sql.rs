@@ -64,6 +64,14 @@ pub(super) const SESSIONS: &str = concat!(
     session_columns!(),
     " FROM session s WHERE s.id > ?1 AND s.ended_at IS NULL ORDER BY s.id LIMIT ?2"
 );
+/// The open sessions of the users from there on up to the one who has the last of so many: whole
+/// users, from the index of open sessions alone.
+pub(super) const COUNT_OPEN: &str = "WITH slice AS (SELECT user_id FROM session WHERE ended_at IS NULL AND user_id > ?1 \
+                    ORDER BY user_id LIMIT ?2), \
+          last AS (SELECT MAX(user_id) AS user_id FROM slice) \
+     SELECT COUNT(*), last.user_id FROM last JOIN session \
+     ON session.user_id > ?1 AND session.user_id <= last.user_id \
+     WHERE session.ended_at IS NULL GROUP BY last.user_id";
 /// A batch of all sessions, ended ones too.
 pub(super) const SWEEP_SESSIONS: &str =
     concat!("SELECT ", session_columns!(), " FROM session s WHERE s.id > ?1 ORDER BY s.id LIMIT ?2");
@@ -535,6 +543,11 @@ pub(super) fn role(row: &impl Row) -> Result<(String, Vec<String>), Fault> {
 
 pub(super) fn counter(row: &impl Row) -> Result<(String, u64), Fault> {
     Ok((row.text(0)?, natural(row, 1)?))
+}
+
+pub(super) fn open_count(row: &impl Row) -> Result<(u64, Option<UserId>), Fault> {
+    let last = <[u8; 16]>::try_from(row.bytes(1)?).map_err(|_| corrupt("session.user_id"))?;
+    Ok((natural(row, 0)?, Some(UserId::from_bytes(last))))
 }
 
 pub(super) fn key(row: &impl Row) -> Result<KeyRecord, Fault> {

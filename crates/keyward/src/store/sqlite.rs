@@ -244,6 +244,13 @@ impl Store for Sqlite {
         Box::pin(async move { self.all(sql::SESSIONS, &params, |row| sql::session(row)) })
     }
 
+    fn count_open(&self, after: UserId, limit: u32) -> Answer<'_, (u64, Option<UserId>)> {
+        let params = [sql::id(after), Value::Int(limit.into())];
+        Box::pin(async move {
+            Ok(self.one(sql::COUNT_OPEN, &params, |row| sql::open_count(row))?.unwrap_or_default())
+        })
+    }
+
     fn accounts(&self, after: UserId, limit: u32) -> Answer<'_, Vec<Account>> {
         let params = [sql::id(after), Value::Int(limit.into())];
         Box::pin(async move { self.all(sql::ACCOUNTS, &params, |row| sql::account(row)) })
