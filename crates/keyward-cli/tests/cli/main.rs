@@ -2,6 +2,7 @@
 
 mod beside;
 mod commands;
+mod event;
 mod failures;
 mod first_run;
 mod log;

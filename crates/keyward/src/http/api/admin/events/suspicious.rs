@@ -5,19 +5,11 @@ use std::time::Duration;
 use http::StatusCode;
 use keyward_core::denial::Denial;
 use keyward_core::duration;
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::Suspect;
-use crate::flow::audit::events::{MOST_THRESHOLD, THRESHOLD, WINDOW, WINDOWS};
+use crate::flow::audit::events::{Findings, MOST_THRESHOLD, THRESHOLD, WINDOW, WINDOWS};
 use crate::http::operation::{Field, Operation, Told};
 use crate::http::query::Query;
 use crate::http::{Answer, Call, json};
-
-#[derive(Serialize, ToSchema)]
-struct Findings {
-    findings: Vec<Suspect>,
-}
 
 pub(crate) const GET: Operation = Operation {
     summary: "What looks like an attack",
@@ -35,8 +27,7 @@ pub(crate) async fn get(call: Call) -> Answer {
     let window = query.read("window", window).unwrap_or(WINDOW);
     let threshold = query.number("threshold", 1..=MOST_THRESHOLD).unwrap_or(THRESHOLD);
     query.finish()?;
-    let findings = call.engine.suspicious(window, threshold).await?;
-    Ok(json(StatusCode::OK, &Findings { findings }))
+    Ok(json(StatusCode::OK, &call.engine.suspicious(window, threshold).await?))
 }
 
 /// Whole seconds, as all lengths of time in the API, or one with its unit, as in the configuration.
