@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::feed::Feed;
 use crate::hashing::Hashing;
 use crate::notes::Notes;
+use crate::pace::Pace;
 use crate::settings::Settings;
 use crate::store::{Fault, News, NotCommitted, Store};
 use crate::tally::Tallies;
@@ -50,6 +51,7 @@ pub(crate) struct Engine {
     pub(crate) bounces: Bounces,
     /// What a login for an unknown name is checked against, so that it costs the same.
     pub(crate) nobody: PasswordHash,
+    pub(crate) pace: Pace,
     ring: RwLock<Arc<KeyRing>>,
     keys_version: AtomicU64,
     roles: RwLock<Arc<Roles>>,
@@ -86,6 +88,7 @@ impl Engine {
             throttles: Throttles::new(&settings.limits),
             verified: AccessCache::default(),
             bounces: Bounces::default(),
+            pace: Pace::default(),
             ring: RwLock::new(Arc::new(KeyRing::default())),
             keys_version: AtomicU64::new(0),
             roles: RwLock::default(),

@@ -10,9 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use keyward_core::password::{self, Cost, Memory, Password, PasswordHash};
 use tokio::sync::oneshot;
+
+use crate::clock::Clock;
 
 /// Nothing was hashed, as more passwords wait than the queue holds: `503 overloaded`, try again in
 /// a second.
@@ -20,12 +23,24 @@ use tokio::sync::oneshot;
 #[error("more passwords wait to be hashed than the queue holds")]
 pub(crate) struct Busy;
 
+/// What came of a verification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Verified {
+    /// Whether it was the right password.
+    pub(crate) right: bool,
+    /// When the work began, by the monotonic clock: what was waited for before is not among it.
+    pub(crate) began: Duration,
+    /// How long it took.
+    pub(crate) took: Duration,
+}
+
 /// Threads that hash passwords. Dropped, it waits for the hashes that are under way.
 pub(crate) struct Hashing {
     /// Taken before the threads are awaited: without a sender they end.
     queue: Option<SyncSender<Job>>,
     threads: Vec<JoinHandle<()>>,
     hashes: Arc<AtomicU64>,
+    clock: Clock,
 }
 
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
@@ -34,7 +49,7 @@ impl Hashing {
     /// So many threads, and room for so many passwords to wait for one: 1 of each at least.
     ///
     /// Fails where the system gives no thread.
-    pub(crate) fn new(threads: usize, queue: usize) -> io::Result<Self> {
+    pub(crate) fn new(threads: usize, queue: usize, clock: Clock) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(queue.max(1));
         let jobs = Arc::new(Mutex::new(jobs));
         let threads = (0..threads.max(1))
@@ -43,7 +58,7 @@ impl Hashing {
                 thread::Builder::new().name(format!("keyward-hash-{n}")).spawn(move || work(&jobs))
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { queue: Some(sender), threads, hashes: Arc::default() })
+        Ok(Self { queue: Some(sender), threads, hashes: Arc::default(), clock })
     }
 
     /// The hash of this password, at this cost, with a salt that must be fresh and random.
@@ -57,8 +72,14 @@ impl Hashing {
     }
 
     /// Whether this is the password that the hash was made of.
-    pub(crate) async fn verify(&self, password: Password, hash: PasswordHash) -> Result<bool, Busy> {
-        self.run(move |memory| password::verify(&password, &hash, memory)).await
+    pub(crate) async fn verify(&self, password: Password, hash: PasswordHash) -> Result<Verified, Busy> {
+        let clock = self.clock.clone();
+        self.run(move |memory| {
+            let began = clock.monotonic();
+            let right = password::verify(&password, &hash, memory);
+            Verified { right, began, took: clock.monotonic().saturating_sub(began) }
+        })
+        .await
     }
 
     /// How many hashes were begun. What a limit refuses is never among them.
@@ -130,16 +151,16 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_hashed_is_verified() {
-        let hashing = Hashing::new(2, 8).expect("threads");
+        let hashing = Hashing::new(2, 8, Clock::system()).expect("threads");
         let kept = hashing.hash(password("right"), [1; 16], cheap()).await.expect("room");
-        assert_eq!(hashing.verify(password("right"), kept.clone()).await, Ok(true));
-        assert_eq!(hashing.verify(password("wrong"), kept).await, Ok(false));
+        assert!(hashing.verify(password("right"), kept.clone()).await.expect("room").right);
+        assert!(!hashing.verify(password("wrong"), kept).await.expect("room").right);
         assert_eq!(hashing.hashes(), 3);
     }
 
     #[tokio::test]
     async fn each_thread_is_named_and_keeps_its_memory() {
-        let hashing = Hashing::new(1, 1).expect("threads");
+        let hashing = Hashing::new(1, 1, Clock::system()).expect("threads");
         let name = hashing.run(|_| thread::current().name().map(str::to_owned)).await;
         assert_eq!(name, Ok(Some("keyward-hash-0".to_owned())));
         hashing.hash(password("a"), [1; 16], cheap()).await.expect("room");
@@ -148,7 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_is_busy_and_who_left_is_not_hashed_for() {
-        let hashing = Hashing::new(1, 2).expect("threads");
+        let hashing = Hashing::new(1, 2, Clock::system()).expect("threads");
         let (began, has_begun) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
         let mut first = pin!(hashing.run(move |_| {
@@ -175,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_thread_works() {
-        let hashing = Hashing::new(3, 3).expect("threads");
+        let hashing = Hashing::new(3, 3, Clock::system()).expect("threads");
         let meeting = Arc::new(Barrier::new(3));
         let meet = || {
             let meeting = Arc::clone(&meeting);
@@ -187,7 +208,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_costs_one_answer() {
-        let hashing = Hashing::new(1, 1).expect("threads");
+        let hashing = Hashing::new(1, 1, Clock::system()).expect("threads");
         for _ in 0..3 {
             assert_eq!(hashing.run(|_| -> () { panic!("a job of the test that panics") }).await, Err(Busy));
         }
@@ -207,7 +228,7 @@ mod tests {
         thread_local!(static AT_END: std::cell::RefCell<Option<AtEnd>> = const { std::cell::RefCell::new(None) });
 
         let ended = Arc::new(AtomicBool::new(false));
-        let hashing = Hashing::new(1, 1).expect("threads");
+        let hashing = Hashing::new(1, 1, Clock::system()).expect("threads");
         let at_end = AtEnd(Arc::clone(&ended));
         hashing.run(move |_| AT_END.set(Some(at_end))).await.expect("room");
         assert!(!ended.load(Ordering::SeqCst));
@@ -217,7 +238,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_room_or_threads_there_is_one_of_each() {
-        let hashing = Hashing::new(0, 0).expect("threads");
+        let hashing = Hashing::new(0, 0, Clock::system()).expect("threads");
         assert_eq!(hashing.threads.len(), 1);
         assert!(hashing.hash(password("a"), [1; 16], cheap()).await.is_ok());
     }

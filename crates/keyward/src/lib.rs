@@ -32,6 +32,7 @@ mod hashing;
 mod http;
 pub mod master_key;
 mod notes;
+mod pace;
 mod settings;
 mod store;
 mod tally;
@@ -152,7 +153,7 @@ impl Builder {
             MacKeysError::Sealed(error) => StartError::Failed(format!("a key for refresh tokens: {error}")),
             MacKeysError::Fault(fault) => StartError::Failed(fault.to_string()),
         })?;
-        let hashing = Hashing::new(self.settings.hashing_threads, HASHING_QUEUE)
+        let hashing = Hashing::new(self.settings.hashing_threads, HASHING_QUEUE, self.clock.clone())
             .map_err(|e| StartError::Failed(format!("no thread for passwords: {e}")))?;
         let nobody = core::password::PasswordHash::dummy(&self.settings.cost);
         let background = self.settings.background;

@@ -58,6 +58,7 @@ macro_rules! contract {
                 a_password_is_replaced_at_its_version, a_rehash_keeps_the_version,
                 a_phone_number_is_replaced_at_the_version, roles_are_replaced_at_the_version,
                 a_role_is_asked_for_by_its_whole_name, the_largest_numbers_come_back,
+                every_class_of_stored_hashes_is_known, an_import_is_noted_once,
             }
             sessions: {
                 a_session_comes_with_its_account_and_the_version_of_the_roles,
@@ -129,6 +130,8 @@ pub(crate) struct World {
 #[derive(Debug, PartialEq)]
 struct Dump {
     accounts: Vec<Account>,
+    cost_classes: Vec<String>,
+    imported: Vec<(UserId, [u8; 16])>,
     sessions: Vec<Loaded>,
     open: Vec<Session>,
     roles: Roles,
@@ -200,11 +203,19 @@ impl World {
         for n in 0..48 {
             sessions.extend(store.session(session_id(n)).await.expect("readable"));
         }
+        let accounts = store.accounts(user_id(0), 1_000).await.expect("readable");
+        let mut imported = Vec::new();
+        for account in &accounts {
+            let digest = store.imported(account.id).await.expect("readable");
+            imported.extend(digest.map(|digest| (account.id, digest)));
+        }
         let keys = store.keys().await.expect("readable");
         let mut access_ttls = store.access_ttls().await.expect("readable");
         access_ttls.sort_unstable();
         Dump {
-            accounts: store.accounts(user_id(0), 1_000).await.expect("readable"),
+            accounts,
+            cost_classes: store.cost_classes().await.expect("readable"),
+            imported,
             sessions,
             open: store.sessions(session_id(0), 1_000).await.expect("readable"),
             roles: store.roles().await.expect("readable"),

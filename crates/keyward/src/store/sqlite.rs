@@ -35,8 +35,8 @@ use self::file::{Opened, file_error};
 use self::writer::{Job, bind};
 use super::sql::{self, Expect, Statement, Value};
 use super::{
-    Answer, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Store, StoredKeys, StoredMacKey, Sweep,
-    Swept,
+    Answer, CLASSES, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Store, StoredKeys, StoredMacKey,
+    Sweep, Swept,
 };
 
 /// How many connections read.
@@ -242,6 +242,15 @@ impl Store for Sqlite {
     fn accounts(&self, after: UserId, limit: u32) -> Answer<'_, Vec<Account>> {
         let params = [sql::id(after), Value::Int(limit.into())];
         Box::pin(async move { self.all(sql::ACCOUNTS, &params, |row| sql::account(row)) })
+    }
+
+    fn cost_classes(&self) -> Answer<'_, Vec<String>> {
+        let limit = [Value::Int(i64::try_from(CLASSES).unwrap_or(i64::MAX))];
+        Box::pin(async move { self.all(sql::COST_CLASSES, &limit, |row| sql::Row::text(row, 0)) })
+    }
+
+    fn imported(&self, user: UserId) -> Answer<'_, Option<[u8; 16]>> {
+        Box::pin(async move { self.one(sql::IMPORTED, &[sql::id(user)], |row| sql::imported(row)) })
     }
 
     fn signed_in_from<'a>(&'a self, user: UserId, network: &'a str, since: Timestamp) -> Answer<'a, bool> {

@@ -183,6 +183,7 @@ impl Draft {
                 version: self.guess(model.keys_version),
                 keys: (0..number).map(|n| key(n, KeyState::Retiring)).collect(),
             },
+            14 if flag => Write::NoteImport { user, digest: [number; 16] },
             13 => Write::AddMacKey { id: number.into(), sealed: vec![n], created_at: moment },
             _ => Write::NoteAccessTtl { ttl: Duration::from_secs(number.into()), at: moment },
         }

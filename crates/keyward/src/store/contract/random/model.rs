@@ -1,6 +1,6 @@
 //! A store of nothing but maps: what each write does, in the plainest words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Conflict, Write};
@@ -20,6 +20,7 @@ use crate::store::{Loaded, StoredMacKey};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Model {
     accounts: BTreeMap<UserId, Account>,
+    imported: BTreeMap<UserId, [u8; 16]>,
     sessions: BTreeMap<SessionId, Session>,
     roles_version: u64,
     pub(super) keys_version: u64,
@@ -68,6 +69,14 @@ impl Model {
             sessions: self.sessions.values().map(loaded).collect(),
             open: self.sessions.values().filter(|s| s.ended.is_none()).cloned().collect(),
             accounts: self.accounts.values().cloned().collect(),
+            cost_classes: self
+                .accounts
+                .values()
+                .map(|account| account.password.cost_class())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+            imported: self.imported.into_iter().collect(),
             roles: Roles {
                 version: self.roles_version,
                 permissions: ["admin", "user"].map(|role| (role.to_owned(), Vec::new())).into(),
@@ -90,6 +99,12 @@ impl Model {
         match write {
             Write::CreateAccount(account) => {
                 self.accounts.insert(account.id, *account);
+            }
+            Write::NoteImport { user, digest } => {
+                if !self.accounts.contains_key(&user) || self.imported.contains_key(&user) {
+                    return Err(Conflict::Changed);
+                }
+                self.imported.insert(user, digest);
             }
             Write::SetPassword { user, version, password } => {
                 let account = self.account(user, version)?;
