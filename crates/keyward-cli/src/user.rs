@@ -1,5 +1,7 @@
 //! `keyward user`: which accounts are there?
 
+mod import;
+
 use std::path::Path;
 
 use clap::{Subcommand, value_parser};
@@ -53,6 +55,13 @@ pub(crate) enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Make accounts of those of another system, with the hashes of their passwords
+    ///
+    /// A line is {email, phone_number?, password_hash, roles?, is_active?, email_verified?,
+    /// created_at?}. Hashes may be by argon2, bcrypt and scrypt (PHC), and Django's pbkdf2_sha256,
+    /// argon2, bcrypt_sha256 and scrypt; each is made anew at the next login. A line that is refused
+    /// is told by its number and skipped. What was imported before is passed over.
+    Import(import::Import),
 }
 
 impl Verb {
@@ -79,6 +88,7 @@ impl Verb {
                 let (keyward, _) = open::beside(file, Missing::Refuse).await?;
                 show(&keyward, &user, json).await
             }
+            Self::Import(import) => import.run(file).await,
         }
     }
 }

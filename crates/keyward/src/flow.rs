@@ -2,6 +2,7 @@
 //! commit.
 
 pub(crate) mod accounts;
+pub(crate) mod import;
 pub(crate) mod keys;
 pub(crate) mod passwords;
 pub(crate) mod refresh;

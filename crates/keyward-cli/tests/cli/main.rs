@@ -2,7 +2,9 @@
 
 mod beside;
 mod commands;
+mod django;
 mod failures;
 mod first_run;
+mod import;
 mod stop;
 mod support;
