@@ -19,7 +19,9 @@ pub mod email;
 pub mod password;
 pub mod phone;
 pub mod role;
+pub mod service_key;
 
+pub mod chain;
 pub mod change;
 pub mod denial;
 pub mod event;

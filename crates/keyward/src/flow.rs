@@ -2,10 +2,13 @@
 //! commit.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
 pub(crate) mod import;
+pub(crate) mod introspect;
 pub(crate) mod keys;
 pub(crate) mod passwords;
 pub(crate) mod refresh;
+pub(crate) mod service_keys;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
 pub(crate) mod sign_out;

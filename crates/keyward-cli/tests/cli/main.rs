@@ -6,5 +6,7 @@ mod django;
 mod failures;
 mod first_run;
 mod import;
+mod log;
+mod monitor;
 mod stop;
 mod support;

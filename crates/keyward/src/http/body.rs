@@ -30,8 +30,9 @@ impl Fields {
         if body.is_empty() {
             return Ok(Self::default());
         }
-        if !is_json(headers) {
-            return Err(Denial::UnsupportedMediaType.into());
+        if !is_of_type(headers, "application/json") {
+            let json = "the body has to be application/json";
+            return Err(Denied::from(Denial::UnsupportedMediaType).with_detail(json).into());
         }
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self { fields, wrong: Vec::new() }),
@@ -65,6 +66,36 @@ impl Fields {
             Value::Null => None,
             _ => {
                 self.wrong.push(FieldError::new(field, "this has to be a string"));
+                None
+            }
+        }
+    }
+
+    /// A list of texts that may be missing or null.
+    pub(crate) fn optional_texts(&mut self, field: &str) -> Option<Vec<String>> {
+        let at = self.fields.iter().position(|(name, _)| name == field)?;
+        let texts = match self.fields.swap_remove(at).1 {
+            Value::Null => return None,
+            Value::List(items) => {
+                let text = |item| if let Value::Text(text) = item { Some(text) } else { None };
+                items.into_iter().map(text).collect()
+            }
+            _ => None,
+        };
+        if texts.is_none() {
+            self.wrong.push(FieldError::new(field, "this has to be a list of strings"));
+        }
+        texts
+    }
+
+    /// True or false, or missing or null.
+    pub(crate) fn optional_flag(&mut self, field: &str) -> Option<bool> {
+        let at = self.fields.iter().position(|(name, _)| name == field)?;
+        match self.fields.swap_remove(at).1 {
+            Value::Flag(flag) => Some(flag),
+            Value::Null => None,
+            _ => {
+                self.wrong.push(FieldError::new(field, "this has to be true or false"));
                 None
             }
         }
@@ -110,13 +141,13 @@ impl Fields {
     }
 }
 
-/// `application/json`, perhaps with `charset=utf-8`; not compressed.
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether the body is of this media type, perhaps with `charset=utf-8`; not compressed.
+pub(super) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(only), None) = (types.next(), types.next()) else { return false };
     let Ok(text) = only.to_str() else { return false };
     let mut parts = text.split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
+    let is_it = parts.next().is_some_and(|media| media.eq_ignore_ascii_case(media_type));
     let utf8 = |part: &str| {
         part.is_empty()
             || part.split_once('=').is_some_and(|(name, value)| {
@@ -126,7 +157,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     };
     let plain =
         headers.get_all(CONTENT_ENCODING).iter().all(|v| v.as_bytes().eq_ignore_ascii_case(b"identity"));
-    is_json && parts.all(utf8) && plain
+    is_it && parts.all(utf8) && plain
 }
 
 const TWICE: &str = "a member is repeated";
@@ -136,7 +167,9 @@ const TWICE: &str = "a member is repeated";
 #[derive(Debug, Clone, PartialEq)]
 enum Value {
     Null,
+    Flag(bool),
     Text(String),
+    List(Vec<Value>),
     Object(Vec<(String, Value)>),
     Other,
 }
@@ -160,8 +193,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Other)
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Flag(flag))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
@@ -185,8 +218,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        while items.next_element::<Value>()?.is_some() {}
-        Ok(Value::Other)
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {

@@ -13,6 +13,8 @@ mod cors;
 mod csrf;
 mod idle;
 mod limits;
+mod log;
+mod metrics;
 mod origin;
 mod problem;
 mod race;

@@ -1,6 +1,8 @@
 //! `/api/auth`: accounts and sessions, for the people they belong to.
 
 pub(crate) mod activity;
+pub(crate) mod events;
+pub(crate) mod introspect;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logout_all;
@@ -8,6 +10,7 @@ pub(crate) mod password;
 pub(crate) mod reauthenticate;
 pub(crate) mod refresh;
 pub(crate) mod renew;
+pub(crate) mod revoke;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod signup;
@@ -24,6 +27,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::flow::Grant;
 use crate::http::cookie::{Names, default_transport};
+use crate::http::watch::Opened;
 use crate::http::{Call, csrf, guard, json};
 
 /// What signup, login, refresh and session answer.
@@ -88,6 +92,9 @@ fn granted(status: StatusCode, grant: &Grant, names: Names, told: Told) -> Respo
         rotated: (told == Told::Rotation).then_some(rotated),
     };
     let mut response = json(status, &body);
+    if grant.access_token.is_some() {
+        response.extensions_mut().insert(Opened(session.id));
+    }
     if !in_body {
         names.set(grant, response.headers_mut());
     }

@@ -17,6 +17,7 @@ use tokio::task::block_in_place;
 
 use self::model::Model;
 use super::keys::key;
+use super::service_keys::service_key;
 use super::{Place, World, account, at, event, password, session, session_id, user_id};
 
 /// A write before it is known what it finds: each guesses its condition, right or wrong.
@@ -40,7 +41,7 @@ enum Guess {
 fn draft() -> impl Strategy<Value = Draft> {
     let guess = prop_oneof![8 => Just(Guess::Right), 1 => Just(Guess::TooHigh), 1 => Just(Guess::TooLow)];
     // The kinds that open and move sessions are the most frequent.
-    let kind = prop_oneof![3 => 0..15u8, 2 => Just(5u8), 3 => Just(6u8), 1 => Just(0u8)];
+    let kind = prop_oneof![3 => 0..18u8, 2 => Just(5u8), 3 => Just(6u8), 1 => Just(0u8)];
     (kind, 1..4u8, 10..18u8, 0..6u8, any::<bool>(), guess).prop_map(
         |(kind, user, session, number, flag, guess)| Draft { kind, user, session, number, flag, guess },
     )
@@ -185,6 +186,15 @@ impl Draft {
             },
             14 if flag => Write::NoteImport { user, digest: [number; 16] },
             13 => Write::AddMacKey { id: number.into(), sealed: vec![n], created_at: moment },
+            14 => Write::AddServiceKey {
+                version: self.guess(model.service_keys_version),
+                key: Box::new(service_key(number)),
+            },
+            15 => Write::RemoveServiceKey {
+                version: self.guess(model.service_keys_version),
+                id: service_key(number).id,
+            },
+            16 => Write::NoteServiceKey { id: service_key(number).id, used_at: moment },
             _ => Write::NoteAccessTtl { ttl: Duration::from_secs(number.into()), at: moment },
         }
     }

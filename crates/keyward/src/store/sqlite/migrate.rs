@@ -21,6 +21,8 @@ struct Step {
 
 const STEPS: &[Step] = &[
     Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") },
+    Step { schema: 2, oldest: 1, sql: include_str!("../schema/sqlite/0002_service_key.sql") },
+    Step { schema: 4, oldest: 1, sql: include_str!("../schema/sqlite/0004_event.sql") },
     Step { schema: 7, oldest: 1, sql: include_str!("../schema/sqlite/0007_import.sql") },
 ];
 
