@@ -72,9 +72,11 @@ pub use crate::flow::service_keys::{NewServiceKey, ServiceKeyView};
 use crate::hashing::Hashing;
 use crate::metrics::Metrics;
 pub use crate::settings::{InvalidOrigin, Origin, PersonalClaims, Secret, Settings};
+pub use crate::store::Fault;
+pub use crate::store::sqlite::OpenError;
 use crate::store::sqlite::Sqlite;
+pub use crate::store::sqlite::inspect::{DatabaseReport, inspect as inspect_database};
 pub use crate::store::trail::{Suspect, SuspicionKind};
-pub use crate::store::{Fault, sqlite::OpenError};
 use crate::store::{Name, Store};
 
 /// How many password hashes may wait to be made.

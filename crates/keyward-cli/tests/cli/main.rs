@@ -3,6 +3,7 @@
 mod beside;
 mod commands;
 mod django;
+mod doctor;
 mod failures;
 mod first_run;
 mod import;

@@ -7,6 +7,7 @@
 //! this one; only one may serve.
 
 mod file;
+pub(crate) mod inspect;
 mod migrate;
 mod row;
 #[cfg(test)]

@@ -98,7 +98,7 @@ pub(super) fn steps() -> usize {
 }
 
 /// The schema of the file, in a transaction or where it is known to be ours: 0 where it is new; `None` where it is none of ours.
-fn current(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+pub(super) fn current(connection: &Connection) -> rusqlite::Result<Option<u32>> {
     let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (application, tables) {
