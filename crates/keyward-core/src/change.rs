@@ -7,9 +7,11 @@
 use std::time::Duration;
 
 use crate::account::Account;
+use crate::email::Email;
 use crate::event::Event;
-use crate::id::{SessionId, UserId};
+use crate::id::{MailId, SessionId, UserId};
 use crate::key::KeyRecord;
+use crate::mail::{Link, Mail, SecretHash};
 use crate::password::PasswordHash;
 use crate::revocation::{Entry, Revocation};
 use crate::session::{End, Generation, Progress, Session};
@@ -48,7 +50,8 @@ impl Change {
 pub enum Write {
     /// Makes an account. Its e-mail address and phone number must be free.
     CreateAccount(Box<Account>),
-    /// Replaces a password, on condition that the account is at this version, and raises that.
+    /// Replaces a password, on condition that the account is at this version, and raises that. Every
+    /// link that was sent to its person is good for nothing from then on.
     SetPassword {
         /// Whose.
         user: UserId,
@@ -178,6 +181,54 @@ pub enum Write {
         sealed: Vec<u8>,
         /// When it was made.
         created_at: Timestamp,
+    },
+    /// Keeps what is needed to know a link by, in the place of one for the same purpose. No
+    /// condition: the account may be nobody's, so that asking for a mail costs the same for every
+    /// address.
+    IssueLink(Box<Link>),
+    /// Uses a link up, on condition that it is there and was good at this moment.
+    SpendLink {
+        /// What is kept of its secret.
+        hash: SecretHash,
+        /// The moment.
+        at: Timestamp,
+    },
+    /// Records that a person receives mail at their address, on condition that it is still this one.
+    /// The version stays: no login has to be refused for it.
+    ConfirmEmail {
+        /// Whose.
+        user: UserId,
+        /// The address.
+        email: Email,
+    },
+    /// Adds a mail to those that wait to be sent. Its name must be free.
+    QueueMail(Box<Mail>),
+    /// Takes a mail in hand, on condition that it was tried this often and not given up; from
+    /// `until` on another one may.
+    ClaimMail {
+        /// Which.
+        id: MailId,
+        /// How often it was tried before.
+        attempts: u32,
+        /// Until when nobody else does.
+        until: Timestamp,
+    },
+    /// Forgets a mail that was sent. No condition: another one may have sent it, too.
+    ForgetMail {
+        /// Which.
+        id: MailId,
+    },
+    /// Says when to try a mail again that could not be sent, or that it is given up, on condition
+    /// that nobody else took it in hand meanwhile.
+    PostponeMail {
+        /// Which.
+        id: MailId,
+        /// How often it was tried, this time included.
+        attempts: u32,
+        /// When to try again; `None`: it is given up.
+        due_at: Option<Timestamp>,
+        /// Why it could not be sent.
+        failure: String,
     },
     /// Records that access tokens of this length were given out at this moment.
     NoteAccessTtl {

@@ -107,6 +107,10 @@ id! {
     /// Names one row of the audit trail.
     EventId
 }
+id! {
+    /// Names one mail that waits to be sent.
+    MailId
+}
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,10 @@ use crate::store::Fault;
 const FLUSH: Duration = Duration::from_millis(500);
 /// How often one small batch is swept.
 const SWEEP: Duration = Duration::from_secs(2);
+/// How often mails are looked for that are due.
+const MAIL: Duration = Duration::from_millis(500);
+/// How long a mail that is under way at a stop may still take.
+const LAST_MAIL: Duration = Duration::from_secs(2);
 
 pub(crate) struct Tasks {
     stop: watch::Sender<bool>,
@@ -36,6 +40,22 @@ impl Tasks {
         tasks.every("care", CARE, engine, |engine| async move {
             engine.note_access_ttl(engine.clock.now()).await?;
             engine.care_for_keys().await
+        });
+        let stopped = tasks.stop.subscribe();
+        tasks.every("mail", MAIL, engine, move |engine| {
+            let mut stopped = stopped.clone();
+            let out_of_time = async move {
+                // Without a sender there is nobody left who could tell to stop.
+                let _ = stopped.wait_for(|stop| *stop).await;
+                tokio::time::sleep(LAST_MAIL).await;
+            };
+            async move {
+                tokio::select! {
+                    sent = engine.send_mails() => sent,
+                    // What is cut off goes out again later: a server that hangs keeps nobody from stopping.
+                    () = out_of_time => Ok(()),
+                }
+            }
         });
         let at = Arc::new(Mutex::new(SessionId::from_bytes([0; 16])));
         tasks.every("sweep", SWEEP, engine, move |engine| {

@@ -25,6 +25,7 @@ use crate::clock::{self, Clock};
 use crate::error::Error;
 use crate::feed::Feed;
 use crate::hashing::Hashing;
+use crate::mail::deliver::Delivery;
 use crate::notes::Notes;
 use crate::settings::Settings;
 use crate::store::{Fault, News, NotCommitted, Store};
@@ -50,6 +51,8 @@ pub(crate) struct Engine {
     pub(crate) bounces: Bounces,
     /// What a login for an unknown name is checked against, so that it costs the same.
     pub(crate) nobody: PasswordHash,
+    /// How mails leave.
+    pub(crate) delivery: Delivery,
     ring: RwLock<Arc<KeyRing>>,
     keys_version: AtomicU64,
     roles: RwLock<Arc<Roles>>,
@@ -66,11 +69,12 @@ pub(crate) struct Parts {
     pub(crate) mac_keys: MacKeys,
     pub(crate) hashing: Hashing,
     pub(crate) nobody: PasswordHash,
+    pub(crate) delivery: Delivery,
 }
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, clock, settings, master, mac_keys, hashing, nobody } = parts;
+        let Parts { store, clock, settings, master, mac_keys, hashing, nobody, delivery } = parts;
         let idle =
             [settings.policy.idle_timeout, settings.policy.idle_timeout_bearer].into_iter().flatten().min();
         Self {
@@ -96,6 +100,7 @@ impl Engine {
             mac_keys,
             hashing,
             nobody,
+            delivery,
         }
     }
 

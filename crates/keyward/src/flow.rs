@@ -2,7 +2,10 @@
 //! commit.
 
 pub(crate) mod accounts;
+pub(crate) mod emails;
 pub(crate) mod keys;
+pub(crate) mod links;
+pub(crate) mod outbox;
 pub(crate) mod passwords;
 pub(crate) mod refresh;
 pub(crate) mod sessions;

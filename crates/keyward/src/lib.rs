@@ -30,8 +30,10 @@ mod feed;
 mod flow;
 mod hashing;
 mod http;
+mod mail;
 pub mod master_key;
 mod notes;
+mod page;
 mod settings;
 mod store;
 mod tally;
@@ -57,7 +59,10 @@ pub use crate::error::{Denied, Error, FieldError};
 pub use crate::flow::keys::KeyView;
 use crate::flow::keys::{MacKeysError, mac_keys};
 use crate::hashing::Hashing;
-pub use crate::settings::{InvalidOrigin, Origin, PersonalClaims, Secret, Settings};
+use crate::mail::deliver::Delivery;
+pub use crate::settings::{
+    InvalidOrigin, InvalidSender, Origin, PersonalClaims, Secret, Sender, Settings, Smtp,
+};
 use crate::store::sqlite::Sqlite;
 pub use crate::store::{Fault, sqlite::OpenError};
 use crate::store::{Name, Store};
@@ -152,6 +157,11 @@ impl Builder {
             MacKeysError::Sealed(error) => StartError::Failed(format!("a key for refresh tokens: {error}")),
             MacKeysError::Fault(fault) => StartError::Failed(fault.to_string()),
         })?;
+        let delivery = match &self.settings.smtp {
+            Some(server) => Delivery::smtp(server, public_url)
+                .map_err(|e| StartError::Failed(format!("no mail can go through {}: {e}", server.host)))?,
+            None => Delivery::Folder(path.with_file_name("outbox")),
+        };
         let hashing = Hashing::new(self.settings.hashing_threads, HASHING_QUEUE)
             .map_err(|e| StartError::Failed(format!("no thread for passwords: {e}")))?;
         let nobody = core::password::PasswordHash::dummy(&self.settings.cost);
@@ -164,6 +174,7 @@ impl Builder {
             mac_keys,
             hashing,
             nobody,
+            delivery,
         }));
         engine.note_access_ttl(now).await.map_err(failed)?;
         engine.poll().await.map_err(|fault| StartError::Failed(fault.to_string()))?;
@@ -208,7 +219,7 @@ impl Keyward {
     }
 
     /// Does once what otherwise happens in the background: takes over what others revoked, writes
-    /// what is noted, looks after the keys, sweeps.
+    /// what is noted, looks after the keys, sends what mails are due, sweeps.
     ///
     /// # Errors
     /// [`Error::Fault`] where the store does not answer.
@@ -217,6 +228,7 @@ impl Keyward {
         self.engine.flush(false).await?;
         self.engine.note_access_ttl(self.engine.clock.now()).await?;
         self.engine.care_for_keys().await?;
+        self.engine.send_mails().await?;
         let mut at = Some(SessionId::from_bytes([0; 16]));
         while let Some(after) = at {
             at = self.engine.sweep_step(after).await?;
@@ -242,6 +254,11 @@ impl Keyward {
             .map(|route| (route.method.clone(), route.path, format!("{:?}", route.guard).to_lowercase()))
     }
 
+    /// The folder that mails are written into, where no server takes them.
+    pub fn mail_folder(&self) -> Option<&Path> {
+        self.engine.delivery.folder()
+    }
+
     /// How often the store was read since it was opened.
     pub fn store_reads(&self) -> u64 {
         self.engine.store.reads()
@@ -260,7 +277,8 @@ impl Keyward {
         Ok(if self.engine.has_admin().await? { None } else { Some(self.engine.setup_token()) })
     }
 
-    /// Makes an account without signing anybody in. Each of the roles has to be there.
+    /// Makes an account without signing anybody in. Each of the roles has to be there. Without a
+    /// password its person gets an invitation by mail to choose one.
     ///
     /// # Errors
     /// `validation_failed`, `email_taken`, `phone_taken`.
@@ -268,7 +286,7 @@ impl Keyward {
         &self,
         email: &str,
         phone_number: Option<&str>,
-        password: Password,
+        password: Option<Password>,
         roles: Vec<String>,
         client: &Client,
     ) -> Result<Account, Error> {

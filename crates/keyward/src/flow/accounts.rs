@@ -4,20 +4,22 @@ use keyward_core::account::Account;
 use keyward_core::change::{Change, Write};
 use keyward_core::event::EventType;
 use keyward_core::id::{SessionId, UserId};
+use keyward_core::mail::Purpose;
 use keyward_core::password::Password;
 use keyward_core::role;
 use keyward_core::session::{End, EndReason, Session};
 
+use super::links::New;
 use super::sign_up::account;
 use super::{ATTEMPTS, crowded};
 use crate::client::Client;
-use crate::clock;
 use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error, FieldError};
 use crate::store::{Name, NotCommitted};
 
 impl Engine {
-    /// Makes an account without signing anybody in.
+    /// Makes an account without signing anybody in. Without a password its person gets an invitation
+    /// by mail to choose one, else a mail to confirm the address.
     ///
     /// # Errors
     /// `validation_failed`, `email_taken`, `phone_taken`, `overloaded`.
@@ -25,7 +27,7 @@ impl Engine {
         &self,
         email: &str,
         phone_number: Option<&str>,
-        password: Password,
+        password: Option<Password>,
         mut roles: Vec<String>,
         client: &Client,
     ) -> Result<Account, Error> {
@@ -34,11 +36,21 @@ impl Engine {
         roles.dedup();
         self.are_there(&roles).await?;
         self.is_free(&new).await?;
-        let password = self.hashing.hash(new.password.clone(), clock::random(), self.settings.cost).await?;
+        let password = self.first_password(&new).await?;
         let now = self.clock.now();
         let account = account(&new, password, roles, now);
-        let event = self.event(EventType::Signup, client, now).about(&account);
-        self.commit(Change::of([Write::CreateAccount(Box::new(account.clone()))]).with(event)).await?;
+        let purpose = if new.password.is_some() { Purpose::Verification } else { Purpose::Invitation };
+        let event =
+            self.event(EventType::Signup, client, now).about(&account).saying("mail", purpose.as_str());
+        let mut change = Change::of([Write::CreateAccount(Box::new(account.clone()))]).with(event);
+        change.writes.extend(self.link(New {
+            purpose,
+            user: account.id,
+            to: &account.email,
+            client,
+            now,
+        })?);
+        self.commit(change).await?;
         Ok(account)
     }
 
@@ -58,20 +70,20 @@ impl Engine {
 
     /// Makes sure that there is an administrator of this name with this password: a new account,
     /// or the one that has the address, active from now on. Its sessions end, for their holders
-    /// did not know that password.
+    /// did not know that password. Who runs the installation vouches for the address.
     pub(crate) async fn upsert_admin(
         &self,
         email: &str,
         password: Password,
         client: &Client,
     ) -> Result<Account, Error> {
-        let new = self.new_account(email, None, password)?;
-        let hash = self.hashing.hash(new.password.clone(), clock::random(), self.settings.cost).await?;
+        let new = self.new_account(email, None, Some(password))?;
+        let hash = self.first_password(&new).await?;
         for _ in 0..ATTEMPTS {
             let now = self.clock.now();
             let Some(known) = self.store.account(&Name::Email(new.email.clone())).await? else {
                 let roles = vec![role::ADMIN.to_owned(), role::USER.to_owned()];
-                let account = account(&new, hash.clone(), roles, now);
+                let account = Account { email_verified: true, ..account(&new, hash.clone(), roles, now) };
                 let event = self.event(EventType::Signup, client, now).about(&account);
                 let create = Write::CreateAccount(Box::new(account.clone()));
                 match self.commit(Change::of([create]).with(event)).await {
@@ -94,14 +106,16 @@ impl Engine {
                     roles: roles.clone(),
                     is_active: true,
                 },
+                Write::ConfirmEmail { user: known.id, email: known.email.clone() },
                 Write::EndSessionsOf { user: known.id, except: None, end, until },
+                self.password_notice(&known, client, now)?,
             ])
             .with(self.event(EventType::PasswordChanged, client, now).about(&known))
             .with(
                 self.event(EventType::RolesChanged, client, now).about(&known).saying("roles", roles.clone()),
             );
             if self.decided(change).await?.is_some() {
-                return Ok(Account { roles, is_active: true, ..known });
+                return Ok(Account { roles, is_active: true, email_verified: true, ..known });
             }
         }
         Err(crowded())

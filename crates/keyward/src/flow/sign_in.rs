@@ -48,7 +48,8 @@ impl Engine {
     ///
     /// # Errors
     /// `invalid_credentials`, the same for a wrong password and an unknown name, at the same cost;
-    /// `account_inactive`, told only to who knows the password; `rate_limited`; `overloaded`.
+    /// `account_inactive` and `email_not_verified`, told only to who knows the password;
+    /// `rate_limited`; `overloaded`.
     pub(crate) async fn sign_in(&self, sign_in: SignIn, client: &Client) -> Result<Grant, Error> {
         self.limit(Throttle::Login, &client.network(), client, None).await?;
         let mut account = self.prove(&sign_in, client).await?;
@@ -86,19 +87,29 @@ impl Engine {
             self.event(EventType::LoginFailed, client, self.clock.now()).failed(denial.code())
         };
         let (event, denial) = match account {
-            Some(account) if right && account.is_active => {
-                self.give_back(Throttle::LoginFailures, &budget);
-                return Ok(account);
-            }
             Some(account) if right => {
                 self.give_back(Throttle::LoginFailures, &budget);
-                (failed(Denial::LoginInactive).about(&account), Denial::LoginInactive)
+                match self.may_sign_in(&account) {
+                    Ok(()) => return Ok(account),
+                    Err(denial) => (failed(denial).about(&account), denial),
+                }
             }
             Some(account) => (failed(Denial::InvalidCredentials).about(&account), Denial::InvalidCredentials),
             None => (failed(Denial::InvalidCredentials), Denial::InvalidCredentials),
         };
         self.commit(Change::default().with(event)).await?;
         Err(denial.into())
+    }
+
+    /// Whether who knows the password of this account may sign in to it.
+    fn may_sign_in(&self, account: &Account) -> Result<(), Denial> {
+        if !account.is_active {
+            Err(Denial::LoginInactive)
+        } else if self.settings.require_verified_email && !account.email_verified {
+            Err(Denial::EmailNotVerified)
+        } else {
+            Ok(())
+        }
     }
 
     /// `None` where something changed meanwhile that the session must not outlive.

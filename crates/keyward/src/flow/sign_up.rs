@@ -34,31 +34,65 @@ pub(crate) struct SignUp {
 pub(crate) struct NewAccount {
     pub(super) email: Email,
     pub(super) phone_number: Option<Phone>,
-    pub(super) password: Password,
+    /// `None`: its person is invited to choose one.
+    pub(super) password: Option<Password>,
+}
+
+/// What a signup brings.
+pub(crate) enum SignedUp {
+    /// A session.
+    In(Box<Grant>),
+    /// An account whose address has to be confirmed before anybody signs in to it.
+    Unconfirmed(Box<Account>),
+}
+
+const NO_ADDRESS: &str = "give an e-mail address such as ada@example.com";
+
+/// The address that somebody typed.
+///
+/// # Errors
+/// `validation_failed` where it is none.
+pub(super) fn address(text: &str) -> Result<Email, Error> {
+    text.parse().map_err(|_| Denied::invalid(vec![FieldError::new("email", NO_ADDRESS)]).into())
 }
 
 impl Engine {
-    /// Makes an account and opens its first session.
+    /// Makes an account, sends a mail to confirm its address, and opens its first session, unless
+    /// that has to wait for the address to be confirmed.
     ///
     /// # Errors
     /// `rate_limited`; `signup_closed`; `email_taken`, `phone_taken`; `overloaded`.
-    pub(crate) async fn sign_up(&self, sign_up: SignUp, client: &Client) -> Result<Grant, Error> {
+    pub(crate) async fn sign_up(&self, sign_up: SignUp, client: &Client) -> Result<SignedUp, Error> {
         let new = sign_up.new;
         self.limit(Throttle::Signup, &client.network(), client, None).await?;
         if !self.settings.open_signup {
             return Err(Denial::SignupClosed.into());
         }
         self.is_free(&new).await?;
-        let password = self.hashing.hash(new.password.clone(), clock::random(), self.settings.cost).await?;
+        let password = self.first_password(&new).await?;
         let now = self.clock.now();
         let account = account(&new, password, vec![role::USER.to_owned()], now);
         let mut change = Change::of([Write::CreateAccount(Box::new(account.clone()))]);
+        change.writes.extend(self.verification(&account, client, now)?);
         change.writes.extend(self.replaced(sign_up.replaces, now).await?);
         let event =
             self.event(EventType::Signup, client, now).saying("transport", sign_up.transport.as_str());
-        let grant = self.open_session(account, sign_up.transport, change, event, client, now).await?;
         // Nobody else knows the account: only the session it replaces can have ended meanwhile.
-        grant.ok_or_else(crowded)
+        if self.settings.require_verified_email {
+            let done = self.decided(change.with(event.about(&account))).await?;
+            return done.map(|_| SignedUp::Unconfirmed(Box::new(account))).ok_or_else(crowded);
+        }
+        let grant = self.open_session(account, sign_up.transport, change, event, client, now).await?;
+        grant.map(|grant| SignedUp::In(Box::new(grant))).ok_or_else(crowded)
+    }
+
+    /// The hash of a new account's password; where it has none, one that no password is known for.
+    pub(super) async fn first_password(&self, new: &NewAccount) -> Result<PasswordHash, Error> {
+        let cost = self.settings.cost;
+        match &new.password {
+            Some(password) => Ok(self.hashing.hash(password.clone(), clock::random(), cost).await?),
+            None => Ok(PasswordHash::dummy(&cost)),
+        }
     }
 
     /// Reads what an account is to be made of.
@@ -69,18 +103,20 @@ impl Engine {
         &self,
         email: &str,
         phone: Option<&str>,
-        password: Password,
+        password: Option<Password>,
     ) -> Result<NewAccount, Error> {
         let mut wrong = Vec::new();
         let email = email.parse::<Email>();
         if email.is_err() {
-            wrong.push(FieldError::new("email", "give an e-mail address such as ada@example.com"));
+            wrong.push(FieldError::new("email", NO_ADDRESS));
         }
         let phone = phone.map(str::parse::<Phone>).transpose();
         if let Err(invalid) = &phone {
             wrong.push(FieldError::new("phone_number", invalid.to_string()));
         }
-        wrong.extend(self.broken_rules("password", &password));
+        if let Some(password) = &password {
+            wrong.extend(self.broken_rules("password", password));
+        }
         match (email, phone) {
             (Ok(email), Ok(phone_number)) if wrong.is_empty() => {
                 Ok(NewAccount { email, phone_number, password })

@@ -1,5 +1,7 @@
 //! What goes by itself once its time is past, and in how small steps?
 
+use std::time::Duration;
+
 use keyward_core::change::Change;
 use keyward_core::event::{Event, EventType};
 use keyward_core::id::SessionId;
@@ -13,6 +15,8 @@ use crate::store::Sweep;
 
 /// How many records one step looks at: short enough that nobody waits for it.
 const STEP: u32 = 500;
+/// How long a mail that could not be sent is kept, for whoever wants to know why.
+const GIVEN_UP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Engine {
     /// Takes away one small batch of what is past its time, and ends what is idle. Gives where the
@@ -27,6 +31,7 @@ impl Engine {
                 now,
                 sessions_before: now.before(self.settings.policy.refresh_ttl),
                 events_before: now.before(self.settings.events_retention),
+                mails_before: now.before(GIVEN_UP),
                 after,
                 limit: STEP,
             })

@@ -30,7 +30,7 @@ impl Fields {
         if body.is_empty() {
             return Ok(Self::default());
         }
-        if !is_json(headers) {
+        if !is_of_type(headers, "application/json") {
             return Err(Denial::UnsupportedMediaType.into());
         }
         match serde_json::from_slice(body) {
@@ -46,6 +46,30 @@ impl Fields {
                 Err(Denied::from(Denial::MalformedJson).with_detail(format!("{what} ({place})")).into())
             }
         }
+    }
+
+    /// Reads the body that a form of a page sends.
+    ///
+    /// # Errors
+    /// `unsupported_media_type`; `validation_failed` where a field is there twice, or is no UTF-8.
+    pub(crate) fn of_form(headers: &HeaderMap, body: &[u8]) -> Result<Self, Error> {
+        if !is_of_type(headers, "application/x-www-form-urlencoded") {
+            return Err(Denied::from(Denial::UnsupportedMediaType)
+                .with_detail("The body has to be application/x-www-form-urlencoded")
+                .into());
+        }
+        let mut form = Self::default();
+        for (name, text) in form_urlencoded::parse(body) {
+            if form.fields.iter().any(|(known, _)| *known == name) {
+                return Err(Denied::invalid(vec![FieldError::new(name, "this field is there twice")]).into());
+            }
+            // What is no UTF-8 was replaced: it is not what was typed.
+            if text.contains(char::REPLACEMENT_CHARACTER) {
+                return Err(Denied::invalid(vec![FieldError::new(name, "this is no UTF-8")]).into());
+            }
+            form.fields.push((name.into_owned(), Value::Text(text.into_owned())));
+        }
+        Ok(form)
     }
 
     /// A text that must be there.
@@ -110,13 +134,13 @@ impl Fields {
     }
 }
 
-/// `application/json`, perhaps with `charset=utf-8`; not compressed.
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether the body is of that type, perhaps with `charset=utf-8`; not compressed.
+fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(only), None) = (types.next(), types.next()) else { return false };
     let Ok(text) = only.to_str() else { return false };
     let mut parts = text.split(';').map(str::trim);
-    let is_json = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
+    let is_wanted = parts.next().is_some_and(|media| media.eq_ignore_ascii_case(wanted));
     let utf8 = |part: &str| {
         part.is_empty()
             || part.split_once('=').is_some_and(|(name, value)| {
@@ -126,7 +150,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     };
     let plain =
         headers.get_all(CONTENT_ENCODING).iter().all(|v| v.as_bytes().eq_ignore_ascii_case(b"identity"));
-    is_json && parts.all(utf8) && plain
+    is_wanted && parts.all(utf8) && plain
 }
 
 const TWICE: &str = "a member is repeated";
@@ -247,6 +271,26 @@ mod tests {
             "text/plain, application/json",
         ] {
             assert_eq!(parse(media, "{}").err(), Some("unsupported_media_type"), "{media}");
+        }
+    }
+
+    #[test]
+    fn a_form_says_nothing_twice_and_is_sent_as_one() {
+        let form = |content_type: &'static str, body: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+            Fields::of_form(&headers, body).map_err(|e| e.code())
+        };
+        let media = "application/x-www-form-urlencoded";
+        let mut fields = form(media, b"token=a%2Bb&new_password=x+y%26%C3%A9&extra=").expect("a form");
+        assert_eq!(
+            (fields.text("token").as_str(), fields.text("new_password").as_str()),
+            ("a+b", "x y&\u{e9}")
+        );
+        assert_eq!(form(media, b"a=1&a=2").err(), Some("validation_failed"));
+        assert_eq!(form(media, b"a=%ff").err(), Some("validation_failed"));
+        for other in ["application/json", "text/plain", "multipart/form-data", ""] {
+            assert_eq!(form(other, b"a=1").err(), Some("unsupported_media_type"), "{other}");
         }
     }
 

@@ -31,6 +31,8 @@ macro_rules! session_columns {
     };
 }
 
+pub(super) mod mail;
+
 /// How many columns a session has: where the columns after it begin.
 const SESSION_WIDTH: usize = 16;
 const ACCOUNT_WIDTH: usize = 12;
@@ -152,11 +154,14 @@ impl Plan {
         let changed = OneRow(Conflict::Changed);
         match write {
             Write::CreateAccount(account) => self.create_account(*account),
-            Write::SetPassword { user, version, password } => self.push(
-                "UPDATE account SET password = ?3, version = version + 1 WHERE id = ?1 AND version = ?2",
-                changed,
-                [id(user), number(version), text(password.as_str())],
-            ),
+            Write::SetPassword { user, version, password } => {
+                self.push(
+                    "UPDATE account SET password = ?3, version = version + 1 WHERE id = ?1 AND version = ?2",
+                    changed,
+                    [id(user), number(version), text(password.as_str())],
+                );
+                self.end_links_of(user);
+            }
             Write::Rehash { user, version, password } => self.push(
                 "UPDATE account SET password = ?3 WHERE id = ?1 AND version = ?2",
                 changed,
@@ -258,6 +263,19 @@ impl Plan {
                 changed,
                 [Value::Int(i64::from(id)), Value::Bytes(sealed), time(created_at)],
             ),
+            Write::IssueLink(link) => self.issue_link(*link),
+            Write::SpendLink { hash, at } => self.spend_link(hash, at),
+            Write::ConfirmEmail { user, email } => self.push(
+                "UPDATE account SET email_verified = TRUE WHERE id = ?1 AND email = ?2",
+                changed,
+                [id(user), text(email.as_str())],
+            ),
+            Write::QueueMail(mail) => self.queue_mail(*mail),
+            Write::ClaimMail { id, attempts, until } => self.claim_mail(id, attempts, until),
+            Write::ForgetMail { id } => self.forget_mail(id),
+            Write::PostponeMail { id, attempts, due_at, failure } => {
+                self.postpone_mail(id, attempts, due_at, failure);
+            }
             Write::NoteAccessTtl { ttl, at } => self.push(
                 "INSERT INTO access_ttl (ttl, last_in_force) VALUES (?1, ?2) \
                  ON CONFLICT (ttl) DO UPDATE SET last_in_force = excluded.last_in_force",

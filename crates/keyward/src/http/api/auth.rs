@@ -1,6 +1,7 @@
 //! `/api/auth`: accounts and sessions, for the people they belong to.
 
 pub(crate) mod activity;
+pub(crate) mod email;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logout_all;

@@ -19,7 +19,10 @@ struct Step {
     sql: &'static str,
 }
 
-const STEPS: &[Step] = &[Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") }];
+const STEPS: &[Step] = &[
+    Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") },
+    Step { schema: 6, oldest: 1, sql: include_str!("../schema/sqlite/0006_mail.sql") },
+];
 
 /// Marks a file as Keyward's (`PRAGMA application_id`), for it and for `file(1)`: "kwrd".
 const APPLICATION: i32 = 0x6b77_7264;
@@ -82,8 +85,14 @@ pub(super) fn run(connection: &mut Connection, path: &Path, now: Timestamp) -> R
 }
 
 /// The newest schema that this release knows.
-fn known() -> u32 {
+pub(super) fn known() -> u32 {
     STEPS.iter().map(|step| step.schema).max().unwrap_or_default()
+}
+
+/// How many steps make it.
+#[cfg(test)]
+pub(super) fn steps() -> usize {
+    STEPS.len()
 }
 
 /// The schema of the file, in a transaction or where it is known to be ours: 0 where it is new; `None` where it is none of ours.
