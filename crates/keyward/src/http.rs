@@ -165,8 +165,8 @@ pub(crate) fn router(engine: &Arc<Engine>) -> Router {
 fn allowed_methods(path: &str) -> String {
     let mut methods: Vec<&str> =
         ROUTES.iter().filter(|r| r.path == path).map(|r| r.method.as_str()).collect();
-    if methods.contains(&"GET") {
-        methods.push("HEAD");
+    if let Some(get) = methods.iter().position(|method| *method == "GET") {
+        methods.insert(get + 1, "HEAD");
     }
     methods.join(", ")
 }

@@ -1,4 +1,6 @@
 //! What do the letters say that people get?
+//!
+//! Each has one link at most, and no other address that a reader, or a program, could take for it.
 
 use keyward_core::time::Timestamp;
 
@@ -43,7 +45,10 @@ pub(crate) fn verification(site: &str, secret: &str, asked: &Asked<'_>) -> Lette
     Letter {
         kind: "verification",
         subject: "Confirm your e-mail address",
-        before: vec![format!("This address was given for an account at {site}. Confirm that it is yours:")],
+        before: vec![format!(
+            "This address was given for an account at {}. Confirm that it is yours:",
+            host(site)
+        )],
         link: Some(("Confirm this address", format!("{site}/verify-email?token={secret}"))),
         after: vec![
             "The link is good for one hour and works once.".to_owned(),
@@ -58,7 +63,8 @@ pub(crate) fn reset(site: &str, secret: &str, asked: &Asked<'_>) -> Letter {
         kind: "reset",
         subject: "Choose a new password",
         before: vec![format!(
-            "Somebody asked to choose a new password for your account at {site}. If that was you, go on here:"
+            "Somebody asked to choose a new password for your account at {}. If that was you, go on here:",
+            host(site)
         )],
         link: Some(("Choose a new password", format!("{site}/reset?token={secret}"))),
         after: vec![
@@ -76,11 +82,15 @@ pub(crate) fn invitation(site: &str, secret: &str) -> Letter {
     Letter {
         kind: "invitation",
         subject: "You are invited",
-        before: vec![format!("An account was made for you at {site}. Choose your password to begin:")],
-        link: Some(("Choose a password", format!("{site}/reset?token={secret}"))),
-        after: vec![format!(
-            "The link is good for seven days and works once. After that, ask for another one at {site}/forgot."
+        before: vec![format!(
+            "An account was made for you at {}. Choose your password to begin:",
+            host(site)
         )],
+        link: Some(("Choose a password", format!("{site}/reset?token={secret}"))),
+        after: vec![
+            "The link is good for seven days and works once. After that, the page offers another one."
+                .to_owned(),
+        ],
     }
 }
 
@@ -90,7 +100,7 @@ pub(crate) fn password_changed(site: &str, asked: &Asked<'_>) -> Letter {
         kind: "notice",
         subject: "Your password was changed",
         before: vec![
-            format!("The password of your account at {site} was changed: {}.", asked.told()),
+            format!("The password of your account at {} was changed: {}.", host(site), asked.told()),
             "If that was you, there is nothing to do. If not, choose a new one at once:".to_owned(),
         ],
         link: Some(("Choose a new password", format!("{site}/forgot"))),
@@ -104,7 +114,7 @@ pub(crate) fn email_replaced(site: &str, asked: &Asked<'_>) -> Letter {
         kind: "notice",
         subject: "Your e-mail address was changed",
         before: vec![
-            format!("Your account at {site} has another e-mail address now: {}.", asked.told()),
+            format!("Your account at {} has another e-mail address now: {}.", host(site), asked.told()),
             "No further mail will reach you here. If you did not expect this, tell the people who run the \
              site."
                 .to_owned(),
@@ -120,12 +130,18 @@ pub(crate) fn email_given(site: &str, secret: &str, asked: &Asked<'_>) -> Letter
         kind: "verification",
         subject: "Confirm your new e-mail address",
         before: vec![format!(
-            "Your account at {site} has this e-mail address now: {}. Confirm that it is yours:",
+            "Your account at {} has this e-mail address now: {}. Confirm that it is yours:",
+            host(site),
             asked.told()
         )],
         link: Some(("Confirm this address", format!("{site}/verify-email?token={secret}"))),
         after: vec!["The link is good for one hour and works once.".to_owned()],
     }
+}
+
+/// What a site is called in a sentence.
+fn host(site: &str) -> &str {
+    site.split_once("://").map_or(site, |(_, host)| host)
 }
 
 impl Letter {

@@ -50,6 +50,11 @@ async fn no_password_and_no_token_is_in_any_file() {
     let mut files = 0;
     for entry in std::fs::read_dir(app.path().parent().expect("a folder")).expect("a folder") {
         let path = entry.expect("a file").path();
+        if path.is_dir() {
+            // The mails, where no server takes them: they are written to be read.
+            assert_eq!(path.file_name().and_then(|name| name.to_str()), Some("outbox"));
+            continue;
+        }
         let bytes = std::fs::read(&path).expect("bytes");
         files += usize::from(bytes.len() > 4_096);
         for needle in &needles {

@@ -21,9 +21,20 @@ const CASES: &[(&str, &str, Refusal)] = &[
     ("GET", "/api/auth/sessions", Refusal::Missing),
     ("DELETE", "/api/auth/sessions/{id}", Refusal::Missing),
     ("POST", "/api/auth/password/change", Refusal::Missing),
+    ("POST", "/api/auth/password/forgot", Refusal::CrossSite),
+    ("POST", "/api/auth/password/reset", Refusal::CrossSite),
+    ("POST", "/api/auth/email/verify", Refusal::CrossSite),
+    ("POST", "/api/auth/email/verify/resend", Refusal::CrossSite),
     ("POST", "/api/auth/reauthenticate", Refusal::Missing),
     ("GET", "/.well-known/jwks.json", Refusal::Public),
     ("GET", "/.well-known/oauth-authorization-server", Refusal::Public),
+    ("GET", "/forgot", Refusal::Page),
+    ("POST", "/forgot", Refusal::CrossSite),
+    ("GET", "/reset", Refusal::Page),
+    ("POST", "/reset", Refusal::CrossSite),
+    ("GET", "/verify-email", Refusal::Page),
+    ("POST", "/verify-email", Refusal::CrossSite),
+    ("GET", "/dev/mailbox", Refusal::Hidden),
     ("GET", "/healthz", Refusal::Public),
     ("GET", "/readyz", Refusal::Public),
     ("GET", "/setup", Refusal::Hidden),
@@ -39,6 +50,8 @@ enum Refusal {
     Hidden,
     /// Anybody may read it.
     Public,
+    /// Anybody may see it, and what it asks for has to be sent.
+    Page,
 }
 
 #[tokio::test]
@@ -73,6 +86,11 @@ async fn every_route_refuses_who_has_no_permission_and_nothing_changes() {
             }
             Refusal::Hidden => drop(app.send(ask).await.refused(404, "not_found")),
             Refusal::Public => assert_eq!(app.send(ask).await.status, 200),
+            Refusal::Page => {
+                let reply = app.send(ask).await;
+                assert_eq!(reply.one("content-type"), Some("text/html; charset=utf-8"));
+                assert!(matches!(reply.status, 200 | 400), "{path}");
+            }
         }
         assert_eq!(app.dump(), before, "{method} {path}");
     }
@@ -84,7 +102,7 @@ async fn the_guard_of_a_route_is_what_its_case_says() {
         let (.., refusal) =
             CASES.iter().find(|(m, p, _)| (method.as_str(), path) == (*m, *p)).expect("a case");
         let expected = match (refusal, path) {
-            (_, "/api/auth/renew") | (Refusal::Hidden | Refusal::Public, _) => "public",
+            (_, "/api/auth/renew") | (Refusal::Hidden | Refusal::Public | Refusal::Page, _) => "public",
             (Refusal::CrossSite, _) => "open",
             (Refusal::Missing, _) => "session",
         };

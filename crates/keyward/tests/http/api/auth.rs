@@ -1,5 +1,6 @@
 //! `/api/auth`
 mod activity;
+mod email;
 mod login;
 mod logout;
 mod logout_all;

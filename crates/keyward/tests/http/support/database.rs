@@ -65,6 +65,23 @@ impl App {
             .expect("a count")
     }
 
+    /// How long the mails are that wait, as they rest.
+    pub(crate) fn sealed_bytes(&self) -> Vec<i64> {
+        let db = self.database();
+        let mut statement = db.prepare("SELECT length(sealed) FROM outbox ORDER BY 1").expect("a statement");
+        let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+        rows.map(|length| length.expect("a length")).collect()
+    }
+
+    /// The mails that wait: how often each was tried, when it is due, and what went wrong.
+    pub(crate) fn outbox(&self) -> Vec<(i64, Option<i64>, Option<String>)> {
+        let db = self.database();
+        let mut statement =
+            db.prepare("SELECT attempts, due_at, failure FROM outbox ORDER BY id").expect("a statement");
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("rows");
+        rows.map(|row| row.expect("a mail")).collect()
+    }
+
     /// How many sessions are open.
     pub(crate) fn open_sessions(&self) -> i64 {
         self.count("session WHERE ended_at IS NULL")
