@@ -157,7 +157,9 @@ fn row(session: &Session) -> [String; 6] {
 }
 
 fn device(session: &Session) -> String {
-    Client { ip: None, user_agent: session.user_agent.clone() }.device()
+    let mut client = Client::default();
+    client.user_agent.clone_from(&session.user_agent);
+    client.device()
 }
 
 fn last_active_at(session: &Session) -> Option<Timestamp> {

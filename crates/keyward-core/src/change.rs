@@ -7,13 +7,15 @@
 use std::time::Duration;
 
 use crate::account::Account;
+use crate::chain::{Removal, Seal};
 use crate::email::Email;
 use crate::event::Event;
-use crate::id::{MailId, SessionId, UserId};
+use crate::id::{EventId, MailId, ServiceKeyId, SessionId, UserId};
 use crate::key::KeyRecord;
 use crate::mail::{Link, Mail, SecretHash};
 use crate::password::PasswordHash;
 use crate::revocation::{Entry, Revocation};
+use crate::service_key::ServiceKey;
 use crate::session::{End, Generation, Progress, Session};
 use crate::time::Timestamp;
 
@@ -229,6 +231,51 @@ pub enum Write {
         due_at: Option<Timestamp>,
         /// Why it could not be sent.
         failure: String,
+    },
+    /// Adds the key of the audit trail's chain, on condition that there is none.
+    AddChainKey {
+        /// The key, sealed under the master key.
+        sealed: Vec<u8>,
+        /// When it was made.
+        created_at: Timestamp,
+    },
+    /// Seals a batch of the audit trail, on condition that its seal is the next one of the chain,
+    /// and that each of the rows is in no batch and still has this count. Nothing is counted into
+    /// them any more.
+    SealEvents {
+        /// The seal.
+        seal: Box<Seal>,
+        /// The rows, and how much each of them counted when it was sealed.
+        counts: Vec<(EventId, u64)>,
+    },
+    /// Removes the rows of a batch, on condition that nobody did, and keeps its seal.
+    RemoveEvents {
+        /// The batch.
+        number: u64,
+        /// What shows that this was Keyward.
+        removal: Removal,
+    },
+    /// Adds a service key, on condition that the table of them is at this version, and raises that.
+    AddServiceKey {
+        /// The version it was loaded at.
+        version: u64,
+        /// The key.
+        key: Box<ServiceKey>,
+    },
+    /// Takes a service key away, on condition of the version of the table, and raises that.
+    RemoveServiceKey {
+        /// The version it was loaded at.
+        version: u64,
+        /// Which.
+        id: ServiceKeyId,
+    },
+    /// Notes on the way that a service key was used, where that is later than what is known. No
+    /// condition.
+    NoteServiceKey {
+        /// Which.
+        id: ServiceKeyId,
+        /// When.
+        used_at: Timestamp,
     },
     /// Records that access tokens of this length were given out at this moment.
     NoteAccessTtl {

@@ -37,6 +37,8 @@ macro_rules! denials {
 denials! {
     /// The body is no JSON, or says something twice.
     MalformedJson = 400 "malformed_json" "The body is not well-formed JSON";
+    /// The form says something twice.
+    MalformedForm = 400 "malformed_form" "The form says something twice";
     /// Two credentials were presented that speak of different sessions.
     AmbiguousCredentials = 400 "ambiguous_credentials" "More than one credential was presented";
     /// The link of a password reset is used, expired or unknown.
@@ -90,8 +92,8 @@ denials! {
     RequestTimeout = 408 "request_timeout" "The request took too long to arrive";
     /// The body is larger than any that is of use.
     BodyTooLarge = 413 "body_too_large" "The body is too large";
-    /// The body is not `application/json`.
-    UnsupportedMediaType = 415 "unsupported_media_type" "The body has to be application/json";
+    /// The body is not `application/json`, or what else the route takes.
+    UnsupportedMediaType = 415 "unsupported_media_type" "The body is not of the type that is taken here";
 
     /// Another account has this e-mail address.
     EmailTaken = 409 "email_taken" "This e-mail address is taken";

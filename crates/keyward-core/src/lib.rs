@@ -20,7 +20,9 @@ pub mod mail;
 pub mod password;
 pub mod phone;
 pub mod role;
+pub mod service_key;
 
+pub mod chain;
 pub mod change;
 pub mod denial;
 pub mod event;

@@ -27,6 +27,9 @@ pub struct Policy {
     pub refresh_before: Duration,
     /// `W`: how long a request and its answer may take together (`sessions.rotation_window`).
     pub rotation_window: Duration,
+    /// How long after a login a person may still do what is grave without proving again who they
+    /// are (`sessions.reauth_after`).
+    pub reauth_after: Duration,
     /// How many sessions a user may have at once (`sessions.max_per_user`).
     pub max_per_user: u32,
 }
@@ -54,6 +57,7 @@ impl Default for Policy {
             idle_timeout_bearer: None,
             refresh_before: Duration::from_secs(5 * MINUTE),
             rotation_window: Duration::from_secs(30),
+            reauth_after: Duration::from_secs(10 * MINUTE),
             max_per_user: 100,
         }
     }

@@ -2,7 +2,12 @@
 
 use std::net::IpAddr;
 
+use keyward_core::id::{ServiceKeyId, SessionId, UserId};
 use keyward_core::throttle::Network;
+use serde_json::json;
+
+/// What the command line calls itself.
+pub(crate) const OPERATOR: &str = "keyward command line";
 
 /// How much of a user agent is kept, in bytes.
 const USER_AGENT: usize = 512;
@@ -14,6 +19,27 @@ pub struct Client {
     pub ip: Option<IpAddr>,
     /// The user agent, cut at 512 bytes.
     pub user_agent: String,
+    /// Who acts, where that is not told by whose account or session it is about.
+    pub(crate) by: Option<By>,
+}
+
+/// An administrator, or a service, that does something to others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum By {
+    /// A person, in that session.
+    Person(UserId, SessionId),
+    /// A service, by the id and the name of its key.
+    Service(ServiceKeyId, String),
+}
+
+impl By {
+    /// How the audit trail says it.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Person(user, session) => json!({ "user_id": user, "session_id": session }),
+            Self::Service(id, name) => json!({ "service_key_id": id, "service_key": name }),
+        }
+    }
 }
 
 impl Client {
@@ -21,12 +47,12 @@ impl Client {
     pub fn new(ip: IpAddr, user_agent: &str) -> Self {
         let clean: String = user_agent.chars().filter(|c| !c.is_control()).collect();
         let end = clean.floor_char_boundary(USER_AGENT);
-        Self { ip: Some(ip.to_canonical()), user_agent: clean[..end].to_owned() }
+        Self { ip: Some(ip.to_canonical()), user_agent: clean[..end].to_owned(), by: None }
     }
 
     /// The command line of an operator.
     pub fn operator() -> Self {
-        Self { ip: None, user_agent: "keyward command line".to_owned() }
+        Self { ip: None, user_agent: OPERATOR.to_owned(), by: None }
     }
 
     /// What the user agent calls itself, in words for a list: `Firefox on Linux`.

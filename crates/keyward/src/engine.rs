@@ -24,9 +24,12 @@ use crate::client::Client;
 use crate::clock::{self, Clock};
 use crate::error::Error;
 use crate::feed::Feed;
+use crate::flow::audit::chain::Chain;
 use crate::hashing::Hashing;
 use crate::mail::deliver::Delivery;
+use crate::metrics::{Metrics, Written};
 use crate::notes::Notes;
+use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
 use crate::store::{Fault, News, NotCommitted, Store};
 use crate::tally::Tallies;
@@ -42,6 +45,7 @@ pub(crate) struct Engine {
     pub(crate) master: MasterKey,
     pub(crate) realm: Realm,
     pub(crate) mac_keys: MacKeys,
+    pub(crate) chain: Chain,
     pub(crate) feed: Feed,
     pub(crate) notes: Notes,
     pub(crate) tallies: Tallies,
@@ -49,6 +53,10 @@ pub(crate) struct Engine {
     pub(crate) throttles: Throttles,
     pub(crate) verified: AccessCache,
     pub(crate) bounces: Bounces,
+    pub(crate) service_keys: ServiceKeys,
+    pub(crate) metrics: Metrics,
+    /// How many lines the log could not take.
+    pub(crate) log_drops: Arc<AtomicU64>,
     /// What a login for an unknown name is checked against, so that it costs the same.
     pub(crate) nobody: PasswordHash,
     /// How mails leave.
@@ -67,14 +75,18 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) master: MasterKey,
     pub(crate) mac_keys: MacKeys,
+    pub(crate) chain: Chain,
     pub(crate) hashing: Hashing,
     pub(crate) nobody: PasswordHash,
     pub(crate) delivery: Delivery,
+    pub(crate) metrics: Metrics,
+    pub(crate) log_drops: Arc<AtomicU64>,
 }
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, clock, settings, master, mac_keys, hashing, nobody, delivery } = parts;
+        let Parts { store, clock, settings, master, mac_keys, chain, hashing, nobody, .. } = parts;
+        let (delivery, metrics, log_drops) = (parts.delivery, parts.metrics, parts.log_drops);
         let idle =
             [settings.policy.idle_timeout, settings.policy.idle_timeout_bearer].into_iter().flatten().min();
         Self {
@@ -90,6 +102,7 @@ impl Engine {
             throttles: Throttles::new(&settings.limits),
             verified: AccessCache::default(),
             bounces: Bounces::default(),
+            service_keys: ServiceKeys::default(),
             ring: RwLock::new(Arc::new(KeyRing::default())),
             keys_version: AtomicU64::new(0),
             roles: RwLock::default(),
@@ -98,9 +111,12 @@ impl Engine {
             settings,
             master,
             mac_keys,
+            chain,
             hashing,
             nobody,
             delivery,
+            metrics,
+            log_drops,
         }
     }
 
@@ -123,7 +139,9 @@ impl Engine {
 
     /// Asks the store what was revoked, and takes over keys that another node or command made.
     pub(crate) async fn poll(&self) -> Result<(), Fault> {
-        let News { keys_version, .. } = self.feed.poll(&*self.store, self.clock.monotonic()).await?;
+        let news = self.feed.poll(&*self.store, self.clock.monotonic()).await?;
+        let News { keys_version, service_keys_version, .. } = news;
+        self.service_keys.exists(service_keys_version);
         if keys_version != self.keys_version.load(Ordering::Acquire) {
             self.load_ring().await?;
         }
@@ -131,8 +149,13 @@ impl Engine {
     }
 
     /// Commits a change; what it revokes is in force here before this returns.
-    pub(crate) async fn commit(&self, change: Change) -> Result<Committed, NotCommitted> {
-        let committed = self.store.commit(change).await?;
+    pub(crate) async fn commit(&self, mut change: Change) -> Result<Committed, NotCommitted> {
+        change.events.iter_mut().for_each(|event| self.chain.mark(event));
+        let written = Written::of(&change);
+        let began = self.clock.monotonic();
+        let committed = self.store.commit(change).await;
+        self.metrics.committed(&written, &committed, self.clock.monotonic().saturating_sub(began));
+        let committed = committed?;
         self.feed.apply(&committed.revocations);
         Ok(committed)
     }
@@ -202,7 +225,8 @@ impl Engine {
         self.master.derive(text).iter().take(12).map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// An event of this type at this moment, by this client.
+    /// An event of this type at this moment, by this client. Where the client acts as an
+    /// administrator or a service, `details.by` says who that is.
     pub(crate) fn event(&self, kind: EventType, client: &Client, now: Timestamp) -> Event {
         Event {
             id: EventId::new(now, clock::random()),
@@ -214,14 +238,20 @@ impl Engine {
             user_agent: (!client.user_agent.is_empty()).then(|| client.user_agent.clone()),
             success: true,
             reason: None,
-            details: serde_json::Map::new(),
+            details: client.by.iter().map(|by| ("by".to_owned(), by.to_json())).collect(),
             tally: None,
+            mark: None,
         }
     }
 
     /// Writes an event that is counted with those alike, if it is the first of its minute.
     pub(crate) async fn tally(&self, event: Event, what: &str) -> Result<(), Error> {
-        match self.tallies.count(event, what) {
+        self.tally_after(0, event, what).await
+    }
+
+    /// The same, but the first `singly` of each minute are each a row of their own.
+    pub(crate) async fn tally_after(&self, singly: u32, event: Event, what: &str) -> Result<(), Error> {
+        match self.tallies.count(event, what, singly) {
             Some(first) => Ok(self.commit(Change::default().with(first)).await.map(drop)?),
             None => Ok(()),
         }
@@ -234,9 +264,18 @@ impl Engine {
             self.commit(Change::of(batch.iter().cloned())).await?;
             self.notes.written(&batch, now);
         }
+        let used = self.service_keys.due(now, all);
+        if !used.is_empty() {
+            self.commit(Change::of(used.iter().cloned())).await?;
+            self.service_keys.written(&used);
+        }
         let events = self.tallies.take(now);
-        if !events.is_empty() {
-            self.commit(Change { writes: Vec::new(), events }).await?;
+        if !events.is_empty()
+            && let Err(error) = self.commit(Change { writes: Vec::new(), events: events.clone() }).await
+        {
+            // What was counted stays counted.
+            self.tallies.give_back(events);
+            return Err(error.into());
         }
         Ok(())
     }

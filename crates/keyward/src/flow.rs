@@ -2,12 +2,15 @@
 //! commit.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
 pub(crate) mod emails;
+pub(crate) mod introspect;
 pub(crate) mod keys;
 pub(crate) mod links;
 pub(crate) mod outbox;
 pub(crate) mod passwords;
 pub(crate) mod refresh;
+pub(crate) mod service_keys;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
 pub(crate) mod sign_out;

@@ -6,19 +6,25 @@
 
 mod api;
 mod body;
+mod caught;
 pub(crate) mod cookie;
 mod cors;
 pub(crate) mod csrf;
 mod dev;
 mod forgot;
+mod form;
 mod guard;
 mod html;
+pub(crate) mod monitor;
 mod origin;
 pub(crate) mod problem;
+mod query;
 mod reset;
 pub(crate) mod serve;
 mod setup;
+mod trace;
 mod verify_email;
+pub(crate) mod watch;
 mod well_known;
 
 use std::future::Future;
@@ -29,26 +35,33 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody as _};
-use axum::extract::ConnectInfo;
+use axum::extract::{ConnectInfo, FromRequestParts as _, RawPathParams};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use keyward_core::denial::Denial;
+use keyward_core::service_key::Scope;
 use serde::Serialize;
 
+use self::caught::caught;
 use self::cookie::Names;
-use self::guard::Guard;
+use self::guard::{Guard, Who};
+use self::watch::Watch;
 use crate::access::Access;
-use crate::client::Client;
+use crate::client::{By, Client};
 use crate::clock;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::metrics::RouteTimes;
 
 /// How large a body may be, in bytes.
 const BODY: usize = 64 << 10;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(15);
+
+/// What a method that a route doesn't have is called, whatever it was.
+const OTHER: &str = "other";
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
@@ -60,14 +73,45 @@ pub(crate) struct Call {
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    route: &'static Route,
+    params: Option<RawPathParams>,
     peer: Option<SocketAddr>,
-    access: Option<Arc<Access>>,
+    who: Option<Who>,
 }
 
 impl Call {
-    /// From where, and by what, it is asked.
+    /// From where, and by what, it is asked; and who acts, where they act on others. Every event
+    /// that is made for this client says so.
     pub(crate) fn client(&self) -> Client {
-        origin::client(self.peer, &self.headers, &self.engine.settings.trusted_proxies)
+        let client = origin::client(self.peer, &self.headers, &self.engine.settings.trusted_proxies);
+        let by = match &self.who {
+            Some(Who::Service(key)) => Some(By::Service(key.id, key.name.clone())),
+            Some(Who::Person(access)) if self.route.guard.is_administration() => {
+                Some(By::Person(access.token.claims.user, access.session()))
+            }
+            Some(Who::Person(_)) | None => None,
+        };
+        Client { by, ..client }
+    }
+
+    /// For what only its body shows to be grave: what the guard `Grave` demands beyond `Admin`.
+    ///
+    /// # Errors
+    /// `reauthentication_required` to a person who signed in too long ago.
+    pub(crate) fn demand_recent_login(&self) -> Result<(), Error> {
+        match &self.who {
+            Some(Who::Person(access)) => guard::demand_recent_login(&self.engine, access),
+            Some(Who::Service(_)) | None => Ok(()),
+        }
+    }
+
+    /// What stands in the path where the route says `{name}`, decoded.
+    ///
+    /// # Errors
+    /// `not_found` where that is no text.
+    pub(crate) fn param(&self, name: &str) -> Result<&str, Error> {
+        let found = self.params.iter().flatten().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value).ok_or_else(|| Denial::NotFound.into())
     }
 
     /// The verified token of who asks.
@@ -75,7 +119,10 @@ impl Call {
     /// # Errors
     /// `missing_token` on a route that has no guard for it.
     pub(crate) fn access(&self) -> Result<&Access, Error> {
-        self.access.as_deref().ok_or_else(|| Denial::MissingToken.into())
+        match &self.who {
+            Some(Who::Person(access)) => Ok(access),
+            Some(Who::Service(_)) | None => Err(Denial::MissingToken.into()),
+        }
     }
 }
 
@@ -91,12 +138,12 @@ pub(crate) struct Route {
 }
 
 macro_rules! routes {
-    ($($method:ident $path:literal $guard:ident $($handler:ident)::+;)*) => {
+    ($($method:ident $path:literal $guard:ident$(($scope:ident))? $($handler:ident)::+;)*) => {
         /// Every route there is.
         pub(crate) const ROUTES: &[Route] = &[$(Route {
             method: Method::$method,
             path: $path,
-            guard: Guard::$guard,
+            guard: Guard::$guard$((Scope::$scope))?,
             handler: |call| Box::pin($($handler)::+(call)),
         },)*];
     };
@@ -111,6 +158,7 @@ routes! {
     POST   "/api/auth/activity"                        Session api::auth::activity::post;
     POST   "/api/auth/logout"                          Open    api::auth::logout::post;
     POST   "/api/auth/logout-all"                      Session api::auth::logout_all::post;
+    GET    "/api/auth/events"                          Session api::auth::events::get;
     GET    "/api/auth/sessions"                        Session api::auth::sessions::get;
     DELETE "/api/auth/sessions/{id}"                   Session api::auth::sessions::delete;
     POST   "/api/auth/password/change"                 Session api::auth::password::change::post;
@@ -119,6 +167,17 @@ routes! {
     POST   "/api/auth/email/verify"                    Open    api::auth::email::verify::post;
     POST   "/api/auth/email/verify/resend"             Open    api::auth::email::verify::resend::post;
     POST   "/api/auth/reauthenticate"                  Session api::auth::reauthenticate::post;
+    POST   "/api/auth/introspect"        Service(Introspect)   api::auth::introspect::post;
+    POST   "/api/auth/revoke"            Service(Revoke)       api::auth::revoke::post;
+    GET    "/api/admin/events"                         Read    api::admin::events::get;
+    GET    "/api/admin/events/suspicious"              Read    api::admin::events::suspicious::get;
+    GET    "/api/admin/sessions/{id}"                  Read    api::admin::sessions::get;
+    GET    "/api/admin/keys"                           Read    api::admin::keys::get;
+    POST   "/api/admin/keys/rotate"                    Grave   api::admin::keys::rotate;
+    POST   "/api/admin/keys/{kid}/revoke"              Grave   api::admin::keys::revoke;
+    GET    "/api/admin/service-keys"                   Read    api::admin::service_keys::get;
+    POST   "/api/admin/service-keys"                   Grave   api::admin::service_keys::post;
+    DELETE "/api/admin/service-keys/{id}"              Grave   api::admin::service_keys::delete;
     GET    "/.well-known/jwks.json"                    Public  well_known::jwks::get;
     GET    "/.well-known/oauth-authorization-server"   Public  well_known::oauth_authorization_server::get;
     GET    "/forgot"                                   Public  forgot::get;
@@ -136,7 +195,9 @@ routes! {
 /// The router of everything above, and of nothing else.
 pub(crate) fn app(engine: &Arc<Engine>) -> Router {
     let nowhere = Arc::clone(engine);
-    router(engine).fallback(move |request: Request<Body>| not_found(Arc::clone(&nowhere), request))
+    let times = Arc::new(engine.metrics.route(OTHER, "none"));
+    router(engine)
+        .fallback(move |request: Request<Body>| not_found(Arc::clone(&nowhere), Arc::clone(&times), request))
 }
 
 /// The router of everything above, to merge into another one.
@@ -149,14 +210,18 @@ pub(crate) fn router(engine: &Arc<Engine>) -> Router {
         let mut methods = MethodRouter::new();
         for route in ROUTES.iter().filter(|route| route.path == path) {
             let engine = Arc::clone(engine);
-            let handler = move |request: Request<Body>| enter(Arc::clone(&engine), route, request);
+            let times = Arc::new(engine.metrics.route(route.method_name(), path));
+            let handler =
+                move |request: Request<Body>| enter(Arc::clone(&engine), route, Arc::clone(&times), request);
             let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET);
             methods = methods.merge(on(filter, handler));
         }
         let other = Arc::clone(engine);
         let allow = allowed_methods(path);
-        methods = methods
-            .fallback(move |request: Request<Body>| not_allowed(Arc::clone(&other), allow.clone(), request));
+        let times = Arc::new(engine.metrics.route(OTHER, path));
+        methods = methods.fallback(move |request: Request<Body>| {
+            not_allowed(Arc::clone(&other), Arc::clone(&times), allow.clone(), request)
+        });
         router = router.route(path, methods);
     }
     router
@@ -171,52 +236,82 @@ fn allowed_methods(path: &str) -> String {
     methods.join(", ")
 }
 
-async fn not_found(engine: Arc<Engine>, request: Request<Body>) -> Response<Body> {
-    let id = request_id(request.headers());
-    let response = problem::respond(&Denial::NotFound.into(), &id);
-    finish(cors::Granted::of(request.headers(), &engine.settings), response, &id)
+async fn not_found(engine: Arc<Engine>, times: Arc<RouteTimes>, request: Request<Body>) -> Response<Body> {
+    let watch = Watch::begin(&engine, request.headers(), peer(request.extensions()));
+    let response = problem::respond(&Denial::NotFound.into(), &watch.id);
+    let response = finish(cors::Granted::of(request.headers(), &engine.settings), response, &watch.id);
+    watch.end(&engine, &times, None, &response);
+    response
 }
 
-async fn not_allowed(engine: Arc<Engine>, allow: String, request: Request<Body>) -> Response<Body> {
-    let id = request_id(request.headers());
+async fn not_allowed(
+    engine: Arc<Engine>,
+    times: Arc<RouteTimes>,
+    allow: String,
+    request: Request<Body>,
+) -> Response<Body> {
+    let watch = Watch::begin(&engine, request.headers(), peer(request.extensions()));
     let mut response = match cors::preflight(&request, &allow, &engine.settings) {
         Some(preflight) => preflight,
-        None => problem::respond(&Denial::MethodNotAllowed.into(), &id),
+        None => problem::respond(&Denial::MethodNotAllowed.into(), &watch.id),
     };
     if let Ok(allow) = HeaderValue::try_from(allow) {
         response.headers_mut().insert(ALLOW, allow);
     }
-    finish(cors::Granted::of(request.headers(), &engine.settings), response, &id)
+    let response = finish(cors::Granted::of(request.headers(), &engine.settings), response, &watch.id);
+    watch.end(&engine, &times, None, &response);
+    response
 }
 
 /// The way in: what every request is asked before its handler is, and what every answer carries.
-async fn enter(engine: Arc<Engine>, route: &'static Route, request: Request<Body>) -> Response<Body> {
-    let id = request_id(request.headers());
-    let (head, body) = request.into_parts();
+async fn enter(
+    engine: Arc<Engine>,
+    route: &'static Route,
+    times: Arc<RouteTimes>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let peer = peer(request.extensions());
+    let watch = Watch::begin(&engine, request.headers(), peer);
+    let (mut head, body) = request.into_parts();
+    let params = match route.path.contains('{') {
+        true => RawPathParams::from_request_parts(&mut head, &()).await.ok(),
+        false => None,
+    };
     let cors = cors::Granted::of(&head.headers, &engine.settings);
     let names = Names::new(engine.settings.public_url.has_secure_cookies());
     let mut call = Call {
-        engine,
+        engine: Arc::clone(&engine),
         names,
         uri: head.uri,
         headers: head.headers,
         body: Bytes::new(),
-        peer: head.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
-        access: None,
+        peer,
+        route,
+        params,
+        who: None,
     };
+    let mut known = None;
     let answer = async {
         call.body = read(&call.headers, body).await?;
         pass(route, &head.method, &mut call).await?;
-        (route.handler)(call).await
+        known = call.who.clone();
+        caught((route.handler)(call)).await
     };
     let response = match answer.await {
         Ok(response) => response,
-        Err(error) => problem::of(&error, &id),
+        Err(error) => problem::of(&error, &watch.id),
     };
-    finish(cors, response, &id)
+    let response = finish(cors, response, &watch.id);
+    watch.end(&engine, &times, known.as_ref(), &response);
+    response
 }
 
-/// Cross-site, then the credential.
+/// Who is at the other end of the connection.
+fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
+}
+
+/// Cross-site, then the credential, then what it permits.
 async fn pass(route: &Route, method: &Method, call: &mut Call) -> Result<(), Error> {
     if csrf::is_unsafe(method, &call.headers) {
         let cookies = call.names.read(&call.headers);
@@ -226,20 +321,29 @@ async fn pass(route: &Route, method: &Method, call: &mut Call) -> Result<(), Err
             return Err(Denial::CrossSiteRequest.into());
         }
     }
-    if route.guard == Guard::Session {
-        let access = guard::authenticate(&call.engine, call.names, &call.headers).await?;
+    let Some(who) = route.guard.identify(&call.engine, call.names, &call.headers).await? else {
+        return Ok(());
+    };
+    if let Who::Person(access) = &who {
         let now = call.engine.clock.now();
         // Within the leeway of a token that ended with its session nothing brings that back.
         if csrf::is_activity(method, &call.headers) && now < access.token.claims.expires_at {
             call.engine.notes.active(access.session(), now);
         }
         call.engine.bounces.arrived(access.session());
-        call.access = Some(access);
     }
+    route.guard.permit(&call.engine, &who).await?;
+    call.who = Some(who);
     Ok(())
 }
 
 impl Route {
+    /// The method, as the log and the metrics call it.
+    fn method_name(&self) -> &'static str {
+        const NAMES: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+        NAMES.into_iter().find(|name| self.method == *name).unwrap_or(OTHER)
+    }
+
     /// Whether a browser must send it from our own pages even without a cookie.
     fn is_for_our_pages(&self) -> bool {
         self.guard == Guard::Open || self.path == "/api/auth/logout-all"

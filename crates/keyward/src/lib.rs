@@ -32,8 +32,10 @@ mod hashing;
 mod http;
 mod mail;
 pub mod master_key;
+mod metrics;
 mod notes;
 mod page;
+mod service_keys;
 mod settings;
 mod store;
 mod tally;
@@ -42,6 +44,7 @@ mod throttle;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 pub use keyward_core as core;
@@ -56,14 +59,24 @@ pub use crate::client::Client;
 use crate::clock::Clock;
 use crate::engine::{Engine, Parts};
 pub use crate::error::{Denied, Error, FieldError};
+pub use crate::flow::audit::chain::Verified;
+use crate::flow::audit::chain::{Chain, chain_key};
+pub use crate::flow::audit::events::{
+    Cursor, EVENTS, EventFilter, EventList, EventView, InvalidCursor, InvalidPlace, MOST_EVENTS,
+    MOST_THRESHOLD, Place, THRESHOLD, WINDOW, WINDOWS,
+};
+pub use crate::flow::audit::explain::{Happening, SessionState, SessionStory};
 pub use crate::flow::keys::KeyView;
 use crate::flow::keys::{MacKeysError, mac_keys};
+pub use crate::flow::service_keys::{NewServiceKey, ServiceKeyView};
 use crate::hashing::Hashing;
 use crate::mail::deliver::Delivery;
+use crate::metrics::Metrics;
 pub use crate::settings::{
     InvalidOrigin, InvalidSender, Origin, PersonalClaims, Secret, Sender, Settings, Smtp,
 };
 use crate::store::sqlite::Sqlite;
+pub use crate::store::trail::{Suspect, SuspicionKind};
 pub use crate::store::{Fault, sqlite::OpenError};
 use crate::store::{Name, Store};
 
@@ -110,6 +123,7 @@ pub struct Builder {
     path: Option<PathBuf>,
     exclusive: bool,
     master: Option<MasterKey>,
+    log_drops: Arc<AtomicU64>,
 }
 
 impl Builder {
@@ -128,6 +142,12 @@ impl Builder {
     /// The clock to go by; the system's unless told otherwise.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Where the application counts the lines that its log could not take; the metrics tell it.
+    pub fn log_drops(mut self, count: Arc<AtomicU64>) -> Self {
+        self.log_drops = count;
         self
     }
 
@@ -162,7 +182,15 @@ impl Builder {
                 .map_err(|e| StartError::Failed(format!("no mail can go through {}: {e}", server.host)))?,
             None => Delivery::Folder(path.with_file_name("outbox")),
         };
-        let hashing = Hashing::new(self.settings.hashing_threads, HASHING_QUEUE)
+        let metrics = Metrics::new();
+        let hash_seconds = metrics.hash_seconds.clone();
+        let cannot_open = |error| match error {
+            MacKeysError::Sealed(core::seal::OpenError::WrongMasterKey) => StartError::WrongMasterKey,
+            MacKeysError::Sealed(error) => StartError::Failed(format!("the key of the audit trail: {error}")),
+            MacKeysError::Fault(fault) => StartError::Failed(fault.to_string()),
+        };
+        let chain = Chain::new(chain_key(&*store, &master, now).await.map_err(cannot_open)?);
+        let hashing = Hashing::new(self.settings.hashing_threads, HASHING_QUEUE, hash_seconds)
             .map_err(|e| StartError::Failed(format!("no thread for passwords: {e}")))?;
         let nobody = core::password::PasswordHash::dummy(&self.settings.cost);
         let background = self.settings.background;
@@ -172,9 +200,12 @@ impl Builder {
             settings: self.settings,
             master,
             mac_keys,
+            chain,
             hashing,
             nobody,
             delivery,
+            metrics,
+            log_drops: self.log_drops,
         }));
         engine.note_access_ttl(now).await.map_err(failed)?;
         engine.poll().await.map_err(|fault| StartError::Failed(fault.to_string()))?;
@@ -191,7 +222,14 @@ impl Builder {
 impl Keyward {
     /// Begins to make a Keyward of these settings.
     pub fn builder(settings: Settings) -> Builder {
-        Builder { settings, clock: Clock::system(), path: None, exclusive: true, master: None }
+        Builder {
+            settings,
+            clock: Clock::system(),
+            path: None,
+            exclusive: true,
+            master: None,
+            log_drops: Arc::default(),
+        }
     }
 
     /// Every route of Keyward, to merge into an application's own router. Behind anything but
@@ -204,6 +242,12 @@ impl Keyward {
     /// The same, which answers whatever else is asked with `not_found`: to serve alone.
     pub fn app(&self) -> axum::Router {
         http::app(&self.engine)
+    }
+
+    /// What monitors ask, `/metrics`, `/healthz` and `/readyz`, for a listener of its own: the
+    /// routers above don't have `/metrics`.
+    pub fn monitor(&self) -> axum::Router {
+        http::monitor::router(self)
     }
 
     /// Serves `router` over HTTP/1.1, with limits on whatever a client could make large or slow,
@@ -219,7 +263,7 @@ impl Keyward {
     }
 
     /// Does once what otherwise happens in the background: takes over what others revoked, writes
-    /// what is noted, looks after the keys, sends what mails are due, sweeps.
+    /// what is noted, looks after the keys, sends what mails are due, sweeps and counts.
     ///
     /// # Errors
     /// [`Error::Fault`] where the store does not answer.
@@ -229,11 +273,12 @@ impl Keyward {
         self.engine.note_access_ttl(self.engine.clock.now()).await?;
         self.engine.care_for_keys().await?;
         self.engine.send_mails().await?;
+        self.engine.seal_events().await?;
         let mut at = Some(SessionId::from_bytes([0; 16]));
         while let Some(after) = at {
             at = self.engine.sweep_step(after).await?;
         }
-        Ok(())
+        self.engine.count_open().await
     }
 
     /// Stops what runs in the background and writes what is noted.

@@ -6,6 +6,7 @@
 
 mod sql;
 pub(crate) mod sqlite;
+pub(crate) mod trail;
 
 #[cfg(test)]
 mod contract;
@@ -22,6 +23,7 @@ use keyward_core::mail::{Link, Mail, SecretHash};
 use keyward_core::phone::Phone;
 use keyward_core::revocation::Entry;
 use keyward_core::role::Roles;
+use keyward_core::service_key::ServiceKey;
 use keyward_core::session::Session;
 use keyward_core::time::Timestamp;
 
@@ -74,10 +76,25 @@ pub(crate) struct StoredKeys {
     pub(crate) keys: Vec<KeyRecord>,
 }
 
+/// The service keys, as they rest in the store.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct StoredServiceKeys {
+    /// Rises with every key that is made or taken away.
+    pub(crate) version: u64,
+    pub(crate) keys: Vec<ServiceKey>,
+}
+
 /// A key for refresh tokens, as it rests in the store.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StoredMacKey {
     pub(crate) id: u16,
+    pub(crate) sealed: Vec<u8>,
+}
+
+/// The key of the audit trail's chain, as it rests in the store.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StoredChainKey {
+    pub(crate) created_at: Timestamp,
     pub(crate) sealed: Vec<u8>,
 }
 
@@ -88,6 +105,8 @@ pub(crate) struct News {
     pub(crate) revocations: Vec<Entry>,
     /// The version of the table of signing keys.
     pub(crate) keys_version: u64,
+    /// The version of the table of service keys.
+    pub(crate) service_keys_version: u64,
 }
 
 /// How many revocations one poll brings at most; where it brings that many, ask again.
@@ -100,13 +119,11 @@ pub(crate) struct Sweep {
     pub(crate) now: Timestamp,
     /// Sessions whose newest refresh token was made before this go.
     pub(crate) sessions_before: Timestamp,
-    /// Events from before this go.
-    pub(crate) events_before: Timestamp,
     /// Mails that were given up and are from before this go.
     pub(crate) mails_before: Timestamp,
     /// Where among the sessions this batch begins: after this one.
     pub(crate) after: SessionId,
-    /// How many sessions, and how many events, one batch looks at.
+    /// How many sessions, and how many revocations, one batch looks at.
     pub(crate) limit: u32,
 }
 
@@ -122,7 +139,7 @@ pub(crate) struct Swept {
 }
 
 /// A store. Reads are of one record by its key, or of a bounded list.
-pub(crate) trait Store: Send + Sync + 'static {
+pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
     /// The account of that name.
     fn account<'a>(&'a self, name: &'a Name) -> Answer<'a, Option<Account>>;
 
@@ -134,6 +151,11 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Open sessions of everybody, by id, after that one; at most `limit`.
     fn sessions(&self, after: SessionId, limit: u32) -> Answer<'_, Vec<Session>>;
+
+    /// How many open sessions some users have, by id after that one: as many users as have about
+    /// `limit` sessions together. With the last of these users, after whom the next count begins;
+    /// `None` where nobody is left.
+    fn count_open(&self, after: UserId, limit: u32) -> Answer<'_, (u64, Option<UserId>)>;
 
     /// The accounts by id, after that one; at most `limit`.
     fn accounts(&self, after: UserId, limit: u32) -> Answer<'_, Vec<Account>>;
@@ -159,10 +181,13 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// The keys for refresh tokens, the newest first.
     fn mac_keys(&self) -> Answer<'_, Vec<StoredMacKey>>;
 
+    /// The service keys, by id: as many as there can be.
+    fn service_keys(&self) -> Answer<'_, StoredServiceKeys>;
+
     /// The lengths of access tokens that were in force, in seconds, and when last.
     fn access_ttls(&self) -> Answer<'_, Vec<(u64, Timestamp)>>;
 
-    /// What was revoked past that position, and the version of the keys.
+    /// What was revoked past that position, and the versions of the keys.
     fn news(&self, position: u64) -> Answer<'_, News>;
 
     /// Writes the change, all of it or nothing; durable when it is answered.

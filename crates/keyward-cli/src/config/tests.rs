@@ -552,7 +552,6 @@ fn what_this_release_does_not_do_is_refused_by_name() {
         loaded.map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())
     };
     for (variable, value, said) in [
-        ("KEYWARD_SERVER__METRICS_LISTEN", "127.0.0.1:9000", "does not serve metrics; allowed: \"\""),
         ("KEYWARD_EDGE__AUDIENCE", "jobs", "does not speak to proxies; allowed: \"\""),
         ("KEYWARD_KEYS__PREVIOUS_MASTER_KEY", OTHER_KEY, "does not change the master key; allowed: \"\""),
     ] {

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 use super::json::{Ignored, Names, Text, once};
 use super::{ClaimedEmail, ClaimedPhone, Claims, Realm};
@@ -16,8 +17,22 @@ const LAST_SECOND: u64 = 253_402_300_799;
 
 /// The claims as one JSON object. Strings and numbers into memory: `None` is not to be expected.
 pub(super) fn write(claims: &Claims, realm: &Realm) -> Option<Vec<u8>> {
+    let mut json = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut json, &out(claims, realm)).ok()?;
+    Some(json)
+}
+
+/// The claims as members.
+pub(super) fn members(claims: &Claims, realm: &Realm) -> Map<String, Value> {
+    match serde_json::to_value(out(claims, realm)) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
+}
+
+fn out<'a>(claims: &'a Claims, realm: &'a Realm) -> Out<'a> {
     let issued_at = claims.issued_at.seconds();
-    let out = Out {
+    Out {
         iss: &realm.issuer,
         aud: &realm.audience,
         sub: claims.user,
@@ -38,10 +53,7 @@ pub(super) fn write(claims: &Claims, realm: &Realm) -> Option<Vec<u8>> {
         phone_number_verified: claims.phone_number.as_ref().map(|phone| phone.verified),
         roles: claims.roles.as_deref(),
         permissions: claims.permissions.as_deref(),
-    };
-    let mut json = Vec::with_capacity(1024);
-    serde_json::to_writer(&mut json, &out).ok()?;
-    Some(json)
+    }
 }
 
 #[derive(Serialize)]

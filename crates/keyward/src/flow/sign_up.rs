@@ -74,7 +74,7 @@ impl Engine {
         let account = account(&new, password, vec![role::USER.to_owned()], now);
         let mut change = Change::of([Write::CreateAccount(Box::new(account.clone()))]);
         change.writes.extend(self.verification(&account, client, now)?);
-        change.writes.extend(self.replaced(sign_up.replaces, now).await?);
+        self.replace(sign_up.replaces, &mut change, client, now).await?;
         let event =
             self.event(EventType::Signup, client, now).saying("transport", sign_up.transport.as_str());
         // Nobody else knows the account: only the session it replaces can have ended meanwhile.

@@ -1,2 +1,3 @@
 //! `/api`
+pub(crate) mod admin;
 pub(crate) mod auth;

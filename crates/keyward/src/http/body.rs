@@ -12,6 +12,7 @@ use keyward_core::password::Password;
 use keyward_core::session::Transport;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::form;
 use crate::error::{Denied, Error, FieldError};
 
 /// The fields of a body, and what is wrong with them so far.
@@ -31,7 +32,8 @@ impl Fields {
             return Ok(Self::default());
         }
         if !is_of_type(headers, "application/json") {
-            return Err(Denial::UnsupportedMediaType.into());
+            let json = "the body has to be application/json";
+            return Err(Denied::from(Denial::UnsupportedMediaType).with_detail(json).into());
         }
         match serde_json::from_slice(body) {
             Ok(Value::Object(fields)) => Ok(Self { fields, wrong: Vec::new() }),
@@ -51,21 +53,14 @@ impl Fields {
     /// Reads the body that a form of a page sends.
     ///
     /// # Errors
-    /// `unsupported_media_type`; `validation_failed` where a field is there twice, or is no UTF-8.
+    /// `unsupported_media_type`; `malformed_form` where a field is there twice; `validation_failed`
+    /// where one is no UTF-8.
     pub(crate) fn of_form(headers: &HeaderMap, body: &[u8]) -> Result<Self, Error> {
-        if !is_of_type(headers, "application/x-www-form-urlencoded") {
-            return Err(Denied::from(Denial::UnsupportedMediaType)
-                .with_detail("The body has to be application/x-www-form-urlencoded")
-                .into());
-        }
         let mut form = Self::default();
-        for (name, text) in form_urlencoded::parse(body) {
-            if form.fields.iter().any(|(known, _)| *known == name) {
-                return Err(Denied::invalid(vec![FieldError::new(name, "this field is there twice")]).into());
-            }
+        for (name, text) in form::pairs(headers, body)? {
             // What is no UTF-8 was replaced: it is not what was typed.
             if text.contains(char::REPLACEMENT_CHARACTER) {
-                return Err(Denied::invalid(vec![FieldError::new(name, "this is no UTF-8")]).into());
+                form.refuse(&name, "this is no UTF-8");
             }
             form.fields.push((name.into_owned(), Value::Text(text.into_owned())));
         }
@@ -89,6 +84,36 @@ impl Fields {
             Value::Null => None,
             _ => {
                 self.wrong.push(FieldError::new(field, "this has to be a string"));
+                None
+            }
+        }
+    }
+
+    /// A list of texts that may be missing or null.
+    pub(crate) fn optional_texts(&mut self, field: &str) -> Option<Vec<String>> {
+        let at = self.fields.iter().position(|(name, _)| name == field)?;
+        let texts = match self.fields.swap_remove(at).1 {
+            Value::Null => return None,
+            Value::List(items) => {
+                let text = |item| if let Value::Text(text) = item { Some(text) } else { None };
+                items.into_iter().map(text).collect()
+            }
+            _ => None,
+        };
+        if texts.is_none() {
+            self.wrong.push(FieldError::new(field, "this has to be a list of strings"));
+        }
+        texts
+    }
+
+    /// True or false, or missing or null.
+    pub(crate) fn optional_flag(&mut self, field: &str) -> Option<bool> {
+        let at = self.fields.iter().position(|(name, _)| name == field)?;
+        match self.fields.swap_remove(at).1 {
+            Value::Flag(flag) => Some(flag),
+            Value::Null => None,
+            _ => {
+                self.wrong.push(FieldError::new(field, "this has to be true or false"));
                 None
             }
         }
@@ -134,13 +159,13 @@ impl Fields {
     }
 }
 
-/// Whether the body is of that type, perhaps with `charset=utf-8`; not compressed.
-fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
+/// Whether the body is of this media type, perhaps with `charset=utf-8`; not compressed.
+pub(super) fn is_of_type(headers: &HeaderMap, media_type: &str) -> bool {
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(only), None) = (types.next(), types.next()) else { return false };
     let Ok(text) = only.to_str() else { return false };
     let mut parts = text.split(';').map(str::trim);
-    let is_wanted = parts.next().is_some_and(|media| media.eq_ignore_ascii_case(wanted));
+    let is_it = parts.next().is_some_and(|media| media.eq_ignore_ascii_case(media_type));
     let utf8 = |part: &str| {
         part.is_empty()
             || part.split_once('=').is_some_and(|(name, value)| {
@@ -150,7 +175,7 @@ fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
     };
     let plain =
         headers.get_all(CONTENT_ENCODING).iter().all(|v| v.as_bytes().eq_ignore_ascii_case(b"identity"));
-    is_wanted && parts.all(utf8) && plain
+    is_it && parts.all(utf8) && plain
 }
 
 const TWICE: &str = "a member is repeated";
@@ -160,7 +185,9 @@ const TWICE: &str = "a member is repeated";
 #[derive(Debug, Clone, PartialEq)]
 enum Value {
     Null,
+    Flag(bool),
     Text(String),
+    List(Vec<Value>),
     Object(Vec<(String, Value)>),
     Other,
 }
@@ -184,8 +211,8 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Other)
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Flag(flag))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
@@ -209,8 +236,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        while items.next_element::<Value>()?.is_some() {}
-        Ok(Value::Other)
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::List(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
@@ -287,8 +317,9 @@ mod tests {
             (fields.text("token").as_str(), fields.text("new_password").as_str()),
             ("a+b", "x y&\u{e9}")
         );
-        assert_eq!(form(media, b"a=1&a=2").err(), Some("validation_failed"));
-        assert_eq!(form(media, b"a=%ff").err(), Some("validation_failed"));
+        assert_eq!(form(media, b"a=1&a=2").err(), Some("malformed_form"));
+        let broken = form(media, b"a=%ff").expect("a form").finish();
+        assert_eq!(broken.map_err(|e| e.code()), Err("validation_failed"));
         for other in ["application/json", "text/plain", "multipart/form-data", ""] {
             assert_eq!(form(other, b"a=1").err(), Some("unsupported_media_type"), "{other}");
         }

@@ -1,4 +1,8 @@
 //! Who asks, by which credential, and may they?
+//!
+//! A person asks with an access token, a service with its key. Whether somebody is an
+//! administrator is told by the roles in the token, which were those of the account when it was
+//! issued: it is `token_stale` as soon as they change, so no store is asked.
 
 use std::sync::Arc;
 
@@ -7,6 +11,8 @@ use http::header::AUTHORIZATION;
 use keyward_core::access_token::peek_session;
 use keyward_core::denial::Denial;
 use keyward_core::id::SessionId;
+use keyward_core::role;
+use keyward_core::service_key::{self, Scope, ServiceKey};
 use keyward_core::session::{Generation, Transport};
 
 use super::cookie::{Cookies, Names};
@@ -24,6 +30,97 @@ pub(crate) enum Guard {
     Open,
     /// A live session, of whatever transport.
     Session,
+    /// To read what administrators see: the role `admin`, or a service key of scope `admin` or
+    /// `admin:read`.
+    Read,
+    /// To do what administrators do: the role `admin`, or a service key of scope `admin`.
+    Admin,
+    /// The same, and a person has proved who they are within `sessions.reauth_after`.
+    Grave,
+    /// A service key of this scope. A person has none, not even an administrator.
+    Service(Scope),
+}
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) enum Who {
+    /// A person, in a session.
+    Person(Arc<Access>),
+    /// A program.
+    Service(Arc<ServiceKey>),
+}
+
+impl Guard {
+    /// Whether it stands before administration.
+    pub(crate) const fn is_administration(self) -> bool {
+        matches!(self, Self::Read | Self::Admin | Self::Grave)
+    }
+
+    /// Who asks, as far as this guard wants to know.
+    ///
+    /// # Errors
+    /// The 401 that their credential deserves, or its absence.
+    pub(crate) async fn identify(
+        self,
+        engine: &Engine,
+        names: Names,
+        headers: &HeaderMap,
+    ) -> Result<Option<Who>, Error> {
+        Ok(match self {
+            Self::Public | Self::Open => None,
+            Self::Session => Some(Who::Person(authenticate(engine, names, headers).await?)),
+            Self::Read | Self::Admin | Self::Grave => Some(match service_token(engine, names, headers) {
+                Some(token) => Who::Service(engine.service_key(token).await?),
+                None => Who::Person(authenticate(engine, names, headers).await?),
+            }),
+            Self::Service(_) => Some(Who::Service(engine.service_key(bearer(headers)?).await?)),
+        })
+    }
+
+    /// Whether they may.
+    ///
+    /// # Errors
+    /// `forbidden`, `reauthentication_required`.
+    pub(crate) async fn permit(self, engine: &Engine, who: &Who) -> Result<(), Error> {
+        let scope = match self {
+            Self::Public | Self::Open | Self::Session => return Ok(()),
+            Self::Read => Scope::AdminRead,
+            Self::Admin | Self::Grave => Scope::Admin,
+            Self::Service(scope) => scope,
+        };
+        let access = match who {
+            Who::Service(key) if key.may(scope) => return Ok(()),
+            Who::Person(access) if self.is_administration() && is_admin(engine, access).await? => access,
+            Who::Service(_) | Who::Person(_) => return Err(Denial::Forbidden.into()),
+        };
+        if self == Self::Grave { demand_recent_login(engine, access) } else { Ok(()) }
+    }
+}
+
+/// That a person proved who they are within `sessions.reauth_after`.
+///
+/// # Errors
+/// `reauthentication_required`.
+pub(super) fn demand_recent_login(engine: &Engine, access: &Access) -> Result<(), Error> {
+    let until = access.token.claims.auth_time.after(engine.settings.policy.reauth_after);
+    if engine.clock.now() > until { Err(Denial::ReauthenticationRequired.into()) } else { Ok(()) }
+}
+
+/// Whether this is an administrator.
+async fn is_admin(engine: &Engine, access: &Access) -> Result<bool, Error> {
+    let is_admin = |roles: &[String]| roles.iter().any(|role| role == role::ADMIN);
+    match &access.token.claims.roles {
+        Some(roles) => Ok(is_admin(roles)),
+        // `tokens.claims` leaves them out.
+        None => Ok(is_admin(&engine.view(access).await?.0.account.roles)),
+    }
+}
+
+/// The service key that a request presents where a person could ask, too: beside an access cookie
+/// that counts, no header does.
+fn service_token<'a>(engine: &Engine, names: Names, headers: &'a HeaderMap) -> Option<&'a str> {
+    let token = bearer(headers).ok().filter(|token| token.starts_with(service_key::PREFIX))?;
+    counting_access_cookies(engine, &names.read(headers)).is_empty().then_some(token)
 }
 
 /// The access token that a request presents: the cookie that counts, else the header.

@@ -4,15 +4,16 @@
 //! expects; an engine runs them in one transaction and needs to know nothing else. Rows are read
 //! through [`Row`], and a row that no Keyward can have written is a fault, never a guess.
 
+pub(super) mod trail;
+
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Conflict, Write};
-use keyward_core::event::Event;
-use keyward_core::id::{SessionId, UserId};
+use keyward_core::id::{ServiceKeyId, SessionId, UserId};
 use keyward_core::key::{Algorithm, KeyRecord, KeyState};
 use keyward_core::password::PasswordHash;
 use keyward_core::revocation::{Entry, Revocation};
+use keyward_core::service_key::{Scope, ServiceKey};
 use keyward_core::session::{End, EndReason, MadeBy, Progress, Session, Transport};
-use keyward_core::throttle::Network;
 use keyward_core::time::Timestamp;
 
 use super::{Fault, Loaded, StoredMacKey};
@@ -65,6 +66,14 @@ pub(super) const SESSIONS: &str = concat!(
     session_columns!(),
     " FROM session s WHERE s.id > ?1 AND s.ended_at IS NULL ORDER BY s.id LIMIT ?2"
 );
+/// The open sessions of the users from there on up to the one who has the last of so many: whole
+/// users, from the index of open sessions alone.
+pub(super) const COUNT_OPEN: &str = "WITH slice AS (SELECT user_id FROM session WHERE ended_at IS NULL AND user_id > ?1 \
+                    ORDER BY user_id LIMIT ?2), \
+          last AS (SELECT MAX(user_id) AS user_id FROM slice) \
+     SELECT COUNT(*), last.user_id FROM last JOIN session \
+     ON session.user_id > ?1 AND session.user_id <= last.user_id \
+     WHERE session.ended_at IS NULL GROUP BY last.user_id";
 /// A batch of all sessions, ended ones too.
 pub(super) const SWEEP_SESSIONS: &str =
     concat!("SELECT ", session_columns!(), " FROM session s WHERE s.id > ?1 ORDER BY s.id LIMIT ?2");
@@ -72,8 +81,6 @@ pub(super) const SWEEP_SESSIONS: &str =
 pub(super) const SWEEP_SESSION: &str = "DELETE FROM session WHERE id > ?1 AND id <= ?2 AND made_at < ?3";
 pub(super) const SWEEP_REVOCATIONS: &str = "DELETE FROM revocation WHERE position IN \
      (SELECT position FROM revocation WHERE until <= ?1 ORDER BY until LIMIT ?2)";
-pub(super) const SWEEP_EVENTS: &str =
-    "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < ?1 ORDER BY id LIMIT ?2)";
 
 pub(super) const SIGNED_IN_FROM: &str = "SELECT 1 FROM event WHERE user_id = ?1 AND type IN ('login', 'signup') \
      AND network = ?2 AND at >= ?3 LIMIT 1";
@@ -85,6 +92,8 @@ pub(super) const COUNTERS: &str = "SELECT name, value FROM counter";
 pub(super) const KEYS: &str = "SELECT kid, algorithm, state, created_at, active_from, retired_at, revoked_at, sealed \
      FROM signing_key ORDER BY created_at, kid";
 pub(super) const MAC_KEYS: &str = "SELECT id, sealed FROM mac_key ORDER BY id DESC";
+pub(super) const SERVICE_KEYS: &str =
+    "SELECT id, name, hash, scopes, created_at, last_used_at FROM service_key ORDER BY id";
 pub(super) const ACCESS_TTLS: &str = "SELECT ttl, last_in_force FROM access_ttl";
 pub(super) const REVOCATIONS: &str = "SELECT position, kind, subject, value, until FROM revocation \
      WHERE position > ?1 ORDER BY position LIMIT ?2";
@@ -128,6 +137,7 @@ pub(super) trait Row {
     fn text(&self, column: usize) -> Result<String, Fault>;
     fn optional_text(&self, column: usize) -> Result<Option<String>, Fault>;
     fn bytes(&self, column: usize) -> Result<Vec<u8>, Fault>;
+    fn optional_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, Fault>;
 }
 
 /// The statements that write a change, in order.
@@ -276,6 +286,23 @@ impl Plan {
             Write::PostponeMail { id, attempts, due_at, failure } => {
                 self.postpone_mail(id, attempts, due_at, failure);
             }
+            Write::AddChainKey { sealed, created_at } => self.add_chain_key(sealed, created_at),
+            Write::SealEvents { seal, counts } => self.seal_events(&seal, counts),
+            Write::RemoveEvents { number, removal } => self.remove_events(number, &removal),
+            Write::AddServiceKey { version, key } => {
+                self.raise_service_keys(version);
+                self.insert_service_key(*key);
+            }
+            Write::RemoveServiceKey { version, id: key } => {
+                self.raise_service_keys(version);
+                self.push("DELETE FROM service_key WHERE id = ?1", changed, [id(key)]);
+            }
+            Write::NoteServiceKey { id: key, used_at } => self.push(
+                "UPDATE service_key SET last_used_at = ?2 \
+                 WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)",
+                Anything,
+                [id(key), time(used_at)],
+            ),
             Write::NoteAccessTtl { ttl, at } => self.push(
                 "INSERT INTO access_ttl (ttl, last_in_force) VALUES (?1, ?2) \
                  ON CONFLICT (ttl) DO UPDATE SET last_in_force = excluded.last_in_force",
@@ -403,29 +430,27 @@ impl Plan {
         );
     }
 
-    fn event(&mut self, event: Event) {
-        let mut details = event.details;
-        let count = details.remove("count").and_then(|n| n.as_i64()).unwrap_or(1);
-        let network = event.ip.as_deref().and_then(|ip| ip.parse().ok()).map(Network::of);
+    fn raise_service_keys(&mut self, version: u64) {
         self.push(
-            "INSERT INTO event (id, at, type, user_id, session_id, ip, network, user_agent, success, reason, \
-             details, tally, count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
-             ON CONFLICT (tally) WHERE tally IS NOT NULL DO UPDATE SET count = event.count + excluded.count",
-            Expect::Anything,
+            "UPDATE counter SET value = value + 1 WHERE name = 'service_keys_version' AND value = ?1",
+            Expect::OneRow(Conflict::Changed),
+            [number(version)],
+        );
+    }
+
+    fn insert_service_key(&mut self, key: ServiceKey) {
+        let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
+        self.push(
+            "INSERT INTO service_key (id, name, hash, scopes, created_at, last_used_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            Expect::OneRow(Conflict::Changed),
             [
-                Value::Id(*event.id.as_bytes()),
-                time(event.at),
-                text(event.kind.as_str()),
-                event.user.map_or(Value::Null, id),
-                event.session.map_or(Value::Null, id),
-                event.ip.map_or(Value::Null, Value::Text),
-                network.map_or(Value::Null, |n| Value::Text(n.to_string())),
-                event.user_agent.map_or(Value::Null, Value::Text),
-                Value::Bool(event.success),
-                event.reason.map_or(Value::Null, Value::Text),
-                Value::Text(serde_json::Value::Object(details).to_string()),
-                event.tally.map_or(Value::Null, Value::Text),
-                Value::Int(count),
+                id(key.id),
+                Value::Text(key.name),
+                Value::Bytes(key.hash.to_vec()),
+                Value::Text(scopes.join(",")),
+                time(key.created_at),
+                key.last_used_at.map_or(Value::Null, time),
             ],
         );
     }
@@ -538,6 +563,11 @@ pub(super) fn counter(row: &impl Row) -> Result<(String, u64), Fault> {
     Ok((row.text(0)?, natural(row, 1)?))
 }
 
+pub(super) fn open_count(row: &impl Row) -> Result<(u64, Option<UserId>), Fault> {
+    let last = <[u8; 16]>::try_from(row.bytes(1)?).map_err(|_| corrupt("session.user_id"))?;
+    Ok((natural(row, 0)?, Some(UserId::from_bytes(last))))
+}
+
 pub(super) fn key(row: &impl Row) -> Result<KeyRecord, Fault> {
     let moment = |column| Ok::<_, Fault>(row.optional_int(column)?.map(Timestamp::from_micros));
     Ok(KeyRecord {
@@ -555,6 +585,18 @@ pub(super) fn key(row: &impl Row) -> Result<KeyRecord, Fault> {
 pub(super) fn mac_key(row: &impl Row) -> Result<StoredMacKey, Fault> {
     let id = u16::try_from(row.int(0)?).map_err(|_| corrupt("mac_key.id"))?;
     Ok(StoredMacKey { id, sealed: row.bytes(1)? })
+}
+
+pub(super) fn service_key(row: &impl Row) -> Result<ServiceKey, Fault> {
+    let scope = |name: String| Scope::parse(&name).ok_or_else(|| corrupt("service_key.scopes"));
+    Ok(ServiceKey {
+        id: ServiceKeyId::from_bytes(uuid(row, 0)?),
+        name: row.text(1)?,
+        hash: row.bytes(2)?.try_into().map_err(|_| corrupt("service_key.hash"))?,
+        scopes: list(&row.text(3)?).into_iter().map(scope).collect::<Result<_, _>>()?,
+        created_at: Timestamp::from_micros(row.int(4)?),
+        last_used_at: row.optional_int(5)?.map(Timestamp::from_micros),
+    })
 }
 
 pub(super) fn access_ttl(row: &impl Row) -> Result<(u64, Timestamp), Fault> {

@@ -216,7 +216,7 @@ async fn safe_methods_change_nothing_on_any_route() {
     let before = app.dump();
     for (_, path, _) in keyward::Keyward::routes() {
         // A navigation to `renew` is a refresh; it has tests of its own.
-        let path = path.replace("{id}", &tokens.session);
+        let path = crate::support::filled(path, &tokens.session);
         for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
             let ask = Ask::new(method.clone(), &path);
             browser.send(&app, ask.clone()).await;

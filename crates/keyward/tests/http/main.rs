@@ -15,6 +15,8 @@ mod dev;
 mod forgot;
 mod idle;
 mod limits;
+mod log;
+mod metrics;
 mod notices;
 mod origin;
 mod outbox;

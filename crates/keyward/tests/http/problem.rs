@@ -38,7 +38,7 @@ async fn what_is_not_there_is_404_and_another_method_405_with_allow() {
         }
     }
     for (path, methods) in allowed {
-        let there = path.replace("{id}", "0195f6a0-0000-7000-8000-000000000000");
+        let there = crate::support::filled(path, "0195f6a0-0000-7000-8000-000000000000");
         for method in [
             "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "get",
         ] {

@@ -37,6 +37,8 @@ pub(crate) use self::socket::Served;
 pub(crate) const START: i64 = 1_800_000_000;
 pub(crate) const ADA: &str = "ada@example.com";
 pub(crate) const BOB: &str = "bob@example.com";
+/// The administrator.
+pub(crate) const ROOT: &str = "root@example.com";
 pub(crate) const PASSWORD: &str = "Correct-Horse-7";
 pub(crate) const OTHER_PASSWORD: &str = "Battery-Staple-8";
 pub(crate) const MINUTE: u64 = 60;
@@ -171,6 +173,26 @@ impl App {
         Tokens::of(&reply.ok(200))
     }
 
+    /// The administrator, who has just signed in by an app.
+    pub(crate) async fn admin(&self) -> Tokens {
+        self.admin_called(ROOT).await
+    }
+
+    /// An administrator of this address, who has just signed in by an app.
+    pub(crate) async fn admin_called(&self, email: &str) -> Tokens {
+        let password = keyward::core::password::Password::try_from(PASSWORD.to_owned()).expect("short");
+        self.keyward.upsert_admin(email, password, &keyward::Client::operator()).await.expect("made");
+        self.login(email).await
+    }
+
+    /// A new service key of these scopes, named after them.
+    pub(crate) async fn service_key(&self, scopes: &[&str]) -> String {
+        let name = format!("key {} {}", self.count("service_key"), scopes.join(" ")).trim().to_owned();
+        let scopes: Vec<String> = scopes.iter().map(|&scope| scope.to_owned()).collect();
+        let made = self.keyward.create_service_key(&name, &scopes, &keyward::Client::operator()).await;
+        made.expect("made").key.to_string()
+    }
+
     /// Signs in by an app, as somebody who may have to sign up first.
     pub(crate) async fn login_or_signup(&self, email: &str) -> Tokens {
         if self.count("account") == 0 { self.signup(email).await } else { self.login(email).await }
@@ -216,6 +238,13 @@ impl Tokens {
             refresh: text("refresh_token"),
         }
     }
+}
+
+/// The path with this wherever it says `{…}`.
+pub(crate) fn filled(path: &str, with: &str) -> String {
+    let parts: Vec<&str> =
+        path.split('/').map(|part| if part.starts_with('{') { with } else { part }).collect();
+    parts.join("/")
 }
 
 /// The text of this field.

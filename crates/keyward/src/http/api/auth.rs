@@ -2,6 +2,8 @@
 
 pub(crate) mod activity;
 pub(crate) mod email;
+pub(crate) mod events;
+pub(crate) mod introspect;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logout_all;
@@ -9,6 +11,7 @@ pub(crate) mod password;
 pub(crate) mod reauthenticate;
 pub(crate) mod refresh;
 pub(crate) mod renew;
+pub(crate) mod revoke;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod signup;
@@ -25,6 +28,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::flow::Grant;
 use crate::http::cookie::{Names, default_transport};
+use crate::http::watch::Opened;
 use crate::http::{Call, csrf, guard, json};
 
 /// What signup, login, refresh and session answer.
@@ -89,6 +93,9 @@ fn granted(status: StatusCode, grant: &Grant, names: Names, told: Told) -> Respo
         rotated: (told == Told::Rotation).then_some(rotated),
     };
     let mut response = json(status, &body);
+    if grant.access_token.is_some() {
+        response.extensions_mut().insert(Opened(session.id));
+    }
     if !in_body {
         names.set(grant, response.headers_mut());
     }

@@ -9,6 +9,10 @@ use serde_json::json;
 
 use crate::http::{Answer, Call, json};
 
+/// A service key as a bearer token: RFC 8414 §2 takes the type of an access token here. Left out,
+/// it would mean HTTP Basic.
+const AUTH: &str = "Bearer";
+
 pub(crate) async fn get(call: Call) -> Answer {
     let settings = &call.engine.settings;
     let url = settings.public_url.as_str();
@@ -20,6 +24,10 @@ pub(crate) async fn get(call: Call) -> Answer {
         StatusCode::OK,
         &json!({
             "issuer": settings.issuer(),
+            "introspection_endpoint": format!("{url}/api/auth/introspect"),
+            "introspection_endpoint_auth_methods_supported": [AUTH],
+            "revocation_endpoint": format!("{url}/api/auth/revoke"),
+            "revocation_endpoint_auth_methods_supported": [AUTH],
             "jwks_uri": format!("{url}/.well-known/jwks.json"),
             // There is no token endpoint of OAuth: people sign in at /api/auth/login.
             "response_types_supported": [],

@@ -18,6 +18,7 @@ use tokio::task::block_in_place;
 use self::model::Model;
 use super::keys::key;
 use super::mail::{hash, link, mail, mail_id, purpose};
+use super::service_keys::service_key;
 use super::{Place, World, account, at, event, password, session, session_id, user_id};
 
 /// A write before it is known what it finds: each guesses its condition, right or wrong.
@@ -41,7 +42,7 @@ enum Guess {
 fn draft() -> impl Strategy<Value = Draft> {
     let guess = prop_oneof![8 => Just(Guess::Right), 1 => Just(Guess::TooHigh), 1 => Just(Guess::TooLow)];
     // The kinds that open and move sessions are the most frequent.
-    let kind = prop_oneof![3 => 0..22u8, 2 => Just(5u8), 3 => Just(6u8), 1 => Just(0u8)];
+    let kind = prop_oneof![3 => 0..25u8, 2 => Just(5u8), 3 => Just(6u8), 1 => Just(0u8)];
     (kind, 1..4u8, 10..18u8, 0..6u8, any::<bool>(), guess).prop_map(
         |(kind, user, session, number, flag, guess)| Draft { kind, user, session, number, flag, guess },
     )
@@ -189,16 +190,25 @@ impl Draft {
                 keys: (0..number).map(|n| key(n, KeyState::Retiring)).collect(),
             },
             13 => Write::AddMacKey { id: number.into(), sealed: vec![n], created_at: moment },
-            14 => Write::IssueLink(Box::new(link(number % 4, n, purpose(self.session)))),
-            15 => Write::SpendLink { hash: hash(number % 4), at: if flag { at(0) } else { at(9_000) } },
-            16 => Write::ConfirmEmail {
+            14 => Write::AddServiceKey {
+                version: self.guess(model.service_keys_version),
+                key: Box::new(service_key(number)),
+            },
+            15 => Write::RemoveServiceKey {
+                version: self.guess(model.service_keys_version),
+                id: service_key(number).id,
+            },
+            16 => Write::NoteServiceKey { id: service_key(number).id, used_at: moment },
+            17 => Write::IssueLink(Box::new(link(number % 4, n, purpose(self.session)))),
+            18 => Write::SpendLink { hash: hash(number % 4), at: if flag { at(0) } else { at(9_000) } },
+            19 => Write::ConfirmEmail {
                 user,
                 email: format!("user{number}@example.com").parse().expect("an address"),
             },
-            17 => Write::QueueMail(Box::new(mail(number))),
-            18 => Write::ClaimMail { id: mail_id(number), attempts: self.tries(model), until: moment },
-            19 => Write::ForgetMail { id: mail_id(number) },
-            20 => Write::PostponeMail {
+            20 => Write::QueueMail(Box::new(mail(number))),
+            21 => Write::ClaimMail { id: mail_id(number), attempts: self.tries(model), until: moment },
+            22 => Write::ForgetMail { id: mail_id(number) },
+            23 => Write::PostponeMail {
                 id: mail_id(number),
                 attempts: self.tries(model),
                 due_at: flag.then_some(moment),

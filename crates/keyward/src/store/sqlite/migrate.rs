@@ -21,6 +21,8 @@ struct Step {
 
 const STEPS: &[Step] = &[
     Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") },
+    Step { schema: 2, oldest: 1, sql: include_str!("../schema/sqlite/0002_service_key.sql") },
+    Step { schema: 4, oldest: 1, sql: include_str!("../schema/sqlite/0004_event.sql") },
     Step { schema: 6, oldest: 1, sql: include_str!("../schema/sqlite/0006_mail.sql") },
 ];
 
@@ -91,8 +93,8 @@ pub(super) fn known() -> u32 {
 
 /// How many steps make it.
 #[cfg(test)]
-pub(super) fn steps() -> usize {
-    STEPS.len()
+pub(super) fn steps() -> u32 {
+    u32::try_from(STEPS.len()).expect("a few")
 }
 
 /// The schema of the file, in a transaction or where it is known to be ours: 0 where it is new; `None` where it is none of ours.

@@ -16,8 +16,7 @@ pub(crate) async fn get(call: Call) -> Answer {
 
 pub(crate) async fn delete(call: Call) -> Answer {
     Fields::parse(&call.headers, &call.body)?.finish()?;
-    let id: SessionId =
-        call.uri.path().rsplit('/').next().and_then(|id| id.parse().ok()).ok_or(Denial::NotFound)?;
+    let id: SessionId = call.param("id")?.parse().map_err(|_| Denial::NotFound)?;
     call.engine.end_own(call.access()?.token.claims.user, id, &call.client()).await?;
     Ok(no_content())
 }

@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Conflict, Write};
 use keyward_core::event::Event;
-use keyward_core::id::{EventId, MailId, SessionId, UserId};
+use keyward_core::id::{EventId, MailId, ServiceKeyId, SessionId, UserId};
 use keyward_core::key::KeyRecord;
 use keyward_core::mail::{Link, Mail};
 use keyward_core::phone::Phone;
 use keyward_core::revocation::{Entry, Revocation};
 use keyward_core::role::Roles;
+use keyward_core::service_key::ServiceKey;
 use keyward_core::session::{End, LEAP, Progress, Session};
 use keyward_core::throttle::Network;
 use keyward_core::time::Timestamp;
 
 use crate::store::contract::{Dump, Row};
-use crate::store::{Loaded, StoredMacKey};
+use crate::store::{Loaded, StoredMacKey, StoredServiceKeys};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Model {
@@ -27,6 +28,8 @@ pub(super) struct Model {
     keys: Vec<KeyRecord>,
     mac_keys: BTreeMap<u16, Vec<u8>>,
     access_ttls: BTreeMap<u64, Timestamp>,
+    pub(super) service_keys_version: u64,
+    service_keys: BTreeMap<ServiceKeyId, ServiceKey>,
     revocations: Vec<Entry>,
     trail: BTreeMap<EventId, Row>,
     /// By account and the name of their purpose.
@@ -89,6 +92,10 @@ impl Model {
                 .map(|(id, sealed)| StoredMacKey { id, sealed })
                 .collect(),
             access_ttls: self.access_ttls.into_iter().collect(),
+            service_keys: StoredServiceKeys {
+                version: self.service_keys_version,
+                keys: self.service_keys.into_values().collect(),
+            },
             revocations: self.revocations,
             trail: self.trail.into_values().collect(),
             links: self.links.into_values().collect(),
@@ -214,6 +221,30 @@ impl Model {
                 let mail = self.mail(id, attempts)?;
                 mail.due_at = due_at;
                 mail.failure = Some(failure);
+            }
+            Write::AddChainKey { .. } | Write::SealEvents { .. } | Write::RemoveEvents { .. } => {
+                unreachable!("never drawn: the cases of the chain are `contract::chain`")
+            }
+            Write::AddServiceKey { version, key } => {
+                let alike = |known: &ServiceKey| {
+                    (known.id == key.id) || (known.name == key.name) || (known.hash == key.hash)
+                };
+                if version != self.service_keys_version || self.service_keys.values().any(alike) {
+                    return Err(Conflict::Changed);
+                }
+                self.service_keys_version += 1;
+                self.service_keys.insert(key.id, *key);
+            }
+            Write::RemoveServiceKey { version, id } => {
+                if version != self.service_keys_version || self.service_keys.remove(&id).is_none() {
+                    return Err(Conflict::Changed);
+                }
+                self.service_keys_version += 1;
+            }
+            Write::NoteServiceKey { id, used_at } => {
+                if let Some(key) = self.service_keys.get_mut(&id) {
+                    key.last_used_at = key.last_used_at.max(Some(used_at));
+                }
             }
             Write::NoteAccessTtl { ttl, at } => {
                 self.access_ttls.insert(ttl.as_secs(), at);

@@ -14,7 +14,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::Folder;
 use crate::store::sqlite::file::{check_library, connect, share};
-use crate::store::sqlite::{OpenError, Sqlite, migrate};
+use crate::store::sqlite::migrate::{known, steps};
+use crate::store::sqlite::{OpenError, Sqlite};
 use crate::store::{NotCommitted, Store as _};
 
 const SOON: Duration = Duration::from_secs(5);
@@ -204,22 +205,23 @@ async fn a_damaged_database_is_refused_untouched() {
 #[tokio::test]
 async fn a_newer_schema_says_who_may_run_on_it() {
     let folder = ours().await;
-    let known = migrate::known();
-    let made = |steps: &[(u32, u32)]| {
-        let rows: Vec<_> = steps.iter().map(|(n, oldest)| format!("({}, {oldest}, 0)", known + n)).collect();
-        folder.raw().execute_batch(&format!("INSERT INTO schema VALUES {}", rows.join(", "))).expect("room");
+    let known = known();
+    let mark = |found: u32, oldest: u32| {
+        let row = format!("INSERT INTO schema VALUES ({found}, {oldest}, 0)");
+        folder.raw().execute_batch(&row).expect("room");
     };
-    made(&[(1, 1)]);
+    mark(known + 1, known);
     let store = open(&folder.file()).expect("the release before may");
     store.commit(add_key(999)).await.expect("free");
     drop(store);
-    made(&[(2, known + 1), (3, 1)]);
+    mark(known + 2, known + 1);
+    mark(known + 3, known);
     let before = contents(folder.0.path());
     let error = refusal(&folder.file());
-    assert!(matches!(error, OpenError::TooNew { .. }), "{error:?}");
+    assert!(matches!(error, OpenError::TooNew { found, .. } if found == known + 3), "{error:?}");
     assert_eq!(contents(folder.0.path()), before);
-    let versions = format!("schema {}, this one knows {known}", known + 3);
-    assert!(error.to_string().contains(&versions), "{error}");
+    let said = format!("schema {}, this one knows {known}", known + 3);
+    assert!(error.to_string().contains(&said), "{error}");
 }
 
 #[test]
@@ -287,7 +289,7 @@ fn first_opens_at_once_make_one_schema() {
             threads.into_iter().map(|thread| thread.join().expect("no panic")).sum::<u32>()
         });
         assert_eq!(won, 1, "round {round}");
-        assert_eq!(schemas(&folder.raw()), migrate::steps(), "round {round}");
+        assert_eq!(schemas(&folder.raw()), steps(), "round {round}");
     }
 }
 
@@ -313,7 +315,6 @@ fn who_loses_the_race_for_the_journal_waits_for_the_winner() {
     }
 }
 
-pub(super) fn schemas(connection: &Connection) -> usize {
-    let count = connection.query_row("SELECT count(*) FROM schema", [], |row| row.get::<_, u32>(0));
-    usize::try_from(count.expect("readable")).expect("a few")
+pub(super) fn schemas(connection: &Connection) -> u32 {
+    connection.query_row("SELECT count(*) FROM schema", [], |row| row.get(0)).expect("readable")
 }

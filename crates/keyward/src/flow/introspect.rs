@@ -1,0 +1,83 @@
+//! Is this token good, and what does it stand for? Asked by a service (RFC 7662), which may also end
+//! its session (RFC 7009).
+
+use std::sync::Arc;
+
+use keyward_core::denial::Denial;
+use keyward_core::id::{SessionId, UserId};
+use keyward_core::refresh_token::RefreshToken;
+use keyward_core::session::Verdict;
+use keyward_core::time::Timestamp;
+
+use crate::access::Access;
+use crate::client::Client;
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// A token that is good at this moment.
+#[derive(Debug, Clone)]
+pub(crate) enum Introspected {
+    /// An access token.
+    Access(Arc<Access>),
+    /// A refresh token. It is nothing to let anybody in by.
+    Refresh { user: UserId, session: SessionId, issued_at: Timestamp, expires_at: Timestamp },
+}
+
+impl Engine {
+    /// What a token stands for; `None` for one that is not good, whatever the reason. An access
+    /// token is presented by that; of a refresh token nothing is.
+    ///
+    /// # Errors
+    /// `store_unavailable` where the node can't know.
+    pub(crate) async fn introspect(&self, token: &str) -> Result<Option<Introspected>, Error> {
+        if let Some(token) = self.mac_keys.open(token) {
+            return self.introspect_refresh(&token).await;
+        }
+        match self.authenticate(token, self.known(token)).await {
+            Ok(access) => Ok(Some(Introspected::Access(access))),
+            Err(Error::Denied(denied)) if denied.denial().status() == 401 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn introspect_refresh(&self, token: &RefreshToken) -> Result<Option<Introspected>, Error> {
+        self.know_revocations().await?;
+        let now = self.clock.now();
+        let Some(mut loaded) = self.store.session(token.session).await? else { return Ok(None) };
+        loaded.session = self.with_notes(loaded.session);
+        match self.verdict(token, &loaded, now) {
+            Verdict::Refuse(_) | Verdict::Theft => Ok(None),
+            Verdict::Rotate { .. }
+            | Verdict::Keep { .. }
+            | Verdict::Wait { .. }
+            | Verdict::Forgive { .. }
+            | Verdict::Adopt { .. } => {
+                let policy = &self.settings.policy;
+                let own_deadline = token.made_at.after(policy.refresh_ttl);
+                Ok(Some(Introspected::Refresh {
+                    user: loaded.session.user,
+                    session: token.session,
+                    issued_at: token.made_at,
+                    expires_at: own_deadline.min(loaded.session.absolute_deadline(policy)),
+                }))
+            }
+        }
+    }
+
+    /// Ends the session of a token of either kind, be it expired or not. One that is none of ours,
+    /// or whose session has ended, is just as well.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer.
+    pub(crate) async fn revoke_token(&self, token: &str, client: &Client) -> Result<(), Error> {
+        let session = match self.mac_keys.open(token) {
+            Some(token) => Some(token.session),
+            None => self.session_of_access_token(token),
+        };
+        let Some(session) = session else { return Ok(()) };
+        match self.end_any(session, client).await {
+            Err(Error::Denied(denied)) if denied.denial() == Denial::NotFound => Ok(()),
+            ended => ended,
+        }
+    }
+}
