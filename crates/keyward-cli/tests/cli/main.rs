@@ -5,6 +5,7 @@ mod commands;
 mod failures;
 mod first_run;
 mod log;
+mod mail;
 mod monitor;
 mod stop;
 mod support;

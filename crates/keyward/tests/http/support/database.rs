@@ -1,5 +1,7 @@
 //! What stands in the database? Read from the file itself, beside the Keyward that serves it.
 
+use std::path::PathBuf;
+
 use keyward::core::id::SessionId;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
@@ -80,6 +82,15 @@ impl App {
             db.prepare("SELECT attempts, due_at, failure FROM outbox ORDER BY id").expect("a statement");
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("rows");
         rows.map(|row| row.expect("a mail")).collect()
+    }
+
+    /// The files of the database, to the byte.
+    pub(crate) fn database_bytes(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let entries = std::fs::read_dir(self.path().parent().expect("a folder")).expect("a folder");
+        let paths = entries.map(|entry| entry.expect("a file").path()).filter(|path| path.is_file());
+        let files: Vec<_> = paths.map(|path| (path.clone(), std::fs::read(path).expect("bytes"))).collect();
+        assert!(files.iter().any(|(_, bytes)| bytes.len() > 4_096), "there is something to look at");
+        files
     }
 
     /// How many sessions are open.
