@@ -29,6 +29,7 @@ use crate::hashing::Hashing;
 use crate::mail::deliver::Delivery;
 use crate::metrics::{Metrics, Written};
 use crate::notes::Notes;
+use crate::pace::Pace;
 use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
 use crate::store::{Fault, News, NotCommitted, Store};
@@ -61,6 +62,7 @@ pub(crate) struct Engine {
     pub(crate) nobody: PasswordHash,
     /// How mails leave.
     pub(crate) delivery: Delivery,
+    pub(crate) pace: Pace,
     ring: RwLock<Arc<KeyRing>>,
     keys_version: AtomicU64,
     roles: RwLock<Arc<Roles>>,
@@ -102,6 +104,7 @@ impl Engine {
             throttles: Throttles::new(&settings.limits),
             verified: AccessCache::default(),
             bounces: Bounces::default(),
+            pace: Pace::default(),
             service_keys: ServiceKeys::default(),
             ring: RwLock::new(Arc::new(KeyRing::default())),
             keys_version: AtomicU64::new(0),

@@ -46,14 +46,13 @@ pub(crate) enum SignedUp {
     Unconfirmed(Box<Account>),
 }
 
-const NO_ADDRESS: &str = "give an e-mail address such as ada@example.com";
-
 /// The address that somebody typed.
 ///
 /// # Errors
 /// `validation_failed` where it is none.
 pub(super) fn address(text: &str) -> Result<Email, Error> {
-    text.parse().map_err(|_| Denied::invalid(vec![FieldError::new("email", NO_ADDRESS)]).into())
+    let mut wrong = Vec::new();
+    email(text, &mut wrong).ok_or_else(|| Denied::invalid(wrong).into())
 }
 
 impl Engine {
@@ -69,7 +68,7 @@ impl Engine {
             return Err(Denial::SignupClosed.into());
         }
         self.is_free(&new).await?;
-        let password = self.first_password(&new).await?;
+        let password = self.hash_of(&new).await?;
         let now = self.clock.now();
         let account = account(&new, password, vec![role::USER.to_owned()], now);
         let mut change = Change::of([Write::CreateAccount(Box::new(account.clone()))]);
@@ -86,15 +85,6 @@ impl Engine {
         grant.map(|grant| SignedUp::In(Box::new(grant))).ok_or_else(crowded)
     }
 
-    /// The hash of a new account's password; where it has none, one that no password is known for.
-    pub(super) async fn first_password(&self, new: &NewAccount) -> Result<PasswordHash, Error> {
-        let cost = self.settings.cost;
-        match &new.password {
-            Some(password) => Ok(self.hashing.hash(password.clone(), clock::random(), cost).await?),
-            None => Ok(PasswordHash::dummy(&cost)),
-        }
-    }
-
     /// Reads what an account is to be made of.
     ///
     /// # Errors
@@ -106,22 +96,24 @@ impl Engine {
         password: Option<Password>,
     ) -> Result<NewAccount, Error> {
         let mut wrong = Vec::new();
-        let email = email.parse::<Email>();
-        if email.is_err() {
-            wrong.push(FieldError::new("email", NO_ADDRESS));
-        }
-        let phone = phone.map(str::parse::<Phone>).transpose();
-        if let Err(invalid) = &phone {
-            wrong.push(FieldError::new("phone_number", invalid.to_string()));
-        }
+        let email = self::email(email, &mut wrong);
+        let phone_number = phone.and_then(|text| self::phone(text, &mut wrong));
         if let Some(password) = &password {
             wrong.extend(self.broken_rules("password", password));
         }
-        match (email, phone) {
-            (Ok(email), Ok(phone_number)) if wrong.is_empty() => {
-                Ok(NewAccount { email, phone_number, password })
-            }
+        match email {
+            Some(email) if wrong.is_empty() => Ok(NewAccount { email, phone_number, password }),
             _ => Err(Denied::invalid(wrong).into()),
+        }
+    }
+
+    /// The hash of a new account's password; of nobody's where it has none.
+    pub(super) async fn hash_of(&self, new: &NewAccount) -> Result<PasswordHash, Error> {
+        match &new.password {
+            Some(password) => {
+                Ok(self.hashing.hash(password.clone(), clock::random(), self.settings.cost).await?)
+            }
+            None => Ok(self.nobody.clone()),
         }
     }
 
@@ -144,6 +136,22 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The e-mail address that this text is, or what is wrong with it.
+pub(super) fn email(text: &str, wrong: &mut Vec<FieldError>) -> Option<Email> {
+    let email = text.parse().ok();
+    if email.is_none() {
+        wrong.push(FieldError::new("email", "give an e-mail address such as ada@example.com"));
+    }
+    email
+}
+
+/// The phone number that this text is, or what is wrong with it.
+pub(super) fn phone(text: &str, wrong: &mut Vec<FieldError>) -> Option<Phone> {
+    text.parse::<Phone>()
+        .map_err(|invalid| wrong.push(FieldError::new("phone_number", invalid.to_string())))
+        .ok()
 }
 
 /// A new account with these roles.

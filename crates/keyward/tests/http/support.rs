@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-pub(crate) use self::ask::{Ask, Reply, delete, get, post};
+pub(crate) use self::ask::{Ask, Reply, delete, get, patch, post, put};
 pub(crate) use self::browser::Browser;
 pub(crate) use self::mail::{Mail, forgot, form, reset};
 pub(crate) use self::smtp::SmtpServer;

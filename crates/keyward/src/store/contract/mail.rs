@@ -76,7 +76,7 @@ impl World {
         due.into_iter().map(|mail| mail.id).collect()
     }
 
-    async fn found(&self, secret: u8) -> Option<(Link, Account)> {
+    async fn link_of(&self, secret: u8) -> Option<(Link, Account)> {
         self.store.link(hash(secret)).await.expect("readable")
     }
 }
@@ -93,7 +93,7 @@ pub(crate) async fn a_newer_link_takes_the_place_of_the_older(world: World) {
     let mut left = vec![newer, others[0].clone(), others[1].clone()];
     left.sort_by_key(|link| (link.user, link.purpose.as_str()));
     assert_eq!(world.links().await, left, "that of its own purpose and account alone");
-    assert_eq!(world.found(1).await, None);
+    assert_eq!(world.link_of(1).await, None);
     world.refuses(issue(link(2, 9, Purpose::Invitation)), Conflict::Changed).await;
 }
 
@@ -109,12 +109,12 @@ pub(crate) async fn a_link_is_spent_once_and_in_time(world: World) {
 pub(crate) async fn a_link_comes_with_its_account(world: World) {
     world.signed_up(1, 0).await;
     world.write([issue(link(1, 1, Purpose::Invitation)), issue(link(2, 7, Purpose::Reset))]).await;
-    assert_eq!(world.found(1).await, Some((link(1, 1, Purpose::Invitation), account(1))));
-    assert_eq!(world.found(2).await, None, "one for nobody lets nobody in");
-    assert_eq!(world.found(3).await, None);
+    assert_eq!(world.link_of(1).await, Some((link(1, 1, Purpose::Invitation), account(1))));
+    assert_eq!(world.link_of(2).await, None, "one for nobody lets nobody in");
+    assert_eq!(world.link_of(3).await, None);
 }
 
-pub(crate) async fn a_new_password_ends_every_link_of_its_account(world: World) {
+pub(crate) async fn what_takes_an_account_over_ends_every_link_of_it(world: World) {
     world.signed_up(1, 0).await;
     world.signed_up(9, 0).await;
     for (n, purpose) in (1..).zip(Purpose::ALL) {
@@ -129,6 +129,13 @@ pub(crate) async fn a_new_password_ends_every_link_of_its_account(world: World) 
     world.write([issue(link(1, 1, Purpose::Reset))]).await;
     world.write([Write::Rehash { user: user_id(1), version: 1, password: password(2) }]).await;
     assert_eq!(world.links().await.len(), 4);
+    // A new address; what is sent to it in the same change is good.
+    let email = "new@example.com".parse().expect("an address");
+    let renew = Write::SetEmail { user: user_id(1), version: 1, email };
+    world.write([renew, issue(link(2, 1, Purpose::Verification))]).await;
+    assert_eq!(world.links().await[0], link(2, 1, Purpose::Verification));
+    world.write([Write::DeleteAccount { user: user_id(1), version: 2 }]).await;
+    assert!(world.links().await.iter().all(|link| link.user == user_id(9)));
 }
 
 pub(crate) async fn an_address_is_confirmed_as_long_as_it_is_the_same(world: World) {
