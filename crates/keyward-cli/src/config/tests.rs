@@ -552,9 +552,6 @@ fn what_this_release_does_not_do_is_refused_by_name() {
         loaded.map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())
     };
     for (variable, value, said) in [
-        ("KEYWARD_ACCOUNTS__REQUIRE_VERIFIED_EMAIL", "true", "does not send mail; allowed: false"),
-        ("KEYWARD_EMAIL__SMTP_URL", "smtp://localhost", "does not send mail; allowed: \"\""),
-        ("KEYWARD_EMAIL__FROM", "ada@example.com", "does not send mail; allowed: \"Keyward <"),
         ("KEYWARD_EDGE__AUDIENCE", "jobs", "does not speak to proxies; allowed: \"\""),
         ("KEYWARD_KEYS__PREVIOUS_MASTER_KEY", OTHER_KEY, "does not change the master key; allowed: \"\""),
     ] {

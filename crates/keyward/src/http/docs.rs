@@ -1,36 +1,29 @@
 //! `GET /docs`: the API description, for people to read. It needs no network beyond this server.
 
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 
+use super::html::page;
 use super::operation::{Operation, Told};
 use super::{Answer, Call, text};
 
 pub(crate) const GET: Operation = Operation {
     summary: "The API, to read",
+    page: true,
     answers: &[Told::media(200, "text/html", "A page that shows /openapi.json")],
     ..Operation::NONE
 };
 
-pub(crate) async fn get(_: Call) -> Answer {
-    let mut response = asset(include_str!("docs/index.html"), "text/html; charset=utf-8");
-    let headers = response.headers_mut();
-    for (name, value) in HEADERS {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-    }
+pub(crate) async fn get(call: Call) -> Answer {
+    let document = include_str!("docs/index.html").to_owned();
+    let mut response = page(StatusCode::OK, document, &call.engine.settings);
+    response.headers_mut().insert("content-security-policy", HeaderValue::from_static(POLICY));
     Ok(response)
 }
 
 /// Nothing but what this server sends is run, shown or asked.
-const HEADERS: [(&str, &str); 3] = [
-    (
-        "content-security-policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'",
-    ),
-    ("referrer-policy", "no-referrer"),
-    ("cross-origin-opener-policy", "same-origin"),
-];
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
 
 /// `GET /docs/docs.js`
 pub(crate) mod script {

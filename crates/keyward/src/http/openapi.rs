@@ -90,14 +90,9 @@ const TAGS: [(&str, &str); 4] = [
 ];
 
 fn tag(route: &Route) -> &'static str {
-    let page = route
-        .operation
-        .answers
-        .iter()
-        .any(|told| matches!(told.body, Body::Media(media) if media.starts_with("text/html")));
     if route.path.starts_with("/api/admin") {
         "Administration"
-    } else if page {
+    } else if route.operation.page {
         "Pages"
     } else if route.path.starts_with("/api/") {
         "Sessions"
@@ -196,7 +191,10 @@ fn responses(route: &Route) -> Value {
         by_status.entry(denial.status()).or_default().push(denial);
     }
     for (status, denials) in by_status {
-        let refused = refusal(status, &denials);
+        let mut refused = refusal(status, &denials);
+        if route.operation.page {
+            refused["content"]["text/html"] = json!({});
+        }
         match responses.get_mut(&status.to_string()) {
             // Told by a page or by a problem, as who asks will have it.
             Some(told) => join(told, refused),

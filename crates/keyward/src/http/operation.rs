@@ -25,6 +25,8 @@ pub(crate) struct Operation {
     pub(crate) either: &'static [&'static str],
     /// Whether the body is a form (`application/x-www-form-urlencoded`), not JSON.
     pub(crate) form: bool,
+    /// Whether it is a page, which tells its refusals as one.
+    pub(crate) page: bool,
     /// The fields of the query.
     pub(crate) query: &'static [Field],
     /// How it is answered when it is done.
@@ -41,6 +43,7 @@ impl Operation {
         takes: &[],
         either: &[],
         form: false,
+        page: false,
         query: &[],
         answers: &[],
         refuses: &[],

@@ -35,6 +35,8 @@ macro_rules! session_columns {
     };
 }
 
+pub(super) mod mail;
+
 /// How many columns a session has: where the columns after it begin.
 const SESSION_WIDTH: usize = 16;
 const ACCOUNT_WIDTH: usize = 12;
@@ -174,12 +176,15 @@ impl Plan {
                 changed,
                 [id(user), Value::Bytes(digest.to_vec())],
             ),
-            Write::SetPassword { user, version, password } => self.push(
-                "UPDATE account SET password = ?3, cost_class = ?4, version = version + 1 \
+            Write::SetPassword { user, version, password } => {
+                self.push(
+                    "UPDATE account SET password = ?3, cost_class = ?4, version = version + 1 \
                  WHERE id = ?1 AND version = ?2",
-                changed,
-                [id(user), number(version), text(password.as_str()), Value::Text(password.cost_class())],
-            ),
+                    changed,
+                    [id(user), number(version), text(password.as_str()), Value::Text(password.cost_class())],
+                );
+                self.end_links_of(user);
+            }
             Write::Rehash { user, version, password } => self.push(
                 "UPDATE account SET password = ?3, cost_class = ?4 WHERE id = ?1 AND version = ?2",
                 changed,
@@ -191,10 +196,16 @@ impl Plan {
                 changed,
                 [id(user), number(version), phone_number.map_or(Value::Null, |p| text(p.as_str()))],
             ),
-            Write::SetEmail { user, version, email } => self.set_email(user, version, &email),
+            Write::SetEmail { user, version, email } => {
+                self.set_email(user, version, &email);
+                self.end_links_of(user);
+            }
             Write::SetRoles { user, version, roles } => self.set_roles(user, version, roles),
             Write::SetActive { user, version, is_active } => self.set_active(user, version, is_active),
-            Write::DeleteAccount { user, version } => self.delete_account(user, version),
+            Write::DeleteAccount { user, version } => {
+                self.delete_account(user, version);
+                self.end_links_of(user);
+            }
             Write::SetRole { version, name, permissions } => self.set_role(version, name, &permissions),
             Write::DeleteRole { version, name } => self.delete_role(version, name),
             Write::TakeRole { name, limit } => self.take_role(&name, limit),
@@ -282,6 +293,19 @@ impl Plan {
                 changed,
                 [Value::Int(i64::from(id)), Value::Bytes(sealed), time(created_at)],
             ),
+            Write::IssueLink(link) => self.issue_link(*link),
+            Write::SpendLink { hash, at } => self.spend_link(hash, at),
+            Write::ConfirmEmail { user, email } => self.push(
+                "UPDATE account SET email_verified = TRUE WHERE id = ?1 AND email = ?2",
+                changed,
+                [id(user), text(email.as_str())],
+            ),
+            Write::QueueMail(mail) => self.queue_mail(*mail),
+            Write::ClaimMail { id, attempts, until } => self.claim_mail(id, attempts, until),
+            Write::ForgetMail { id } => self.forget_mail(id),
+            Write::PostponeMail { id, attempts, due_at, failure } => {
+                self.postpone_mail(id, attempts, due_at, failure);
+            }
             Write::AddChainKey { sealed, since } => self.add_chain_key(sealed, since),
             Write::SealEvents { seal, counts } => self.seal_events(&seal, counts),
             Write::RemoveEvents { number, removal } => self.remove_events(number, &removal),

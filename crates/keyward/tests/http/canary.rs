@@ -4,14 +4,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use crate::support::{ADA, App, Browser, Tokens, WINDOW, get, login, post};
+use crate::log::Log;
+use crate::support::{ADA, App, Ask, BOB, Browser, Tokens, WINDOW, get, login, post};
 
 const SECRET: &str = "Canary-Password-4711";
 const NEXT: &str = "Canary-Successor-4712";
 
 #[tokio::test]
 async fn no_password_and_no_token_is_in_any_file() {
-    let app = App::new().await;
+    let (app, log) = (App::new().await, Log::default());
+    let _reading = log.begin();
     let body = json!({"email": ADA, "password": SECRET, "phone_number": "+4915112345678"});
     let mut all = Vec::new();
     let mut keep = |tokens: &Tokens| all.extend([tokens.access.clone(), tokens.refresh.clone()]);
@@ -50,6 +52,11 @@ async fn no_password_and_no_token_is_in_any_file() {
     let mut files = 0;
     for entry in std::fs::read_dir(app.path().parent().expect("a folder")).expect("a folder") {
         let path = entry.expect("a file").path();
+        if path.is_dir() {
+            // The mails, where no server takes them: they are written to be read.
+            assert_eq!(path.file_name().and_then(|name| name.to_str()), Some("outbox"));
+            continue;
+        }
         let bytes = std::fs::read(&path).expect("bytes");
         files += usize::from(bytes.len() > 4_096);
         for needle in &needles {
@@ -60,9 +67,89 @@ async fn no_password_and_no_token_is_in_any_file() {
     assert!(files > 0, "there was something to look at");
     let dump = app.dump();
     assert!(dump.contains(ADA), "the dump shows what is written");
+    let log = log.text();
+    assert!(log.lines().count() > 10, "the log shows what was asked");
     for needle in &needles {
         if let Ok(text) = std::str::from_utf8(needle) {
             assert!(!dump.contains(text));
+            assert!(!log.contains(text), "{text} is logged");
         }
     }
+}
+
+#[tokio::test]
+async fn no_link_of_a_mail_is_in_any_file_or_in_the_log() {
+    let (app, log) = (App::new().await, crate::log::Log::default());
+    let reading = log.begin();
+    app.signup(ADA).await;
+    let mut tokens = vec![app.mail().await.token()];
+    // Some wait, as while a server is away; some are used, and some are sent and left.
+    for _ in 0..2 {
+        app.forgot(ADA).await.ok(202);
+        tokens.push(app.mail().await.token());
+    }
+    app.forgot(ADA).await.ok(202);
+    app.send(post("/api/auth/email/verify/resend").json(json!({"email": ADA}))).await.ok(202);
+    let client = keyward::Client::operator();
+    app.keyward.create_account(BOB, None, None, vec!["user".to_owned()], &client).await.expect("made");
+    let waiting = app.database_bytes();
+    app.send(get(&format!("/reset?token={}", tokens[2]))).await;
+    app.reset(&tokens[1], NEXT).await.refused(400, "invalid_reset_token");
+    let mails = app.mails().await;
+    assert_eq!(mails.len(), 3);
+    tokens.extend(mails.iter().map(crate::support::Mail::token));
+    let reset = mails.iter().find(|mail| mail.subject == "Choose a new password").expect("one").token();
+    app.reset(&reset, NEXT).await.ok(204);
+    app.tick().await;
+    drop(reading);
+    let written = log.text();
+    assert!(written.contains("outbox"), "the log names the file: {written}");
+    let mut places = waiting;
+    places.extend(app.database_bytes());
+    places.push(("the log".into(), written.into_bytes()));
+    for token in &tokens {
+        let secret = token.strip_prefix("kwm_").expect("a token of ours");
+        let bytes = URL_SAFE_NO_PAD.decode(secret).expect("base64url");
+        for needle in [secret.as_bytes(), &bytes, b"kwm_"] {
+            for (place, text) in &places {
+                let found = text.windows(needle.len()).any(|window| window == needle);
+                assert!(!found, "{token} in {}", place.display());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_put_anywhere_is_neither_told_back_nor_logged() {
+    let (app, log) = (App::new().await, Log::default());
+    let _reading = log.begin();
+    let fields =
+        ["email", "phone_number", "password", "current_password", "new_password", "refresh_token", "token"];
+    let body: serde_json::Map<String, serde_json::Value> =
+        fields.iter().map(|name| ((*name).to_owned(), SECRET.into())).collect();
+    let mut asked = 0;
+    for (method, path, _) in keyward::Keyward::routes() {
+        let path = path.split(['{', '}']).enumerate();
+        let path: String = path.map(|(at, part)| if at % 2 == 1 { SECRET } else { part }).collect();
+        let ask = Ask::new(method, &format!("{path}?token={SECRET}&cursor={SECRET}&done={SECRET}"))
+            .header("authorization", format!("Bearer {SECRET}"))
+            .header(
+                "cookie",
+                format!("keyward_access={SECRET}; keyward_refresh={SECRET}; keyward_hint={SECRET}"),
+            )
+            .header("x-request-id", format!("{SECRET} "))
+            .header("traceparent", SECRET);
+        for ask in [
+            ask.clone().json(body.clone().into()),
+            ask.raw("application/x-www-form-urlencoded", format!("token={SECRET}")),
+        ] {
+            let reply = app.send(ask).await;
+            // A page hands the secret of its link on to its form.
+            let is_page = reply.one("content-type").is_some_and(|media| media.starts_with("text/html"));
+            assert!(is_page || !reply.text().contains(SECRET), "{path}: {}", reply.text());
+            asked += 1;
+        }
+    }
+    assert!(asked > 60 && log.text().lines().count() >= asked, "{asked}");
+    assert!(!log.text().contains(SECRET), "{}", log.text());
 }

@@ -98,6 +98,13 @@ impl Described {
         }
     }
 
+    /// Whether a value has all that a choice demands: told apart by null, or by what is required.
+    fn is_meant(&self, choice: &Value, value: &Value) -> bool {
+        let choice = choice["$ref"].as_str().map_or(choice, |at| self.0.pointer(&at[1..]).expect(at));
+        let required: Vec<String> = serde_json::from_value(choice["required"].clone()).unwrap_or_default();
+        (choice["type"] == "null") == value.is_null() && required.iter().all(|name| value.get(name).is_some())
+    }
+
     /// The members that a schema names; whether there may be others, or it is about other things.
     fn names(&self, schema: &Value, named: &mut HashSet<String>, open: &mut bool) {
         if let Some(reference) = schema["$ref"].as_str() {
@@ -121,8 +128,8 @@ impl Described {
             self.fits_openly(part, value, at);
         }
         if let Some(choices) = schema["oneOf"].as_array() {
-            let null = |choice: &&Value| (choice["type"] == "null") == value.is_null();
-            self.fits(choices.iter().find(null).unwrap_or_else(|| panic!("{at}: {value}")), value, at);
+            let chosen = choices.iter().find(|choice| self.is_meant(choice, value));
+            self.fits(chosen.unwrap_or_else(|| panic!("{at}: {value}")), value, at);
         }
         if let Some(values) = schema["enum"].as_array() {
             assert!(values.contains(value), "{at}: {value}");

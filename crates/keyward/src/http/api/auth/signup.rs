@@ -1,17 +1,39 @@
 //! `POST /api/auth/signup` `{email, password, phone_number?, transport?}`
 
 use http::StatusCode;
+use keyward_core::id::UserId;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{SessionBody, Tells, granted, replaced, transport};
-use crate::flow::sign_up::SignUp;
+use crate::flow::sign_up::{SignUp, SignedUp};
 use crate::http::body::Fields;
 use crate::http::operation::{Field, Operation, SETS_COOKIES, Told};
-use crate::http::{Answer, Call};
+use crate::http::{Answer, Call, json};
+use crate::schema::Id;
 use keyward_core::denial::Denial;
+
+/// The account, where no session is opened before its address is confirmed.
+#[derive(Serialize, ToSchema)]
+struct Unconfirmed<'a> {
+    #[schema(value_type = Id)]
+    user_id: UserId,
+    email: &'a str,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = SignedUp)]
+#[expect(dead_code, reason = "each of them is answered by itself")]
+enum Either<'a> {
+    In(SessionBody<'a>),
+    Unconfirmed(Unconfirmed<'a>),
+}
 
 pub(crate) const POST: Operation = Operation {
     summary: "Sign up",
-    about: "Makes an account and opens its first session.",
+    about: "Makes an account and opens its first session; where addresses have to be confirmed first, it opens none \
+        and answers with the account alone.",
     takes: &[
         Field::EMAIL,
         Field::password(
@@ -21,7 +43,7 @@ pub(crate) const POST: Operation = Operation {
         Field::PHONE,
         Field::TRANSPORT,
     ],
-    answers: &[Told::json::<SessionBody>(201, "Signed up and in").with(SETS_COOKIES)],
+    answers: &[Told::json::<Either>(201, "Signed up and in").with(SETS_COOKIES)],
     refuses: &[
         Denial::SignupClosed,
         Denial::EmailTaken,
@@ -43,6 +65,10 @@ pub(crate) async fn post(call: Call) -> Answer {
     let transport = transport(&call, named)?;
     let replaces = replaced(&call).await?;
     let sign_up = SignUp { new, transport, replaces };
-    let grant = call.engine.sign_up(sign_up, &call.client()).await?;
-    Ok(granted(StatusCode::CREATED, &grant, call.names, Tells::Deadline))
+    Ok(match call.engine.sign_up(sign_up, &call.client()).await? {
+        SignedUp::In(grant) => granted(StatusCode::CREATED, &grant, call.names, Tells::Deadline),
+        SignedUp::Unconfirmed(account) => {
+            json(StatusCode::CREATED, &Unconfirmed { user_id: account.id, email: account.email.as_str() })
+        }
+    })
 }
