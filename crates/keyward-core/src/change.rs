@@ -180,6 +180,15 @@ pub enum Write {
         /// When it was made.
         created_at: Timestamp,
     },
+    /// Seals a key for refresh tokens anew, on condition that it rests as it was loaded.
+    ResealMacKey {
+        /// Its number.
+        id: u16,
+        /// The key as it was loaded.
+        former: Vec<u8>,
+        /// The same key, sealed under another master key.
+        sealed: Vec<u8>,
+    },
     /// Adds a service key, on condition that the table of them is at this version, and raises that.
     AddServiceKey {
         /// The version it was loaded at.

@@ -4,6 +4,7 @@
 pub(crate) mod accounts;
 pub(crate) mod introspect;
 pub(crate) mod keys;
+pub(crate) mod master_key;
 pub(crate) mod passwords;
 pub(crate) mod refresh;
 pub(crate) mod service_keys;

@@ -107,6 +107,7 @@ pub struct Builder {
     path: Option<PathBuf>,
     exclusive: bool,
     master: Option<MasterKey>,
+    previous_master: Option<MasterKey>,
 }
 
 impl Builder {
@@ -119,6 +120,13 @@ impl Builder {
     /// The key that private parts are sealed under.
     pub fn master_key(mut self, master: MasterKey) -> Self {
         self.master = Some(master);
+        self
+    }
+
+    /// The master key before that one, while it is being replaced: what it sealed is opened, too,
+    /// until [`Keyward::rotate_master_key`] has sealed it anew.
+    pub fn previous_master_key(mut self, master: MasterKey) -> Self {
+        self.previous_master = Some(master);
         self
     }
 
@@ -146,6 +154,10 @@ impl Builder {
             return Err(StartError::PlainHttp(public_url.clone()));
         }
         let master = self.master.ok_or(StartError::NoMasterKey)?;
+        let master = match self.previous_master {
+            Some(former) => master.replacing(former),
+            None => master,
+        };
         let path = self.path.ok_or(StartError::NoStore)?;
         let now = self.clock.now();
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(Path::new(&path), self.exclusive, now)?);
@@ -182,7 +194,14 @@ impl Builder {
 impl Keyward {
     /// Begins to make a Keyward of these settings.
     pub fn builder(settings: Settings) -> Builder {
-        Builder { settings, clock: Clock::system(), path: None, exclusive: true, master: None }
+        Builder {
+            settings,
+            clock: Clock::system(),
+            path: None,
+            exclusive: true,
+            master: None,
+            previous_master: None,
+        }
     }
 
     /// Every route of Keyward, to merge into an application's own router. Behind anything but

@@ -261,6 +261,11 @@ impl Plan {
                 changed,
                 [Value::Int(i64::from(id)), Value::Bytes(sealed), time(created_at)],
             ),
+            Write::ResealMacKey { id, former, sealed } => self.push(
+                "UPDATE mac_key SET sealed = ?3 WHERE id = ?1 AND sealed = ?2",
+                changed,
+                [Value::Int(i64::from(id)), Value::Bytes(former), Value::Bytes(sealed)],
+            ),
             Write::AddServiceKey { version, key } => {
                 self.raise_service_keys(version);
                 self.insert_service_key(*key);

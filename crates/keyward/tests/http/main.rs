@@ -14,6 +14,7 @@ mod csrf;
 mod guard;
 mod idle;
 mod limits;
+mod master_key;
 mod origin;
 mod problem;
 mod race;

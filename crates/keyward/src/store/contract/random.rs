@@ -41,7 +41,7 @@ enum Guess {
 fn draft() -> impl Strategy<Value = Draft> {
     let guess = prop_oneof![8 => Just(Guess::Right), 1 => Just(Guess::TooHigh), 1 => Just(Guess::TooLow)];
     // The kinds that open and move sessions are the most frequent.
-    let kind = prop_oneof![3 => 0..18u8, 2 => Just(5u8), 3 => Just(6u8), 1 => Just(0u8)];
+    let kind = prop_oneof![3 => 0..19u8, 2 => Just(5u8), 3 => Just(6u8), 1 => Just(0u8)];
     (kind, 1..4u8, 10..18u8, 0..6u8, any::<bool>(), guess).prop_map(
         |(kind, user, session, number, flag, guess)| Draft { kind, user, session, number, flag, guess },
     )
@@ -192,6 +192,11 @@ impl Draft {
             15 => Write::RemoveServiceKey {
                 version: self.guess(model.service_keys_version),
                 id: service_key(number).id,
+            },
+            17 => Write::ResealMacKey {
+                id: number.into(),
+                former: vec![n],
+                sealed: vec![if flag { n } else { number }],
             },
             16 => Write::NoteServiceKey { id: service_key(number).id, used_at: moment },
             _ => Write::NoteAccessTtl { ttl: Duration::from_secs(number.into()), at: moment },

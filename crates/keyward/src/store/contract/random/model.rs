@@ -175,6 +175,10 @@ impl Model {
                 }
                 self.mac_keys.insert(id, sealed);
             }
+            Write::ResealMacKey { id, former, sealed } => {
+                let known = self.mac_keys.get_mut(&id).filter(|known| **known == former);
+                *known.ok_or(Conflict::Changed)? = sealed;
+            }
             Write::AddServiceKey { version, key } => {
                 let alike = |known: &ServiceKey| {
                     (known.id == key.id) || (known.name == key.name) || (known.hash == key.hash)

@@ -1,0 +1,67 @@
+//! How does everything that is sealed come under another master key?
+//!
+//! Where both are given, the master key opens what either sealed. What the one before sealed is
+//! sealed anew in one commit: the secrets stay what they are, so no token notices.
+
+use keyward_core::change::{Change, Write};
+use keyward_core::event::EventType;
+use keyward_core::seal::OpenError;
+
+use super::keys::purpose;
+use super::{ATTEMPTS, crowded};
+use crate::Keyward;
+use crate::client::Client;
+use crate::clock;
+use crate::engine::{About as _, Engine};
+use crate::error::Error;
+use crate::store::{Fault, StoredKeys};
+
+impl Keyward {
+    /// Seals everything under the master key that the one before it sealed; gives how many secrets
+    /// that were.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer, or neither of the two opens a secret.
+    pub async fn rotate_master_key(&self, client: &Client) -> Result<usize, Error> {
+        self.engine.rotate_master_key(client).await
+    }
+}
+
+impl Engine {
+    pub(crate) async fn rotate_master_key(&self, client: &Client) -> Result<usize, Error> {
+        for _ in 0..ATTEMPTS {
+            let mut writes = Vec::new();
+            let StoredKeys { version, mut keys } = self.store.keys().await?;
+            let mut resealed = 0;
+            for key in &mut keys {
+                let name = format!("the signing key {}", key.kid);
+                let done = key.reseal(&self.master, clock::random()).map_err(|e| sealed(&name, e))?;
+                resealed += usize::from(done);
+            }
+            if resealed > 0 {
+                writes.push(Write::SetKeys { version, keys });
+            }
+            for key in self.store.mac_keys().await? {
+                let name = format!("the key {} for refresh tokens", key.id);
+                let anew = self.master.reseal(&purpose(key.id), &key.sealed, clock::random());
+                if let Some(anew) = anew.map_err(|e| sealed(&name, e))? {
+                    writes.push(Write::ResealMacKey { id: key.id, former: key.sealed, sealed: anew });
+                    resealed += 1;
+                }
+            }
+            if resealed == 0 {
+                return Ok(0);
+            }
+            let event = self.event(EventType::MasterKeyRotated, client, self.clock.now());
+            let change = Change::of(writes).with(event.saying("secrets", resealed));
+            if self.decided(change).await?.is_some() {
+                return Ok(resealed);
+            }
+        }
+        Err(crowded())
+    }
+}
+
+fn sealed(name: &str, error: OpenError) -> Fault {
+    Fault::Corrupt(format!("{name}: {error}"))
+}
