@@ -22,6 +22,8 @@ pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+const REFRESH: &str = "/api/auth/refresh";
+
 /// A session whose refresh tokens follow one another.
 #[derive(Clone)]
 pub(crate) struct Chain {
@@ -56,8 +58,9 @@ impl Chain {
         session_of(&self.token).tag()
     }
 
-    fn request(&self) -> Vec<u8> {
-        post("/api/auth/refresh", &format!(r#"{{"refresh_token":"{}"}}"#, self.refresh_token))
+    /// A POST of the refresh token there.
+    pub(crate) fn request(&self, path: &str) -> Vec<u8> {
+        post(path, &format!(r#"{{"refresh_token":"{}"}}"#, self.refresh_token))
     }
 }
 
@@ -151,7 +154,7 @@ impl Load {
         let mut took = Vec::with_capacity(1 << 16);
         let (mut request, mut chain) = match &self.what {
             What::Same(requests) => (requests[i % requests.len()].clone(), None),
-            What::Chains(chains) => (chains[i].request(), Some(chains[i].clone())),
+            What::Chains(chains) => (chains[i].request(REFRESH), Some(chains[i].clone())),
         };
         for _ in 0..self.times {
             let asked = Instant::now();
@@ -163,7 +166,7 @@ impl Load {
             assert!(self.any_status || status < 300, "{status} {}", String::from_utf8_lossy(body));
             if let Some(chain) = &mut chain {
                 chain.refresh_token = member(body, "refresh_token").expect("each refresh rotates");
-                request = chain.request();
+                request = chain.request(REFRESH);
             }
             if asked >= from {
                 took.push(u32::try_from((answered - asked).as_micros()).unwrap_or(u32::MAX));

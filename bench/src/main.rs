@@ -73,10 +73,10 @@ async fn speed(algorithm: &str, report: &mut Report) {
     }
 
     let mut cpu = Cpu::of(&server);
-    let constant_get = Load::repeat(server.port, load::get("/constant", "")).run(CONNECTIONS, RUN).await;
+    let asked = |path: &str| chains.iter().map(|c| load::get(path, &c.cookies())).collect::<Vec<_>>();
+    let constant_get = Load::each(server.port, asked("/constant")).run(CONNECTIONS, RUN).await;
     let constant_cpu = cpu.each(&constant_get);
-    let session: Vec<_> = chains.iter().map(|c| load::get("/api/auth/session", &c.cookies())).collect();
-    let session = Load::each(server.port, session).run(CONNECTIONS, RUN).await;
+    let session = Load::each(server.port, asked("/api/auth/session")).run(CONNECTIONS, RUN).await;
     let session_cpu = cpu.each(&session);
     report.ratio(
         &format!("GET session, cookie, {algorithm}"),
@@ -90,7 +90,8 @@ async fn speed(algorithm: &str, report: &mut Report) {
         "the server's cores work {constant_cpu:.1} µs for the constant, {session_cpu:.1} µs for the session"
     ));
 
-    let constant_post = Load::repeat(server.port, load::post("/constant", "{}")).run(CONNECTIONS, RUN).await;
+    let refreshes = chains.iter().map(|c| c.request("/constant")).collect();
+    let constant_post = Load::each(server.port, refreshes).run(CONNECTIONS, RUN).await;
     let commit = limits::conditional_updates(folder.path(), CONNECTIONS, RUN).await;
     let signature = limits::signatures(algorithm, Duration::from_secs(2));
     let unavoidable = 1.0 / (1.0 / constant_post.per_second() + 1.0 / commit + 1.0 / signature);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use axum::response::IntoResponse;
+use axum::body::Bytes;
 use axum::routing::{get, post};
 use keyward::core::key::Algorithm;
 use keyward::core::password::Cost;
@@ -15,6 +15,10 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use crate::load::{self, Connection};
+
+/// How long the answer of `GET /api/auth/session` is in these runs, and that of a refresh, in bytes.
+const SESSION_ANSWER: usize = 445;
+const REFRESH_ANSWER: usize = 1_400;
 
 /// How a server is to be set up.
 pub(crate) struct Setup<'a> {
@@ -124,10 +128,11 @@ pub(crate) async fn run(args: &[String]) {
         .await
         .expect("a Keyward");
     let counted = keyward.clone();
+    let refreshed = constant(REFRESH_ANSWER);
     let router = keyward
         .router()
-        .route("/constant", get(|| async { constant() }))
-        .route("/constant", post(|_: String| async { constant() }))
+        .route("/constant", get(constant(SESSION_ANSWER)))
+        .route("/constant", post(move |_: String| refreshed()))
         .route("/reads", get(move || async move { counted.store_reads().to_string() }));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("{}", listener.local_addr().expect("an address").port());
@@ -148,6 +153,12 @@ pub(crate) async fn run(args: &[String]) {
     keyward.close().await.expect("closed");
 }
 
-fn constant() -> impl IntoResponse {
-    ([("content-type", "application/json")], r#"{"message":"the same for everybody"}"#)
+/// What a server answers that knows nobody, in so many bytes: as long as Keyward's own answer, so
+/// that the network and the client work as much for it.
+fn constant(
+    length: usize,
+) -> impl Fn() -> std::future::Ready<([(&'static str, &'static str); 1], Bytes)> + Clone {
+    const AROUND: usize = r#"{"message":""}"#.len();
+    let answer = Bytes::from(format!(r#"{{"message":"{}"}}"#, "x".repeat(length - AROUND)));
+    move || std::future::ready(([("content-type", "application/json")], answer.clone()))
 }

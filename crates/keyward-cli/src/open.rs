@@ -1,6 +1,8 @@
 //! How does a command get at the configuration and at the data?
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use keyward::{Keyward, MasterKey, OpenError, StartError, master_key};
 
@@ -40,9 +42,9 @@ pub(crate) async fn beside(file: Option<&Path>, missing: Missing) -> Result<(Key
     Ok((keyward, config))
 }
 
-/// The data, to serve it.
-pub(crate) async fn to_serve(config: &Config) -> Result<Keyward, Failure> {
-    builder(config)?.open().await.map_err(|e| failure(&e))
+/// The data, to serve it. `log_drops` counts what the log could not take.
+pub(crate) async fn to_serve(config: &Config, log_drops: Arc<AtomicU64>) -> Result<Keyward, Failure> {
+    builder(config)?.log_drops(log_drops).open().await.map_err(|e| failure(&e))
 }
 
 fn builder(config: &Config) -> Result<keyward::Builder, Failure> {

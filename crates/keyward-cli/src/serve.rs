@@ -8,11 +8,15 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use keyward::Keyward;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
 
 use crate::config::{Config, Loaded, MASTER_KEY};
 use crate::failure::Failure;
@@ -21,23 +25,28 @@ use crate::{log, open, print};
 /// Serves, as the configuration says.
 pub(crate) fn run(file: Option<&Path>) -> Result<(), Failure> {
     let loaded = open::configuration(file)?;
-    log::begin(&loaded.config.log);
+    let logging =
+        log::begin(&loaded.config.log).map_err(|e| Failure::new(format!("no thread for the log: {e}")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::new(format!("the system gives no event loop: {e}")))?;
-    let done = runtime.block_on(serve(loaded, file));
+    let done = runtime.block_on(serve(loaded, file, logging.drops()));
     // What a second signal cut off must not keep the process.
     runtime.shutdown_background();
     done
 }
 
-async fn serve(mut loaded: Loaded, file: Option<&Path>) -> Result<(), Failure> {
+async fn serve(mut loaded: Loaded, file: Option<&Path>, log_drops: Arc<AtomicU64>) -> Result<(), Failure> {
     let signals = signals().map_err(|e| Failure::new(format!("signals can't be listened for: {e}")))?;
-    let (listener, address) = listen(&loaded).await?;
+    let (listener, address) = listen(&loaded, "server.listen", loaded.config.server.listen).await?;
+    let monitored = match loaded.config.server.metrics_listen {
+        Some(address) => Some(listen(&loaded, "server.metrics_listen", address).await?),
+        None => None,
+    };
     loaded.listens_on(address);
     let config = &loaded.config;
-    let keyward = open::to_serve(config).await?;
+    let keyward = open::to_serve(config, log_drops).await?;
     if !config.server.public_url.is_https() {
         tracing::warn!(
             "plain HTTP at {}: cookies lack Secure and their prefixes; for development on this machine alone",
@@ -45,13 +54,41 @@ async fn serve(mut loaded: Loaded, file: Option<&Path>) -> Result<(), Failure> {
         );
     }
     // Whoever reads it may have gone; serving goes on.
-    let _ = print::text(&greeting(config, address, keyward.setup_token().await?.as_deref(), file));
+    let metrics = monitored.as_ref().map(|(_, address)| *address);
+    let _ = print::text(&greeting(config, address, metrics, keyward.setup_token().await?.as_deref(), file));
+    let monitor = Monitor::begin(&keyward, monitored.map(|(listener, _)| listener));
 
     let first = told(&signals, 1);
     let second = told(&signals, 2);
     tokio::select! {
-        done = until(&keyward, listener, first, config) => done,
+        done = until(&keyward, listener, first, config) => {
+            monitor.stop().await;
+            done
+        }
         () = second => Err(Failure::new("a second signal ended this at once; what was under way is lost")),
+    }
+}
+
+/// The listener for monitors. It outlives the public one: a stop can be watched, too.
+struct Monitor(Option<(oneshot::Sender<()>, JoinHandle<()>)>);
+
+impl Monitor {
+    fn begin(keyward: &Keyward, listener: Option<TcpListener>) -> Self {
+        Self(listener.map(|listener| {
+            let (stop, stopped) = oneshot::channel();
+            let stopped = async { drop(stopped.await) };
+            let (keyward, router) = (keyward.clone(), keyward.monitor());
+            let serve = async move { keyward.serve(listener, router, stopped, Duration::from_secs(1)).await };
+            (stop, tokio::spawn(serve))
+        }))
+    }
+
+    async fn stop(self) {
+        if let Some((stop, task)) = self.0 {
+            drop(stop);
+            // That it ended by itself is just as well.
+            let _ = task.await;
+        }
     }
 }
 
@@ -70,26 +107,36 @@ async fn until(
     Ok(keyward.close().await?)
 }
 
-/// Takes the address; gives the one that was really taken, as port 0 takes a free one.
-async fn listen(loaded: &Loaded) -> Result<(TcpListener, SocketAddr), Failure> {
-    let address = loaded.config.server.listen;
+/// Takes the address that this key names; gives the one that was really taken, as port 0 takes a
+/// free one.
+async fn listen(
+    loaded: &Loaded,
+    key: &str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), Failure> {
     let listener = TcpListener::bind(address).await;
     let bound = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
     let (taken, listener) = bound.map_err(|error| {
-        let source = loaded.source("server.listen");
+        let source = loaded.source(key);
         let why = match error.kind() {
             io::ErrorKind::AddrInUse => "is in use by another program: stop that one, or choose another port",
             io::ErrorKind::AddrNotAvailable => "is no address of this machine: choose one that is",
             io::ErrorKind::PermissionDenied => "is not for this user: choose a port above 1023",
-            _ => return Failure::new(format!("server.listen ({source}): {address} can't be used: {error}")),
+            _ => return Failure::new(format!("{key} ({source}): {address} can't be used: {error}")),
         };
-        Failure::new(format!("server.listen ({source}): {address} {why}"))
+        Failure::new(format!("{key} ({source}): {address} {why}"))
     })?;
     Ok((listener, taken))
 }
 
 /// What is printed at the start.
-fn greeting(config: &Config, address: SocketAddr, setup_token: Option<&str>, file: Option<&Path>) -> String {
+fn greeting(
+    config: &Config,
+    address: SocketAddr,
+    metrics: Option<SocketAddr>,
+    setup_token: Option<&str>,
+    file: Option<&Path>,
+) -> String {
     let url = &config.server.public_url;
     let mut text = format!("Keyward {}\n\n", env!("CARGO_PKG_VERSION"));
     let mut say = |name: &str, value: &dyn std::fmt::Display| {
@@ -98,6 +145,9 @@ fn greeting(config: &Config, address: SocketAddr, setup_token: Option<&str>, fil
     };
     say("URL", url);
     say("Listens on", &address);
+    if let Some(metrics) = metrics {
+        say("Metrics", &format_args!("http://{metrics}/metrics"));
+    }
     say("Data", &config.database().display());
     if config.keys.master_key.is_none() {
         say("Master key", &config.data_folder().join(MASTER_KEY).display());

@@ -70,8 +70,9 @@ mod tests {
     use crate::config::sections;
 
     /// Keys that are not for the library: where it is served, what with, and how that is told.
-    const OURS: [&str; 9] = [
+    const OURS: [&str; 10] = [
         "server.listen",
+        "server.metrics_listen",
         "server.shutdown_grace",
         "database.url",
         "database.direct_url",

@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use crate::account::Account;
+use crate::chain::{Removal, Seal};
 use crate::event::Event;
-use crate::id::{ServiceKeyId, SessionId, UserId};
+use crate::id::{EventId, ServiceKeyId, SessionId, UserId};
 use crate::key::KeyRecord;
 use crate::password::PasswordHash;
 use crate::revocation::{Entry, Revocation};
@@ -180,14 +181,37 @@ pub enum Write {
         /// When it was made.
         created_at: Timestamp,
     },
-    /// Seals a key for refresh tokens anew, on condition that it rests as it was loaded.
-    ResealMacKey {
-        /// Its number.
-        id: u16,
-        /// The key as it was loaded.
+    /// Seals a secret anew, on condition that it rests as it was loaded.
+    Reseal {
+        /// Which.
+        secret: Sealed,
+        /// The secret as it was loaded.
         former: Vec<u8>,
-        /// The same key, sealed under another master key.
+        /// The same secret, sealed under another master key.
         sealed: Vec<u8>,
+    },
+    /// Adds the key of the audit trail's chain, on condition that there is none.
+    AddChainKey {
+        /// The key, sealed under the master key.
+        sealed: Vec<u8>,
+        /// When it was made.
+        created_at: Timestamp,
+    },
+    /// Seals a batch of the audit trail, on condition that its seal is the next one of the chain,
+    /// and that each of the rows is in no batch and still has this count. Nothing is counted into
+    /// them any more.
+    SealEvents {
+        /// The seal.
+        seal: Box<Seal>,
+        /// The rows, and how much each of them counted when it was sealed.
+        counts: Vec<(EventId, u64)>,
+    },
+    /// Removes the rows of a batch, on condition that nobody did, and keeps its seal.
+    RemoveEvents {
+        /// The batch.
+        number: u64,
+        /// What shows that this was Keyward.
+        removal: Removal,
     },
     /// Adds a service key, on condition that the table of them is at this version, and raises that.
     AddServiceKey {
@@ -218,6 +242,15 @@ pub enum Write {
         /// The moment.
         at: Timestamp,
     },
+}
+
+/// A secret at rest, the signing keys aside: those are a table that is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sealed {
+    /// The key for refresh tokens of that number.
+    MacKey(u16),
+    /// The key of the audit trail's chain.
+    ChainKey,
 }
 
 /// What a store answers when a change is committed.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::id::{EventId, SessionId, UserId};
+use crate::throttle::Network;
 use crate::time::Timestamp;
 
 macro_rules! events {
@@ -109,4 +110,31 @@ pub struct Event {
     /// Set where further events alike are counted into this row instead of making their own:
     /// what they have in common. `details.count` is how many there were.
     pub tally: Option<String>,
+    /// What shows that Keyward wrote it ([`crate::chain`]); set when it is committed.
+    pub mark: Option<[u8; 16]>,
+}
+
+/// An event as it rests, with what was counted into it since.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// The event. `details` has no count.
+    pub event: Event,
+    /// How many there were alike; 1 where nothing is counted.
+    pub count: u64,
+    /// When the last of them happened, where they are counted.
+    pub last_at: Option<Timestamp>,
+    /// The batch that it was sealed in.
+    pub batch: Option<u64>,
+}
+
+impl Event {
+    /// What its address counts as: IPv6 by its /64.
+    pub fn network(&self) -> Option<String> {
+        self.ip.as_deref().and_then(|ip| ip.parse().ok()).map(|ip| Network::of(ip).to_string())
+    }
+
+    /// What stands for the name that was tried where there is no account: a keyed hash.
+    pub fn name(&self) -> Option<&str> {
+        self.details.get("name").and_then(Value::as_str)
+    }
 }

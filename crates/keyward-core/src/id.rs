@@ -36,6 +36,13 @@ macro_rules! id {
                 Self(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
             }
 
+            /// When it was made, to the millisecond.
+            pub fn made_at(&self) -> Timestamp {
+                let bytes = self.0.as_bytes();
+                let millis = bytes[..6].iter().fold(0i64, |millis, byte| (millis << 8) | i64::from(*byte));
+                Timestamp::from_micros(millis.saturating_mul(1_000))
+            }
+
             /// The id that these sixteen bytes spell.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Uuid::from_bytes(bytes))
@@ -130,6 +137,13 @@ mod tests {
         ] {
             assert_eq!(other.parse::<SessionId>(), Err(InvalidId), "{other}");
         }
+    }
+
+    #[test]
+    fn an_id_tells_when_it_was_made() {
+        let at = Timestamp::from_micros(1_795_216_671_123_456);
+        assert_eq!(EventId::new(at, [255; 10]).made_at(), Timestamp::from_micros(1_795_216_671_123_000));
+        assert_eq!(EventId::from_bytes([0; 16]).made_at(), Timestamp::default());
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod phone;
 pub mod role;
 pub mod service_key;
 
+pub mod chain;
 pub mod change;
 pub mod denial;
 pub mod event;

@@ -84,7 +84,8 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    const ALL: [Self; 9] = [
+    /// Every reason there is.
+    pub const ALL: [Self; 9] = [
         Self::Logout,
         Self::LogoutAll,
         Self::Revoked,

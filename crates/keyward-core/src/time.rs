@@ -1,9 +1,11 @@
 //! What is a moment? Microseconds since the Unix epoch, in UTC.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use ::time::OffsetDateTime;
+use ::time::format_description::well_known::Rfc3339;
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 
@@ -67,6 +69,30 @@ impl Serialize for Timestamp {
     }
 }
 
+/// A text that is no moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidTimestamp;
+
+impl fmt::Display for InvalidTimestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a moment as RFC 3339 writes it, such as 2026-11-20T23:17:51Z")
+    }
+}
+
+impl std::error::Error for InvalidTimestamp {}
+
+/// Reads RFC 3339 with any offset and any fraction of a second; what is finer than a microsecond
+/// is cut off.
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| InvalidTimestamp)?;
+        let micros = at.unix_timestamp_nanos().div_euclid(1_000);
+        i64::try_from(micros).map(Self).map_err(|_| InvalidTimestamp)
+    }
+}
+
 impl Timestamp {
     /// Several stand in every answer, so this is written without a detour. Beyond the year 9999,
     /// which RFC 3339 can't say, it is the last second of that.
@@ -103,6 +129,17 @@ mod tests {
         assert_eq!(at.seconds(), 1_795_216_671);
         assert_eq!(Timestamp::default().to_string(), "1970-01-01T00:00:00Z");
         assert_eq!(Timestamp::from_seconds(951_782_400).to_string(), "2000-02-29T00:00:00Z");
+    }
+
+    #[test]
+    fn is_read_as_it_is_shown_and_with_an_offset() {
+        let at = Timestamp::from_seconds(1_795_216_671);
+        assert_eq!(at.to_string().parse(), Ok(at));
+        assert_eq!("2026-11-21T01:17:51+02:00".parse(), Ok(at));
+        assert_eq!("2026-11-20T23:17:51.25Z".parse(), Ok(at.after(Duration::from_millis(250))));
+        for bad in ["", "2026-11-20", "2026-11-20T23:17:51", "2026-02-30T00:00:00Z", "now", "1795216671"] {
+            assert_eq!(bad.parse::<Timestamp>(), Err(InvalidTimestamp), "{bad}");
+        }
     }
 
     #[test]

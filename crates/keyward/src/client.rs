@@ -6,6 +6,9 @@ use keyward_core::id::{ServiceKeyId, SessionId, UserId};
 use keyward_core::throttle::Network;
 use serde_json::json;
 
+/// What the command line calls itself.
+pub(crate) const OPERATOR: &str = "keyward command line";
+
 /// How much of a user agent is kept, in bytes.
 const USER_AGENT: usize = 512;
 
@@ -49,7 +52,7 @@ impl Client {
 
     /// The command line of an operator.
     pub fn operator() -> Self {
-        Self { ip: None, user_agent: "keyward command line".to_owned(), by: None }
+        Self { ip: None, user_agent: OPERATOR.to_owned(), by: None }
     }
 
     /// What the user agent calls itself, in words for a list: `Firefox on Linux`.

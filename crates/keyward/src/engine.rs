@@ -24,7 +24,9 @@ use crate::client::Client;
 use crate::clock::{self, Clock};
 use crate::error::Error;
 use crate::feed::Feed;
+use crate::flow::audit::chain::Chain;
 use crate::hashing::Hashing;
+use crate::metrics::{Metrics, Written};
 use crate::notes::Notes;
 use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
@@ -42,6 +44,7 @@ pub(crate) struct Engine {
     pub(crate) master: MasterKey,
     pub(crate) realm: Realm,
     pub(crate) mac_keys: MacKeys,
+    pub(crate) chain: Chain,
     pub(crate) feed: Feed,
     pub(crate) notes: Notes,
     pub(crate) tallies: Tallies,
@@ -50,6 +53,9 @@ pub(crate) struct Engine {
     pub(crate) verified: AccessCache,
     pub(crate) bounces: Bounces,
     pub(crate) service_keys: ServiceKeys,
+    pub(crate) metrics: Metrics,
+    /// How many lines the log could not take.
+    pub(crate) log_drops: Arc<AtomicU64>,
     /// What a login for an unknown name is checked against, so that it costs the same.
     pub(crate) nobody: PasswordHash,
     ring: RwLock<Arc<KeyRing>>,
@@ -66,13 +72,17 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) master: MasterKey,
     pub(crate) mac_keys: MacKeys,
+    pub(crate) chain: Chain,
     pub(crate) hashing: Hashing,
     pub(crate) nobody: PasswordHash,
+    pub(crate) metrics: Metrics,
+    pub(crate) log_drops: Arc<AtomicU64>,
 }
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, clock, settings, master, mac_keys, hashing, nobody } = parts;
+        let Parts { store, clock, settings, master, mac_keys, chain, hashing, nobody, metrics, log_drops } =
+            parts;
         let idle =
             [settings.policy.idle_timeout, settings.policy.idle_timeout_bearer].into_iter().flatten().min();
         Self {
@@ -97,8 +107,11 @@ impl Engine {
             settings,
             master,
             mac_keys,
+            chain,
             hashing,
             nobody,
+            metrics,
+            log_drops,
         }
     }
 
@@ -131,8 +144,13 @@ impl Engine {
     }
 
     /// Commits a change; what it revokes is in force here before this returns.
-    pub(crate) async fn commit(&self, change: Change) -> Result<Committed, NotCommitted> {
-        let committed = self.store.commit(change).await?;
+    pub(crate) async fn commit(&self, mut change: Change) -> Result<Committed, NotCommitted> {
+        change.events.iter_mut().for_each(|event| self.chain.mark(event));
+        let written = Written::of(&change);
+        let began = self.clock.monotonic();
+        let committed = self.store.commit(change).await;
+        self.metrics.committed(&written, &committed, self.clock.monotonic().saturating_sub(began));
+        let committed = committed?;
         self.feed.apply(&committed.revocations);
         Ok(committed)
     }
@@ -217,12 +235,18 @@ impl Engine {
             reason: None,
             details: client.by.iter().map(|by| ("by".to_owned(), by.to_json())).collect(),
             tally: None,
+            mark: None,
         }
     }
 
     /// Writes an event that is counted with those alike, if it is the first of its minute.
     pub(crate) async fn tally(&self, event: Event, what: &str) -> Result<(), Error> {
-        match self.tallies.count(event, what) {
+        self.tally_after(0, event, what).await
+    }
+
+    /// The same, but the first `singly` of each minute are each a row of their own.
+    pub(crate) async fn tally_after(&self, singly: u32, event: Event, what: &str) -> Result<(), Error> {
+        match self.tallies.count(event, what, singly) {
             Some(first) => Ok(self.commit(Change::default().with(first)).await.map(drop)?),
             None => Ok(()),
         }
@@ -241,8 +265,12 @@ impl Engine {
             self.service_keys.written(&used);
         }
         let events = self.tallies.take(now);
-        if !events.is_empty() {
-            self.commit(Change { writes: Vec::new(), events }).await?;
+        if !events.is_empty()
+            && let Err(error) = self.commit(Change { writes: Vec::new(), events: events.clone() }).await
+        {
+            // What was counted stays counted.
+            self.tallies.give_back(events);
+            return Err(error.into());
         }
         Ok(())
     }

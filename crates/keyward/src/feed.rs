@@ -51,7 +51,12 @@ impl Feed {
 
     /// Whether what this node knows may be believed at `now`, by the monotonic clock.
     pub(crate) fn is_fresh(&self, now: Duration) -> bool {
-        micros(now).saturating_sub(self.known_at.load(Ordering::Acquire)) <= micros(TRUST)
+        self.age(now) <= TRUST
+    }
+
+    /// How old what this node knows is at `now`, by the monotonic clock.
+    pub(crate) fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(Duration::from_micros(self.known_at.load(Ordering::Acquire)))
     }
 
     /// Takes in what was revoked.

@@ -2,6 +2,7 @@
 //! commit.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
 pub(crate) mod introspect;
 pub(crate) mod keys;
 pub(crate) mod master_key;

@@ -12,7 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use keyward_core::password::{self, Cost, Memory, Password, PasswordHash};
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::oneshot;
+
+use crate::clock::Clock;
 
 /// Nothing was hashed, as more passwords wait than the queue holds: `503 overloaded`, try again in
 /// a second.
@@ -26,15 +29,17 @@ pub(crate) struct Hashing {
     queue: Option<SyncSender<Job>>,
     threads: Vec<JoinHandle<()>>,
     hashes: Arc<AtomicU64>,
+    seconds: Histogram,
 }
 
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
 impl Hashing {
-    /// So many threads, and room for so many passwords to wait for one: 1 of each at least.
+    /// So many threads, and room for so many passwords to wait for one: 1 of each at least. How
+    /// long each took goes into `seconds`.
     ///
     /// Fails where the system gives no thread.
-    pub(crate) fn new(threads: usize, queue: usize) -> io::Result<Self> {
+    pub(crate) fn new(threads: usize, queue: usize, seconds: Histogram) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(queue.max(1));
         let jobs = Arc::new(Mutex::new(jobs));
         let threads = (0..threads.max(1))
@@ -43,7 +48,7 @@ impl Hashing {
                 thread::Builder::new().name(format!("keyward-hash-{n}")).spawn(move || work(&jobs))
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { queue: Some(sender), threads, hashes: Arc::default() })
+        Ok(Self { queue: Some(sender), threads, hashes: Arc::default(), seconds })
     }
 
     /// The hash of this password, at this cost, with a salt that must be fresh and random.
@@ -71,12 +76,15 @@ impl Hashing {
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let (answer, answered) = oneshot::channel();
-        let hashes = Arc::clone(&self.hashes);
+        let (hashes, seconds) = (Arc::clone(&self.hashes), self.seconds.clone());
         let job: Job = Box::new(move |memory| {
             // Whoever asked has gone: the connection was closed, or the request timed out.
             if !answer.is_closed() {
                 hashes.fetch_add(1, Ordering::Relaxed);
+                let clock = Clock::system();
+                let began = clock.monotonic();
                 let _ = answer.send(work(memory));
+                seconds.observe((clock.monotonic() - began).as_secs_f64());
             }
         });
         let queue = self.queue.as_ref().ok_or(Busy)?;
@@ -116,6 +124,10 @@ mod tests {
     use std::sync::{Barrier, mpsc};
     use std::task::{Context, Poll, Waker};
 
+    fn hashing(threads: usize, queue: usize) -> io::Result<Hashing> {
+        Hashing::new(threads, queue, Histogram::new([1.0]))
+    }
+
     fn cheap() -> Cost {
         Cost::new(8, 1, 1).expect("in range")
     }
@@ -130,7 +142,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_hashed_is_verified() {
-        let hashing = Hashing::new(2, 8).expect("threads");
+        let hashing = hashing(2, 8).expect("threads");
         let kept = hashing.hash(password("right"), [1; 16], cheap()).await.expect("room");
         assert_eq!(hashing.verify(password("right"), kept.clone()).await, Ok(true));
         assert_eq!(hashing.verify(password("wrong"), kept).await, Ok(false));
@@ -139,7 +151,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_thread_is_named_and_keeps_its_memory() {
-        let hashing = Hashing::new(1, 1).expect("threads");
+        let hashing = hashing(1, 1).expect("threads");
         let name = hashing.run(|_| thread::current().name().map(str::to_owned)).await;
         assert_eq!(name, Ok(Some("keyward-hash-0".to_owned())));
         hashing.hash(password("a"), [1; 16], cheap()).await.expect("room");
@@ -148,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_is_busy_and_who_left_is_not_hashed_for() {
-        let hashing = Hashing::new(1, 2).expect("threads");
+        let hashing = hashing(1, 2).expect("threads");
         let (began, has_begun) = mpsc::channel();
         let (release, released) = mpsc::channel::<()>();
         let mut first = pin!(hashing.run(move |_| {
@@ -175,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_thread_works() {
-        let hashing = Hashing::new(3, 3).expect("threads");
+        let hashing = hashing(3, 3).expect("threads");
         let meeting = Arc::new(Barrier::new(3));
         let meet = || {
             let meeting = Arc::clone(&meeting);
@@ -187,7 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_costs_one_answer() {
-        let hashing = Hashing::new(1, 1).expect("threads");
+        let hashing = hashing(1, 1).expect("threads");
         for _ in 0..3 {
             assert_eq!(hashing.run(|_| -> () { panic!("a job of the test that panics") }).await, Err(Busy));
         }
@@ -207,7 +219,7 @@ mod tests {
         thread_local!(static AT_END: std::cell::RefCell<Option<AtEnd>> = const { std::cell::RefCell::new(None) });
 
         let ended = Arc::new(AtomicBool::new(false));
-        let hashing = Hashing::new(1, 1).expect("threads");
+        let hashing = hashing(1, 1).expect("threads");
         let at_end = AtEnd(Arc::clone(&ended));
         hashing.run(move |_| AT_END.set(Some(at_end))).await.expect("room");
         assert!(!ended.load(Ordering::SeqCst));
@@ -217,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_room_or_threads_there_is_one_of_each() {
-        let hashing = Hashing::new(0, 0).expect("threads");
+        let hashing = hashing(0, 0).expect("threads");
         assert_eq!(hashing.threads.len(), 1);
         assert!(hashing.hash(password("a"), [1; 16], cheap()).await.is_ok());
     }

@@ -6,15 +6,20 @@
 
 mod api;
 mod body;
+mod caught;
 pub(crate) mod cookie;
 mod cors;
 pub(crate) mod csrf;
 mod form;
 mod guard;
+pub(crate) mod monitor;
 mod origin;
 pub(crate) mod problem;
+mod query;
 pub(crate) mod serve;
 mod setup;
+mod trace;
+pub(crate) mod watch;
 mod well_known;
 
 use std::future::Future;
@@ -34,18 +39,24 @@ use keyward_core::denial::Denial;
 use keyward_core::service_key::Scope;
 use serde::Serialize;
 
+use self::caught::caught;
 use self::cookie::Names;
 use self::guard::{Guard, Who};
+use self::watch::Watch;
 use crate::access::Access;
 use crate::client::{By, Client};
 use crate::clock;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::metrics::RouteTimes;
 
 /// How large a body may be, in bytes.
 const BODY: usize = 64 << 10;
 /// How long a body may take to arrive.
 const BODY_TIME: Duration = Duration::from_secs(15);
+
+/// What a method that a route doesn't have is called, whatever it was.
+const OTHER: &str = "other";
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
@@ -142,12 +153,16 @@ routes! {
     POST   "/api/auth/activity"                        Session api::auth::activity::post;
     POST   "/api/auth/logout"                          Open    api::auth::logout::post;
     POST   "/api/auth/logout-all"                      Session api::auth::logout_all::post;
+    GET    "/api/auth/events"                          Session api::auth::events::get;
     GET    "/api/auth/sessions"                        Session api::auth::sessions::get;
     DELETE "/api/auth/sessions/{id}"                   Session api::auth::sessions::delete;
     POST   "/api/auth/password/change"                 Session api::auth::password::change::post;
     POST   "/api/auth/reauthenticate"                  Session api::auth::reauthenticate::post;
     POST   "/api/auth/introspect"        Service(Introspect)   api::auth::introspect::post;
     POST   "/api/auth/revoke"            Service(Revoke)       api::auth::revoke::post;
+    GET    "/api/admin/events"                         Read    api::admin::events::get;
+    GET    "/api/admin/events/suspicious"              Read    api::admin::events::suspicious::get;
+    GET    "/api/admin/sessions/{id}"                  Read    api::admin::sessions::get;
     GET    "/api/admin/keys"                           Read    api::admin::keys::get;
     POST   "/api/admin/keys/rotate"                    Grave   api::admin::keys::rotate;
     POST   "/api/admin/keys/{kid}/revoke"              Grave   api::admin::keys::revoke;
@@ -164,7 +179,9 @@ routes! {
 /// The router of everything above, and of nothing else.
 pub(crate) fn app(engine: &Arc<Engine>) -> Router {
     let nowhere = Arc::clone(engine);
-    router(engine).fallback(move |request: Request<Body>| not_found(Arc::clone(&nowhere), request))
+    let times = Arc::new(engine.metrics.route(OTHER, "none"));
+    router(engine)
+        .fallback(move |request: Request<Body>| not_found(Arc::clone(&nowhere), Arc::clone(&times), request))
 }
 
 /// The router of everything above, to merge into another one.
@@ -177,14 +194,18 @@ pub(crate) fn router(engine: &Arc<Engine>) -> Router {
         let mut methods = MethodRouter::new();
         for route in ROUTES.iter().filter(|route| route.path == path) {
             let engine = Arc::clone(engine);
-            let handler = move |request: Request<Body>| enter(Arc::clone(&engine), route, request);
+            let times = Arc::new(engine.metrics.route(route.method_name(), path));
+            let handler =
+                move |request: Request<Body>| enter(Arc::clone(&engine), route, Arc::clone(&times), request);
             let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET);
             methods = methods.merge(on(filter, handler));
         }
         let other = Arc::clone(engine);
         let allow = allowed_methods(path);
-        methods = methods
-            .fallback(move |request: Request<Body>| not_allowed(Arc::clone(&other), allow.clone(), request));
+        let times = Arc::new(engine.metrics.route(OTHER, path));
+        methods = methods.fallback(move |request: Request<Body>| {
+            not_allowed(Arc::clone(&other), Arc::clone(&times), allow.clone(), request)
+        });
         router = router.route(path, methods);
     }
     router
@@ -199,27 +220,42 @@ fn allowed_methods(path: &str) -> String {
     methods.join(", ")
 }
 
-async fn not_found(engine: Arc<Engine>, request: Request<Body>) -> Response<Body> {
-    let id = request_id(request.headers());
-    let response = problem::respond(&Denial::NotFound.into(), &id);
-    finish(cors::Granted::of(request.headers(), &engine.settings), response, &id)
+async fn not_found(engine: Arc<Engine>, times: Arc<RouteTimes>, request: Request<Body>) -> Response<Body> {
+    let watch = Watch::begin(&engine, request.headers(), peer(request.extensions()));
+    let response = problem::respond(&Denial::NotFound.into(), &watch.id);
+    let response = finish(cors::Granted::of(request.headers(), &engine.settings), response, &watch.id);
+    watch.end(&engine, &times, None, &response);
+    response
 }
 
-async fn not_allowed(engine: Arc<Engine>, allow: String, request: Request<Body>) -> Response<Body> {
-    let id = request_id(request.headers());
+async fn not_allowed(
+    engine: Arc<Engine>,
+    times: Arc<RouteTimes>,
+    allow: String,
+    request: Request<Body>,
+) -> Response<Body> {
+    let watch = Watch::begin(&engine, request.headers(), peer(request.extensions()));
     let mut response = match cors::preflight(&request, &allow, &engine.settings) {
         Some(preflight) => preflight,
-        None => problem::respond(&Denial::MethodNotAllowed.into(), &id),
+        None => problem::respond(&Denial::MethodNotAllowed.into(), &watch.id),
     };
     if let Ok(allow) = HeaderValue::try_from(allow) {
         response.headers_mut().insert(ALLOW, allow);
     }
-    finish(cors::Granted::of(request.headers(), &engine.settings), response, &id)
+    let response = finish(cors::Granted::of(request.headers(), &engine.settings), response, &watch.id);
+    watch.end(&engine, &times, None, &response);
+    response
 }
 
 /// The way in: what every request is asked before its handler is, and what every answer carries.
-async fn enter(engine: Arc<Engine>, route: &'static Route, request: Request<Body>) -> Response<Body> {
-    let id = request_id(request.headers());
+async fn enter(
+    engine: Arc<Engine>,
+    route: &'static Route,
+    times: Arc<RouteTimes>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let peer = peer(request.extensions());
+    let watch = Watch::begin(&engine, request.headers(), peer);
     let (mut head, body) = request.into_parts();
     let params = match route.path.contains('{') {
         true => RawPathParams::from_request_parts(&mut head, &()).await.ok(),
@@ -228,26 +264,35 @@ async fn enter(engine: Arc<Engine>, route: &'static Route, request: Request<Body
     let cors = cors::Granted::of(&head.headers, &engine.settings);
     let names = Names::new(engine.settings.public_url.has_secure_cookies());
     let mut call = Call {
-        engine,
+        engine: Arc::clone(&engine),
         names,
         uri: head.uri,
         headers: head.headers,
         body: Bytes::new(),
-        peer: head.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
+        peer,
         route,
         params,
         who: None,
     };
+    let mut known = None;
     let answer = async {
         call.body = read(&call.headers, body).await?;
         pass(route, &head.method, &mut call).await?;
-        (route.handler)(call).await
+        known = call.who.clone();
+        caught((route.handler)(call)).await
     };
     let response = match answer.await {
         Ok(response) => response,
-        Err(error) => problem::of(&error, &id),
+        Err(error) => problem::of(&error, &watch.id),
     };
-    finish(cors, response, &id)
+    let response = finish(cors, response, &watch.id);
+    watch.end(&engine, &times, known.as_ref(), &response);
+    response
+}
+
+/// Who is at the other end of the connection.
+fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
 }
 
 /// Cross-site, then the credential, then what it permits.
@@ -277,6 +322,12 @@ async fn pass(route: &Route, method: &Method, call: &mut Call) -> Result<(), Err
 }
 
 impl Route {
+    /// The method, as the log and the metrics call it.
+    fn method_name(&self) -> &'static str {
+        const NAMES: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+        NAMES.into_iter().find(|name| self.method == *name).unwrap_or(OTHER)
+    }
+
     /// Whether a browser must send it from our own pages even without a cookie.
     fn signs_in_or_out(&self) -> bool {
         self.guard == Guard::Open || self.path == "/api/auth/logout-all"

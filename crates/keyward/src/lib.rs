@@ -31,6 +31,7 @@ mod flow;
 mod hashing;
 mod http;
 pub mod master_key;
+mod metrics;
 mod notes;
 mod service_keys;
 mod settings;
@@ -41,6 +42,7 @@ mod throttle;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 pub use keyward_core as core;
@@ -55,12 +57,21 @@ pub use crate::client::Client;
 use crate::clock::Clock;
 use crate::engine::{Engine, Parts};
 pub use crate::error::{Denied, Error, FieldError};
+pub use crate::flow::audit::chain::Verified;
+use crate::flow::audit::chain::{Chain, chain_key};
+pub use crate::flow::audit::events::{
+    Cursor, EVENTS, EventFilter, EventList, EventView, InvalidCursor, InvalidPlace, MOST_EVENTS,
+    MOST_THRESHOLD, Place, THRESHOLD, WINDOW, WINDOWS,
+};
+pub use crate::flow::audit::explain::{Happening, SessionState, SessionStory};
 pub use crate::flow::keys::KeyView;
 use crate::flow::keys::{MacKeysError, mac_keys};
 pub use crate::flow::service_keys::{NewServiceKey, ServiceKeyView};
 use crate::hashing::Hashing;
+use crate::metrics::Metrics;
 pub use crate::settings::{InvalidOrigin, Origin, PersonalClaims, Secret, Settings};
 use crate::store::sqlite::Sqlite;
+pub use crate::store::trail::{Suspect, SuspicionKind};
 pub use crate::store::{Fault, sqlite::OpenError};
 use crate::store::{Name, Store};
 
@@ -108,6 +119,7 @@ pub struct Builder {
     exclusive: bool,
     master: Option<MasterKey>,
     previous_master: Option<MasterKey>,
+    log_drops: Arc<AtomicU64>,
 }
 
 impl Builder {
@@ -133,6 +145,12 @@ impl Builder {
     /// The clock to go by; the system's unless told otherwise.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
+        self
+    }
+
+    /// Where the application counts the lines that its log could not take; the metrics tell it.
+    pub fn log_drops(mut self, count: Arc<AtomicU64>) -> Self {
+        self.log_drops = count;
         self
     }
 
@@ -166,7 +184,15 @@ impl Builder {
             MacKeysError::Sealed(error) => StartError::Failed(format!("a key for refresh tokens: {error}")),
             MacKeysError::Fault(fault) => StartError::Failed(fault.to_string()),
         })?;
-        let hashing = Hashing::new(self.settings.hashing_threads, HASHING_QUEUE)
+        let metrics = Metrics::new();
+        let hash_seconds = metrics.hash_seconds.clone();
+        let cannot_open = |error| match error {
+            MacKeysError::Sealed(core::seal::OpenError::WrongMasterKey) => StartError::WrongMasterKey,
+            MacKeysError::Sealed(error) => StartError::Failed(format!("the key of the audit trail: {error}")),
+            MacKeysError::Fault(fault) => StartError::Failed(fault.to_string()),
+        };
+        let chain = Chain::new(chain_key(&*store, &master, now).await.map_err(cannot_open)?);
+        let hashing = Hashing::new(self.settings.hashing_threads, HASHING_QUEUE, hash_seconds)
             .map_err(|e| StartError::Failed(format!("no thread for passwords: {e}")))?;
         let nobody = core::password::PasswordHash::dummy(&self.settings.cost);
         let background = self.settings.background;
@@ -176,8 +202,11 @@ impl Builder {
             settings: self.settings,
             master,
             mac_keys,
+            chain,
             hashing,
             nobody,
+            metrics,
+            log_drops: self.log_drops,
         }));
         engine.note_access_ttl(now).await.map_err(failed)?;
         engine.poll().await.map_err(|fault| StartError::Failed(fault.to_string()))?;
@@ -201,6 +230,7 @@ impl Keyward {
             exclusive: true,
             master: None,
             previous_master: None,
+            log_drops: Arc::default(),
         }
     }
 
@@ -216,6 +246,12 @@ impl Keyward {
         http::app(&self.engine)
     }
 
+    /// What monitors ask, `/metrics`, `/healthz` and `/readyz`, for a listener of its own: the
+    /// routers above don't have `/metrics`.
+    pub fn monitor(&self) -> axum::Router {
+        http::monitor::router(self)
+    }
+
     /// Serves `router` over HTTP/1.1, with limits on whatever a client could make large or slow,
     /// until `shutdown`; what runs then is finished within `grace`.
     pub async fn serve(
@@ -229,7 +265,7 @@ impl Keyward {
     }
 
     /// Does once what otherwise happens in the background: takes over what others revoked, writes
-    /// what is noted, looks after the keys, sweeps.
+    /// what is noted, looks after the keys, sweeps and counts.
     ///
     /// # Errors
     /// [`Error::Fault`] where the store does not answer.
@@ -238,11 +274,12 @@ impl Keyward {
         self.engine.flush(false).await?;
         self.engine.note_access_ttl(self.engine.clock.now()).await?;
         self.engine.care_for_keys().await?;
+        self.engine.seal_events().await?;
         let mut at = Some(SessionId::from_bytes([0; 16]));
         while let Some(after) = at {
             at = self.engine.sweep_step(after).await?;
         }
-        Ok(())
+        self.engine.count_open().await
     }
 
     /// Stops what runs in the background and writes what is noted.

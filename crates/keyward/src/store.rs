@@ -6,6 +6,7 @@
 
 mod sql;
 pub(crate) mod sqlite;
+pub(crate) mod trail;
 
 #[cfg(test)]
 mod contract;
@@ -89,6 +90,13 @@ pub(crate) struct StoredMacKey {
     pub(crate) sealed: Vec<u8>,
 }
 
+/// The key of the audit trail's chain, as it rests in the store.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StoredChainKey {
+    pub(crate) created_at: Timestamp,
+    pub(crate) sealed: Vec<u8>,
+}
+
 /// What happened since the last poll.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct News {
@@ -110,11 +118,9 @@ pub(crate) struct Sweep {
     pub(crate) now: Timestamp,
     /// Sessions whose newest refresh token was made before this go.
     pub(crate) sessions_before: Timestamp,
-    /// Events from before this go.
-    pub(crate) events_before: Timestamp,
     /// Where among the sessions this batch begins: after this one.
     pub(crate) after: SessionId,
-    /// How many sessions, and how many events, one batch looks at.
+    /// How many sessions, and how many revocations, one batch looks at.
     pub(crate) limit: u32,
 }
 
@@ -130,7 +136,7 @@ pub(crate) struct Swept {
 }
 
 /// A store. Reads are of one record by its key, or of a bounded list.
-pub(crate) trait Store: Send + Sync + 'static {
+pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
     /// The account of that name.
     fn account<'a>(&'a self, name: &'a Name) -> Answer<'a, Option<Account>>;
 
@@ -142,6 +148,11 @@ pub(crate) trait Store: Send + Sync + 'static {
 
     /// Open sessions of everybody, by id, after that one; at most `limit`.
     fn sessions(&self, after: SessionId, limit: u32) -> Answer<'_, Vec<Session>>;
+
+    /// How many open sessions some users have, by id after that one: as many users as have about
+    /// `limit` sessions together. With the last of these users, after whom the next count begins;
+    /// `None` where nobody is left.
+    fn count_open(&self, after: UserId, limit: u32) -> Answer<'_, (u64, Option<UserId>)>;
 
     /// The accounts by id, after that one; at most `limit`.
     fn accounts(&self, after: UserId, limit: u32) -> Answer<'_, Vec<Account>>;

@@ -44,7 +44,8 @@ sections! {
         /// https and listen is loopback, else none.
         trusted_proxies: Option<Vec<IpNet>> = "auto", trusted_proxies();
 
-        /// The address of /metrics; "" serves none.
+        /// The address of /metrics, /healthz and /readyz for monitors, apart from what the public
+        /// reaches; "" serves none.
         metrics_listen: Option<SocketAddr> = "", address().or_empty();
 
         /// How long requests that are under way may take at a stop.

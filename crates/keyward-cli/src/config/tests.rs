@@ -552,7 +552,6 @@ fn what_this_release_does_not_do_is_refused_by_name() {
         loaded.map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())
     };
     for (variable, value, said) in [
-        ("KEYWARD_SERVER__METRICS_LISTEN", "127.0.0.1:9000", "does not serve metrics; allowed: \"\""),
         ("KEYWARD_ACCOUNTS__REQUIRE_VERIFIED_EMAIL", "true", "does not send mail; allowed: false"),
         ("KEYWARD_EMAIL__SMTP_URL", "smtp://localhost", "does not send mail; allowed: \"\""),
         ("KEYWARD_EMAIL__FROM", "ada@example.com", "does not send mail; allowed: \"Keyward <"),

@@ -234,7 +234,7 @@ fn the_master_key_is_changed_while_the_server_runs() {
     let said = home.done(&["key", "rotate", "--master"]);
     assert_eq!(
         said,
-        "3 secrets are under the new master key now: take keys.previous_master_key out and restart the server.\n"
+        "4 secrets are under the new master key now: take keys.previous_master_key out and restart the server.\n"
     );
     assert!(home.done(&["key", "rotate", "--master"]).starts_with("Nothing is sealed under"));
     assert_eq!(server.verdict(&text(&session["token"])), "200");

@@ -50,6 +50,16 @@ fn a_port_in_use() {
 }
 
 #[test]
+fn a_port_for_metrics_that_is_in_use() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let key = "server.metrics_listen (KEYWARD_SERVER__METRICS_LISTEN)";
+    let parts = [key, address.as_str(), "is in use by another program"];
+    not_served(&with_data().with("SERVER__METRICS_LISTEN", &address), &parts);
+    not_served(&Home::new().with("SERVER__METRICS_LISTEN", &address), &parts);
+}
+
+#[test]
 fn an_address_of_another_machine() {
     // TEST-NET-1 (RFC 5737): no machine has it.
     let home = with_data().with("SERVER__LISTEN", "192.0.2.1:8080").with("KEYS__MASTER_KEY", KEY);
@@ -162,7 +172,7 @@ fn a_configuration_that_is_wrong() {
         ("SERVER__LISTEN", "0.0.0.0:0", "keys.master_key must be set"),
         ("SERVER__LISTEN", "localhost:8080", "an IP address with a port"),
         ("SERVER__PUBLIC_URL", "http://auth.example.com", "use https://"),
-        ("SERVER__METRICS_LISTEN", "127.0.0.1:9000", "this release does not serve metrics"),
+        ("SERVER__METRICS_LISTEN", "9000", "server.metrics_listen (KEYWARD_SERVER__METRICS_LISTEN)"),
         ("EMAIL__SMTP_URL", "smtp://localhost", "this release does not send mail"),
         ("DATABASE__URL", "postgres://localhost/keyward", "this build has only SQLite"),
         ("REDIS__URLS", "redis://localhost", "this build has only SQLite"),

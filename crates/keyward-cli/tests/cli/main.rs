@@ -4,5 +4,7 @@ mod beside;
 mod commands;
 mod failures;
 mod first_run;
+mod log;
+mod monitor;
 mod stop;
 mod support;

@@ -153,7 +153,8 @@ impl Server {
 
     /// Waits until the process says where it listens.
     pub(crate) fn of(mut child: Child) -> Self {
-        let (stdout, stderr) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+        let stdout = child.stdout.take().expect("piped");
+        let stderr = child.stderr.take();
         let pid = child.id();
         let (say, lines) = channel();
         std::thread::spawn(move || {
@@ -162,7 +163,8 @@ impl Server {
         });
         let errors = std::thread::spawn(move || {
             let mut text = String::new();
-            BufReader::new(stderr).read_to_string(&mut text).map(|_| text)
+            // Where it is not piped here, nobody reads it.
+            stderr.map_or(Ok(0), |stderr| BufReader::new(stderr).read_to_string(&mut text)).map(|_| text)
         });
         let (end, exited) = channel();
         std::thread::spawn(move || {
@@ -241,6 +243,25 @@ impl Server {
         );
         stream.write_all(request.as_bytes()).expect("written");
         Answer::read(&mut stream)
+    }
+
+    /// What the listener for monitors says.
+    pub(crate) fn monitor(&mut self, path: &str) -> Answer {
+        let line = self.line_with("Metrics");
+        let address = line.rsplit("http://").next().and_then(|rest| rest.strip_suffix("/metrics"));
+        let mut stream = TcpStream::connect(address.expect("an address")).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: monitor\r\nConnection: close\r\n\r\n").expect("written");
+        Answer::read(&mut stream)
+    }
+
+    /// The value of this sample in the metrics.
+    pub(crate) fn sample(&mut self, name: &str) -> f64 {
+        let text = self.monitor("/metrics").text;
+        let line =
+            text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+        let value = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+        value.unwrap_or_else(|| panic!("{name} in {text}"))
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {

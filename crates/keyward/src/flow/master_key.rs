@@ -3,10 +3,11 @@
 //! Where both are given, the master key opens what either sealed. What the one before sealed is
 //! sealed anew in one commit: the secrets stay what they are, so no token notices.
 
-use keyward_core::change::{Change, Write};
+use keyward_core::change::{Change, Sealed, Write};
 use keyward_core::event::EventType;
 use keyward_core::seal::OpenError;
 
+use super::audit::chain;
 use super::keys::purpose;
 use super::{ATTEMPTS, crowded};
 use crate::Keyward;
@@ -43,12 +44,15 @@ impl Engine {
             }
             for key in self.store.mac_keys().await? {
                 let name = format!("the key {} for refresh tokens", key.id);
-                let anew = self.master.reseal(&purpose(key.id), &key.sealed, clock::random());
-                if let Some(anew) = anew.map_err(|e| sealed(&name, e))? {
-                    writes.push(Write::ResealMacKey { id: key.id, former: key.sealed, sealed: anew });
-                    resealed += 1;
-                }
+                writes.extend(self.reseal(&name, Sealed::MacKey(key.id), &purpose(key.id), key.sealed)?);
             }
+            if let Some(key) = self.store.chain_key().await? {
+                let purpose = chain::purpose(key.created_at);
+                let name = "the key of the audit trail";
+                writes.extend(self.reseal(name, Sealed::ChainKey, &purpose, key.sealed)?);
+            }
+            let others = writes.iter().filter(|write| matches!(write, Write::Reseal { .. }));
+            resealed += others.count();
             if resealed == 0 {
                 return Ok(0);
             }
@@ -59,6 +63,17 @@ impl Engine {
             }
         }
         Err(crowded())
+    }
+
+    fn reseal(
+        &self,
+        name: &str,
+        secret: Sealed,
+        purpose: &str,
+        former: Vec<u8>,
+    ) -> Result<Option<Write>, Fault> {
+        let anew = self.master.reseal(purpose, &former, clock::random()).map_err(|e| sealed(name, e))?;
+        Ok(anew.map(|sealed| Write::Reseal { secret, former, sealed }))
     }
 }
 

@@ -13,6 +13,7 @@ use crate::client::Client;
 use crate::clock;
 use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
+use crate::metrics::LoginMethod;
 use crate::store::Loaded;
 
 impl Engine {
@@ -61,7 +62,9 @@ impl Engine {
         password: Password,
         client: &Client,
     ) -> Result<Grant, Error> {
-        self.prove_again(access, "reauthenticate", &password, client).await?;
+        let proven = self.prove_again(access, "reauthenticate", &password, client).await;
+        self.metrics.signed_in(LoginMethod::Reauthentication, &proven);
+        proven?;
         for _ in 0..ATTEMPTS {
             let mut loaded = self.live(access).await?;
             let now = self.clock.now();
@@ -112,7 +115,7 @@ impl Engine {
             .in_session(session)
             .failed(denial.code())
             .saying("at", what);
-        self.commit(Change::default().with(event)).await?;
+        self.write_failure(event, client).await?;
         Err(denial.into())
     }
 }

@@ -16,6 +16,7 @@ use super::{ATTEMPTS, Grant, RefreshPart, crowded};
 use crate::client::Client;
 use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
+use crate::metrics::Refreshed;
 use crate::store::Loaded;
 
 impl Engine {
@@ -30,6 +31,22 @@ impl Engine {
         transport: Transport,
         client: &Client,
     ) -> Result<Grant, Error> {
+        let mut verdict = None;
+        let result = self.presented(token, transport, client, &mut verdict).await;
+        self.metrics.refreshed(match &result {
+            Ok(_) => verdict.unwrap_or(Refreshed::Error),
+            Err(error) => Refreshed::refused(error),
+        });
+        result
+    }
+
+    async fn presented(
+        &self,
+        token: &str,
+        transport: Transport,
+        client: &Client,
+        granted: &mut Option<Refreshed>,
+    ) -> Result<Grant, Error> {
         let token = self.mac_keys.open(token).ok_or(Denial::InvalidRefreshToken)?;
         self.limit(Throttle::Refresh, &token.session.to_string(), client, Some(token.session)).await?;
         for _ in 0..ATTEMPTS {
@@ -43,6 +60,7 @@ impl Engine {
             }
             loaded.session = self.with_notes(loaded.session);
             let verdict = self.verdict(&token, &loaded, now);
+            *granted = grants(&verdict);
             if let Some(answer) = self.carry_out(verdict, loaded, client, now).await? {
                 return answer;
             }
@@ -220,6 +238,17 @@ impl Engine {
 /// Whether what was decided on then may be handed out now. Without a window it always may.
 fn is_in_time(decided_at: Timestamp, now: Timestamp, half_window: Duration) -> bool {
     half_window.is_zero() || now < decided_at.after(half_window)
+}
+
+/// What a verdict that brings tokens is counted as.
+const fn grants(verdict: &Verdict) -> Option<Refreshed> {
+    match verdict {
+        Verdict::Rotate { .. } => Some(Refreshed::Rotated),
+        Verdict::Keep { .. } => Some(Refreshed::Replayed),
+        Verdict::Forgive { .. } => Some(Refreshed::Forgiven),
+        Verdict::Adopt { .. } => Some(Refreshed::Adopted),
+        Verdict::Wait { .. } | Verdict::Theft | Verdict::Refuse(_) => None,
+    }
 }
 
 fn refused(refusal: Refusal) -> Denial {

@@ -16,7 +16,11 @@ use crate::clock;
 use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
 use crate::hashing::Busy;
+use crate::metrics::LoginMethod;
 use crate::store::{Loaded, Name};
+
+/// How many failures a minute, from one network to one account, are rows of their own.
+const FAILURES: u32 = 10;
 
 /// What somebody signs in with.
 #[derive(Debug)]
@@ -50,17 +54,23 @@ impl Engine {
     /// `invalid_credentials`, the same for a wrong password and an unknown name, at the same cost;
     /// `account_inactive`, told only to who knows the password; `rate_limited`; `overloaded`.
     pub(crate) async fn sign_in(&self, sign_in: SignIn, client: &Client) -> Result<Grant, Error> {
+        let result = self.prove_and_open(&sign_in, client).await;
+        self.metrics.signed_in(LoginMethod::Password, &result);
+        result
+    }
+
+    async fn prove_and_open(&self, sign_in: &SignIn, client: &Client) -> Result<Grant, Error> {
         self.limit(Throttle::Login, &client.network(), client, None).await?;
-        let mut account = self.prove(&sign_in, client).await?;
+        let mut account = self.prove(sign_in, client).await?;
         for _ in 0..ATTEMPTS {
             let version = account.version;
-            if let Some(grant) = self.try_sign_in(&sign_in, account, client).await? {
+            if let Some(grant) = self.try_sign_in(sign_in, account, client).await? {
                 return Ok(grant);
             }
             let name = sign_in.name().ok_or(Denial::InvalidCredentials)?;
             account = match self.store.account(&name).await? {
                 Some(unchanged) if unchanged.version == version && unchanged.is_active => unchanged,
-                _ => self.prove(&sign_in, client).await?,
+                _ => self.prove(sign_in, client).await?,
             };
         }
         Err(crowded())
@@ -85,6 +95,8 @@ impl Engine {
         let failed = |denial: Denial| {
             self.event(EventType::LoginFailed, client, self.clock.now()).failed(denial.code())
         };
+        // A name is what a stranger typed: of any length, and perhaps a password in the wrong field.
+        let name = || self.keyed_hash(&format!("name {}", sign_in.name.trim().to_lowercase()));
         let (event, denial) = match account {
             Some(account) if right && account.is_active => {
                 self.give_back(Throttle::LoginFailures, &budget);
@@ -95,10 +107,24 @@ impl Engine {
                 (failed(Denial::LoginInactive).about(&account), Denial::LoginInactive)
             }
             Some(account) => (failed(Denial::InvalidCredentials).about(&account), Denial::InvalidCredentials),
-            None => (failed(Denial::InvalidCredentials), Denial::InvalidCredentials),
+            None => (failed(Denial::InvalidCredentials).saying("name", name()), Denial::InvalidCredentials),
         };
-        self.commit(Change::default().with(event)).await?;
+        self.write_failure(event, client).await?;
         Err(denial.into())
+    }
+
+    /// Writes that somebody gave a wrong password. From one network to one account the first of a
+    /// minute are rows of their own, and the rest is counted in one: a flood of them is no flood of
+    /// rows, be there limits or not.
+    pub(super) async fn write_failure(&self, event: Event, client: &Client) -> Result<(), Error> {
+        let whose = match (event.user, event.name()) {
+            (Some(user), _) => user.to_string(),
+            (None, Some(name)) => name.to_owned(),
+            (None, None) => String::new(),
+        };
+        let reason = event.reason.clone().unwrap_or_default();
+        let what = format!("{whose} {reason} {}", client.network());
+        self.tally_after(FAILURES, event, &what).await
     }
 
     /// `None` where something changed meanwhile that the session must not outlive.
@@ -115,7 +141,7 @@ impl Engine {
             change.writes.push(Write::Rehash { user: account.id, version: account.version, password });
         }
         let now = self.clock.now();
-        change.writes.extend(self.replaced(sign_in.replaces, now).await?);
+        self.replace(sign_in.replaces, &mut change, client, now).await?;
         let event = self.event(EventType::Login, client, now).saying("transport", sign_in.transport.as_str());
         self.open_session(account, sign_in.transport, change, event, client, now).await
     }
@@ -182,15 +208,26 @@ impl Engine {
         self.grant(loaded, &roles, &progress, progress.newest, RefreshPart::New, now).map(Some)
     }
 
-    /// The write that ends the session which a browser held before it signed in anew.
-    pub(super) async fn replaced(
+    /// Ends the session which a browser held before it signed in anew.
+    pub(super) async fn replace(
         &self,
         session: Option<SessionId>,
+        change: &mut Change,
+        client: &Client,
         now: Timestamp,
-    ) -> Result<Option<Write>, Error> {
-        let Some(session) = session else { return Ok(None) };
-        let open = self.store.session(session).await?.is_some_and(|loaded| loaded.session.ended.is_none());
-        Ok(open.then(|| self.end(session, End { at: now, why: EndReason::Replaced })))
+    ) -> Result<(), Error> {
+        let Some(session) = session else { return Ok(()) };
+        let loaded = self.store.session(session).await?;
+        let Some(loaded) = loaded.filter(|loaded| loaded.session.ended.is_none()) else { return Ok(()) };
+        let end = End { at: now, why: EndReason::Replaced };
+        change.writes.push(self.end(session, end));
+        change.events.push(
+            self.event(EventType::SessionRevoked, client, now)
+                .about(&loaded.account)
+                .in_session(session)
+                .saying("why", end.why.as_str()),
+        );
+        Ok(())
     }
 
     /// Whose failures these are: the account's, from an address where its owner has signed in
@@ -231,6 +268,7 @@ impl Engine {
             Some(decision) if !decision.allowed => decision,
             _ => return Ok(()),
         };
+        self.metrics.limited(throttle);
         let mut event = self
             .event(EventType::RateLimited, client, self.clock.now())
             .failed("rate_limited")

@@ -53,7 +53,7 @@ impl Engine {
         let now = self.clock.now();
         let account = account(&new, password, vec![role::USER.to_owned()], now);
         let mut change = Change::of([Write::CreateAccount(Box::new(account.clone()))]);
-        change.writes.extend(self.replaced(sign_up.replaces, now).await?);
+        self.replace(sign_up.replaces, &mut change, client, now).await?;
         let event =
             self.event(EventType::Signup, client, now).saying("transport", sign_up.transport.as_str());
         let grant = self.open_session(account, sign_up.transport, change, event, client, now).await?;

@@ -1,8 +1,8 @@
-//! What goes by itself once its time is past, and in how small steps?
+//! What goes by itself once its time is past, and in how small steps? What is left?
 
 use keyward_core::change::Change;
 use keyward_core::event::{Event, EventType};
-use keyward_core::id::SessionId;
+use keyward_core::id::{SessionId, UserId};
 use keyward_core::policy::CLOCK_SKEW;
 use keyward_core::session::{End, EndReason, Refusal, Session};
 
@@ -13,6 +13,8 @@ use crate::store::Sweep;
 
 /// How many records one step looks at: short enough that nobody waits for it.
 const STEP: u32 = 500;
+/// How many open sessions one read counts, roughly.
+const COUNTED: u32 = 5_000;
 
 impl Engine {
     /// Takes away one small batch of what is past its time, and ends what is idle. Gives where the
@@ -26,11 +28,11 @@ impl Engine {
             .sweep(Sweep {
                 now,
                 sessions_before: now.before(self.settings.policy.refresh_ttl),
-                events_before: now.before(self.settings.events_retention),
                 after,
                 limit: STEP,
             })
             .await?;
+        self.remove_past_events().await?;
         let mut idle = Change::default();
         for session in swept.open {
             let session = self.with_notes(session);
@@ -48,6 +50,20 @@ impl Engine {
             tracing::debug!(sessions = swept.sessions, "forgot sessions that are long past");
         }
         Ok(swept.next)
+    }
+
+    /// Counts the open sessions for the metrics, in slices that nobody waits for.
+    pub(crate) async fn count_open(&self) -> Result<(), Error> {
+        let mut open = 0;
+        let mut at = Some(UserId::from_bytes([0; 16]));
+        while let Some(after) = at {
+            let (counted, last) = self.store.count_open(after, COUNTED).await?;
+            open += counted;
+            at = last;
+            tokio::task::yield_now().await;
+        }
+        self.metrics.sessions_active.set(i64::try_from(open).unwrap_or(i64::MAX));
+        Ok(())
     }
 
     fn idle_event(&self, session: &Session) -> Event {

@@ -5,9 +5,11 @@
 //! with what it held before.
 
 pub(crate) mod accounts;
+pub(crate) mod chain;
 pub(crate) mod ends;
 pub(crate) mod feed;
 pub(crate) mod keys;
+pub(crate) mod lists;
 pub(crate) mod races;
 pub(crate) mod random;
 pub(crate) mod service_keys;
@@ -64,6 +66,7 @@ macro_rules! contract {
                 a_session_comes_with_its_account_and_the_version_of_the_roles,
                 a_session_opens_for_the_account_as_it_was_loaded, no_user_has_more_than_the_limit,
                 open_sessions_of_a_user_come_latest_first, open_sessions_come_by_id,
+                open_sessions_are_counted_in_slices_of_whole_users,
                 any_text_comes_back_as_it_was, progress_comes_back_whatever_it_is,
                 an_advance_holds_for_the_newest_of_an_open_session,
                 what_is_forgiven_must_not_have_been_seen, no_write_turns_activity_back,
@@ -91,8 +94,18 @@ macro_rules! contract {
                 an_event_comes_back, events_alike_are_counted_into_one_row,
                 a_login_is_known_by_its_network, an_event_is_written_once,
             }
+            chain: {
+                a_batch_is_sealed_once_and_in_order, a_row_that_changed_meanwhile_is_not_sealed,
+                nothing_is_counted_into_a_sealed_row, a_batch_goes_whole_and_its_seal_stays,
+                the_key_of_the_chain_is_made_once, what_claims_a_batch_without_a_seal_is_found,
+            }
+            lists: {
+                every_filter_alone_and_with_every_other, a_list_goes_on_where_it_stopped,
+                a_search_looks_at_a_bounded_number_of_events, each_kind_of_suspicion_is_counted,
+                names_without_an_account_are_told_apart, only_so_many_events_are_counted,
+            }
             sweep: {
-                only_what_is_past_goes, sessions_go_in_batches, events_go_in_small_batches_the_oldest_first,
+                only_what_is_past_goes, sessions_go_in_batches,
                 a_session_that_was_just_refreshed_stays,
             }
             races: {
@@ -344,5 +357,6 @@ fn event(n: u8, kind: EventType) -> Event {
         reason: None,
         details: serde_json::Map::new(),
         tally: None,
+        mark: None,
     }
 }

@@ -4,16 +4,16 @@
 //! expects; an engine runs them in one transaction and needs to know nothing else. Rows are read
 //! through [`Row`], and a row that no Keyward can have written is a fault, never a guess.
 
+pub(super) mod trail;
+
 use keyward_core::account::Account;
-use keyward_core::change::{Change, Conflict, Write};
-use keyward_core::event::Event;
+use keyward_core::change::{Change, Conflict, Sealed, Write};
 use keyward_core::id::{ServiceKeyId, SessionId, UserId};
 use keyward_core::key::{Algorithm, KeyRecord, KeyState};
 use keyward_core::password::PasswordHash;
 use keyward_core::revocation::{Entry, Revocation};
 use keyward_core::service_key::{Scope, ServiceKey};
 use keyward_core::session::{End, EndReason, MadeBy, Progress, Session, Transport};
-use keyward_core::throttle::Network;
 use keyward_core::time::Timestamp;
 
 use super::{Fault, Loaded, StoredMacKey};
@@ -64,6 +64,14 @@ pub(super) const SESSIONS: &str = concat!(
     session_columns!(),
     " FROM session s WHERE s.id > ?1 AND s.ended_at IS NULL ORDER BY s.id LIMIT ?2"
 );
+/// The open sessions of the users from there on up to the one who has the last of so many: whole
+/// users, from the index of open sessions alone.
+pub(super) const COUNT_OPEN: &str = "WITH slice AS (SELECT user_id FROM session WHERE ended_at IS NULL AND user_id > ?1 \
+                    ORDER BY user_id LIMIT ?2), \
+          last AS (SELECT MAX(user_id) AS user_id FROM slice) \
+     SELECT COUNT(*), last.user_id FROM last JOIN session \
+     ON session.user_id > ?1 AND session.user_id <= last.user_id \
+     WHERE session.ended_at IS NULL GROUP BY last.user_id";
 /// A batch of all sessions, ended ones too.
 pub(super) const SWEEP_SESSIONS: &str =
     concat!("SELECT ", session_columns!(), " FROM session s WHERE s.id > ?1 ORDER BY s.id LIMIT ?2");
@@ -71,8 +79,6 @@ pub(super) const SWEEP_SESSIONS: &str =
 pub(super) const SWEEP_SESSION: &str = "DELETE FROM session WHERE id > ?1 AND id <= ?2 AND made_at < ?3";
 pub(super) const SWEEP_REVOCATIONS: &str = "DELETE FROM revocation WHERE position IN \
      (SELECT position FROM revocation WHERE until <= ?1 ORDER BY until LIMIT ?2)";
-pub(super) const SWEEP_EVENTS: &str =
-    "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE id < ?1 ORDER BY id LIMIT ?2)";
 
 pub(super) const SIGNED_IN_FROM: &str = "SELECT 1 FROM event WHERE user_id = ?1 AND type IN ('login', 'signup') \
      AND network = ?2 AND at >= ?3 LIMIT 1";
@@ -129,6 +135,7 @@ pub(super) trait Row {
     fn text(&self, column: usize) -> Result<String, Fault>;
     fn optional_text(&self, column: usize) -> Result<Option<String>, Fault>;
     fn bytes(&self, column: usize) -> Result<Vec<u8>, Fault>;
+    fn optional_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, Fault>;
 }
 
 /// The statements that write a change, in order.
@@ -261,11 +268,19 @@ impl Plan {
                 changed,
                 [Value::Int(i64::from(id)), Value::Bytes(sealed), time(created_at)],
             ),
-            Write::ResealMacKey { id, former, sealed } => self.push(
-                "UPDATE mac_key SET sealed = ?3 WHERE id = ?1 AND sealed = ?2",
-                changed,
-                [Value::Int(i64::from(id)), Value::Bytes(former), Value::Bytes(sealed)],
-            ),
+            Write::Reseal { secret, former, sealed } => {
+                let (sql, id) = match secret {
+                    Sealed::MacKey(id) => {
+                        ("UPDATE mac_key SET sealed = ?3 WHERE id = ?1 AND sealed = ?2", id)
+                    }
+                    Sealed::ChainKey => ("UPDATE event_key SET sealed = ?3 WHERE id = ?1 AND sealed = ?2", 1),
+                };
+                let params = [Value::Int(i64::from(id)), Value::Bytes(former), Value::Bytes(sealed)];
+                self.push(sql, changed, params);
+            }
+            Write::AddChainKey { sealed, created_at } => self.add_chain_key(sealed, created_at),
+            Write::SealEvents { seal, counts } => self.seal_events(&seal, counts),
+            Write::RemoveEvents { number, removal } => self.remove_events(number, &removal),
             Write::AddServiceKey { version, key } => {
                 self.raise_service_keys(version);
                 self.insert_service_key(*key);
@@ -431,33 +446,6 @@ impl Plan {
             ],
         );
     }
-
-    fn event(&mut self, event: Event) {
-        let mut details = event.details;
-        let count = details.remove("count").and_then(|n| n.as_i64()).unwrap_or(1);
-        let network = event.ip.as_deref().and_then(|ip| ip.parse().ok()).map(Network::of);
-        self.push(
-            "INSERT INTO event (id, at, type, user_id, session_id, ip, network, user_agent, success, reason, \
-             details, tally, count) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
-             ON CONFLICT (tally) WHERE tally IS NOT NULL DO UPDATE SET count = event.count + excluded.count",
-            Expect::Anything,
-            [
-                Value::Id(*event.id.as_bytes()),
-                time(event.at),
-                text(event.kind.as_str()),
-                event.user.map_or(Value::Null, id),
-                event.session.map_or(Value::Null, id),
-                event.ip.map_or(Value::Null, Value::Text),
-                network.map_or(Value::Null, |n| Value::Text(n.to_string())),
-                event.user_agent.map_or(Value::Null, Value::Text),
-                Value::Bool(event.success),
-                event.reason.map_or(Value::Null, Value::Text),
-                Value::Text(serde_json::Value::Object(details).to_string()),
-                event.tally.map_or(Value::Null, Value::Text),
-                Value::Int(count),
-            ],
-        );
-    }
 }
 
 /// An id of any kind, as a parameter.
@@ -565,6 +553,11 @@ pub(super) fn role(row: &impl Row) -> Result<(String, Vec<String>), Fault> {
 
 pub(super) fn counter(row: &impl Row) -> Result<(String, u64), Fault> {
     Ok((row.text(0)?, natural(row, 1)?))
+}
+
+pub(super) fn open_count(row: &impl Row) -> Result<(u64, Option<UserId>), Fault> {
+    let last = <[u8; 16]>::try_from(row.bytes(1)?).map_err(|_| corrupt("session.user_id"))?;
+    Ok((natural(row, 0)?, Some(UserId::from_bytes(last))))
 }
 
 pub(super) fn key(row: &impl Row) -> Result<KeyRecord, Fault> {

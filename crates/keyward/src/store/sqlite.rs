@@ -11,6 +11,7 @@ mod migrate;
 mod row;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -108,6 +109,8 @@ pub enum OpenError {
 /// A SQLite file, open.
 pub(crate) struct Sqlite {
     readers: Vec<Mutex<Connection>>,
+    /// For what may take longer than the reading of a row by its key.
+    searcher: Option<Arc<Mutex<Connection>>>,
     next_reader: AtomicUsize,
     reads: AtomicU64,
     jobs: Option<SyncSender<Job>>,
@@ -123,7 +126,8 @@ impl Sqlite {
     }
 
     fn open_with(path: &Path, serve: bool, now: Timestamp, patience: Patience) -> Result<Self, OpenError> {
-        let Opened { mut writer, readers, served } = file::open(path, serve, now, READERS, patience.busy)?;
+        let Opened { mut writer, readers, searcher, served } =
+            file::open(path, serve, now, READERS, patience.busy)?;
         let (jobs, waiting) = sync_channel(patience.queue);
         let thread = thread::Builder::new()
             .name("keyward-sqlite".to_owned())
@@ -131,6 +135,7 @@ impl Sqlite {
             .map_err(|e| file_error(path, &e))?;
         Ok(Self {
             readers: readers.into_iter().map(Mutex::new).collect(),
+            searcher: Some(Arc::new(Mutex::new(searcher))),
             next_reader: AtomicUsize::new(0),
             reads: AtomicU64::new(0),
             jobs: Some(jobs),
@@ -159,12 +164,7 @@ impl Sqlite {
         params: &[Value],
         parse: impl FnOnce(&rusqlite::Row<'_>) -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(sql)?;
-            bind(&mut statement, params)?;
-            let mut rows = statement.raw_query();
-            Ok(rows.next()?.map(parse).transpose())
-        })
+        self.read(|connection| first(connection, sql, params, parse))
     }
 
     fn all<T>(
@@ -173,19 +173,23 @@ impl Sqlite {
         params: &[Value],
         parse: impl Fn(&rusqlite::Row<'_>) -> Result<T, Fault>,
     ) -> Result<Vec<T>, Fault> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(sql)?;
-            bind(&mut statement, params)?;
-            let mut rows = statement.raw_query();
-            let mut all = Vec::new();
-            while let Some(row) = rows.next()? {
-                match parse(row) {
-                    Ok(one) => all.push(one),
-                    Err(fault) => return Ok(Err(fault)),
-                }
-            }
-            Ok(Ok(all))
-        })
+        self.read(|connection| each(connection, sql, params, parse))
+    }
+
+    /// Reads what may take longer, off the threads that answer requests and on a connection that
+    /// none of them waits for: one search at a time.
+    async fn search<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, Fault>> + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        let closed = || Fault::Unavailable("the database is closed".to_owned());
+        let searcher = self.searcher.clone().ok_or_else(closed)?;
+        let searched = tokio::task::spawn_blocking(move || {
+            let connection = searcher.lock().unwrap_or_else(PoisonError::into_inner);
+            read(&connection).map_err(|e| fault(&e))?
+        });
+        searched.await.map_err(|e| Fault::Unavailable(e.to_string()))?
     }
 
     async fn write(&self, statements: Vec<Statement>) -> Result<Committed, NotCommitted> {
@@ -207,6 +211,7 @@ impl Drop for Sqlite {
     fn drop(&mut self) {
         // The writer closes last: only one that may write folds the journal into the file.
         self.readers.clear();
+        drop(self.searcher.take());
         drop(self.jobs.take());
         if let Some(writer) = self.writer.take() {
             // The thread ends by itself once the channel is closed and empty.
@@ -237,6 +242,13 @@ impl Store for Sqlite {
     fn sessions(&self, after: SessionId, limit: u32) -> Answer<'_, Vec<Session>> {
         let params = [sql::id(after), Value::Int(limit.into())];
         Box::pin(async move { self.all(sql::SESSIONS, &params, |row| sql::session(row)) })
+    }
+
+    fn count_open(&self, after: UserId, limit: u32) -> Answer<'_, (u64, Option<UserId>)> {
+        let params = [sql::id(after), Value::Int(limit.into())];
+        Box::pin(async move {
+            Ok(self.one(sql::COUNT_OPEN, &params, |row| sql::open_count(row))?.unwrap_or_default())
+        })
     }
 
     fn accounts(&self, after: UserId, limit: u32) -> Answer<'_, Vec<Account>> {
@@ -311,16 +323,13 @@ impl Store for Sqlite {
             let full = seen.len() >= usize::try_from(sweep.limit).unwrap_or(usize::MAX);
             let next = seen.last().map(|s| s.id).filter(|_| full);
             let (gone, left): (Vec<Session>, Vec<Session>) = seen.into_iter().partition(past);
-            let mut statements = Vec::with_capacity(3);
+            let mut statements = Vec::with_capacity(2);
             if let Some(last) = gone.last() {
                 let range = [sql::id(sweep.after), sql::id(last.id), sql::time(sweep.sessions_before)];
                 statements.push(unconditional(sql::SWEEP_SESSION, range));
             }
             let limit = Value::Int(sweep.limit.into());
-            statements.push(unconditional(sql::SWEEP_REVOCATIONS, [sql::time(sweep.now), limit.clone()]));
-            // An id begins with the moment it was made: the first one of that moment bounds the rest.
-            let first = keyward_core::id::EventId::new(sweep.events_before, [0; 10]);
-            statements.push(unconditional(sql::SWEEP_EVENTS, [sql::id(first), limit]));
+            statements.push(unconditional(sql::SWEEP_REVOCATIONS, [sql::time(sweep.now), limit]));
             self.write(statements).await.map_err(|e| match e {
                 NotCommitted::Fault(fault) => fault,
                 NotCommitted::Conflict(_) => Fault::Unavailable("the sweep met a conflict".to_owned()),
@@ -343,6 +352,39 @@ impl Sqlite {
     fn counters(&self) -> Result<BTreeMap<String, u64>, Fault> {
         Ok(self.all(sql::COUNTERS, &[], |row| sql::counter(row))?.into_iter().collect())
     }
+}
+
+/// The first row of an answer, if it has any.
+fn first<T>(
+    connection: &Connection,
+    sql: &str,
+    params: &[Value],
+    parse: impl FnOnce(&rusqlite::Row<'_>) -> Result<T, Fault>,
+) -> rusqlite::Result<Result<Option<T>, Fault>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, params)?;
+    let mut rows = statement.raw_query();
+    Ok(rows.next()?.map(parse).transpose())
+}
+
+/// Every row of an answer.
+fn each<T>(
+    connection: &Connection,
+    sql: &str,
+    params: &[Value],
+    parse: impl Fn(&rusqlite::Row<'_>) -> Result<T, Fault>,
+) -> rusqlite::Result<Result<Vec<T>, Fault>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    bind(&mut statement, params)?;
+    let mut rows = statement.raw_query();
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        match parse(row) {
+            Ok(one) => all.push(one),
+            Err(fault) => return Ok(Err(fault)),
+        }
+    }
+    Ok(Ok(all))
 }
 
 fn unconditional(sql: &'static str, params: impl Into<Vec<Value>>) -> Statement {

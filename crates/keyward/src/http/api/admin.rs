@@ -1,4 +1,6 @@
 //! `/api/admin`: the installation, for those who administer it.
 
+pub(crate) mod events;
 pub(crate) mod keys;
 pub(crate) mod service_keys;
+pub(crate) mod sessions;

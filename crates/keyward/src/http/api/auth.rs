@@ -1,6 +1,7 @@
 //! `/api/auth`: accounts and sessions, for the people they belong to.
 
 pub(crate) mod activity;
+pub(crate) mod events;
 pub(crate) mod introspect;
 pub(crate) mod login;
 pub(crate) mod logout;
@@ -26,6 +27,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::flow::Grant;
 use crate::http::cookie::{Names, default_transport};
+use crate::http::watch::Opened;
 use crate::http::{Call, csrf, guard, json};
 
 /// What signup, login, refresh and session answer.
@@ -90,6 +92,9 @@ fn granted(status: StatusCode, grant: &Grant, names: Names, told: Told) -> Respo
         rotated: (told == Told::Rotation).then_some(rotated),
     };
     let mut response = json(status, &body);
+    if grant.access_token.is_some() {
+        response.extensions_mut().insert(Opened(session.id));
+    }
     if !in_body {
         names.set(grant, response.headers_mut());
     }

@@ -5,7 +5,7 @@ mod model;
 use std::future::Future;
 use std::time::Duration;
 
-use keyward_core::change::{Change, Write};
+use keyward_core::change::{Change, Sealed, Write};
 use keyward_core::event::{Event, EventType};
 use keyward_core::key::KeyState;
 use keyward_core::revocation::{Entry, Revocation};
@@ -193,8 +193,8 @@ impl Draft {
                 version: self.guess(model.service_keys_version),
                 id: service_key(number).id,
             },
-            17 => Write::ResealMacKey {
-                id: number.into(),
+            17 => Write::Reseal {
+                secret: Sealed::MacKey(number.into()),
                 former: vec![n],
                 sealed: vec![if flag { n } else { number }],
             },

@@ -97,6 +97,19 @@ pub(crate) async fn open_sessions_come_by_id(world: World) {
     assert_eq!(page(12, 10).await, []);
 }
 
+pub(crate) async fn open_sessions_are_counted_in_slices_of_whole_users(world: World) {
+    world.signed_up(1, 3).await;
+    world.signed_up(10, 2).await;
+    world.signed_up(20, 0).await;
+    world.signed_up(30, 1).await;
+    world.write([end(3)]).await;
+    let count = async |after, limit| world.store.count_open(user_id(after), limit).await.expect("readable");
+    assert_eq!(count(0, 100).await, (5, Some(user_id(30))));
+    assert_eq!(count(0, 1).await, (2, Some(user_id(1))), "all of a user, even past the limit");
+    assert_eq!(count(1, 3).await, (3, Some(user_id(30))));
+    assert_eq!(count(30, 100).await, (0, None));
+}
+
 pub(crate) async fn any_text_comes_back_as_it_was(world: World) {
     world.signed_up(1, 0).await;
     for (n, text) in (2..).zip([

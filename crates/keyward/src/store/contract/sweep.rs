@@ -1,25 +1,15 @@
 //! The sweep: only what is past, in small batches.
 
-use std::time::Duration;
-
-use keyward_core::change::{Change, Write};
-use keyward_core::event::{Event, EventType};
-use keyward_core::id::{EventId, SessionId};
+use keyward_core::change::Write;
+use keyward_core::id::SessionId;
 use keyward_core::revocation::Revocation;
 use keyward_core::session::Progress;
-use keyward_core::time::Timestamp;
 
-use super::{World, at, end, event, session, session_id, user_id};
+use super::{World, at, end, session, session_id, user_id};
 use crate::store::{Sweep, Swept};
 
 fn sweep(now: i64) -> Sweep {
-    Sweep {
-        now: at(now),
-        sessions_before: at(0),
-        events_before: at(0),
-        after: SessionId::from_bytes([0; 16]),
-        limit: 100,
-    }
+    Sweep { now: at(now), sessions_before: at(0), after: SessionId::from_bytes([0; 16]), limit: 100 }
 }
 
 impl World {
@@ -75,26 +65,6 @@ pub(crate) async fn sessions_go_in_batches(world: World) {
     let from = Sweep { sessions_before: at(9_000), after: session_id(6), ..sweep(0) };
     assert_eq!(world.swept(from).await.sessions, 5);
     assert_eq!(world.dump().await.sessions.len(), 3);
-}
-
-pub(crate) async fn events_go_in_small_batches_the_oldest_first(world: World) {
-    let dated = |millis: i64, n: u8| {
-        let moment = Timestamp::from_micros(millis * 1_000);
-        Event { id: EventId::new(moment, [n; 10]), at: moment, ..event(1, EventType::Login) }
-    };
-    let events: Vec<Event> = (0..10).map(|n| dated(10_000 + i64::from(n), n)).collect();
-    for event in events.iter().rev() {
-        world.change(Change::default().with(event.clone())).await.expect("no condition");
-    }
-    let ids = async || world.place.trail().await.into_iter().map(|row| row.event.id).collect::<Vec<_>>();
-    let all: Vec<EventId> = events.iter().map(|event| event.id).collect();
-    let before = Sweep { events_before: at(10).after(Duration::from_millis(5)), ..sweep(0) };
-    world.swept(Sweep { limit: 3, ..before }).await;
-    assert_eq!(ids().await, all[3..]);
-    world.swept(before).await;
-    assert_eq!(ids().await, all[5..], "what is of that very moment stays");
-    world.swept(before).await;
-    assert_eq!(ids().await, all[5..]);
 }
 
 pub(crate) async fn a_session_that_was_just_refreshed_stays(world: World) {

@@ -24,6 +24,7 @@ const OLDEST_SQLITE: i32 = 3_051_003;
 pub(super) struct Opened {
     pub(super) writer: Connection,
     pub(super) readers: Vec<Connection>,
+    pub(super) searcher: Connection,
     /// Held for as long as this process is the one that serves.
     pub(super) served: Option<File>,
 }
@@ -67,11 +68,10 @@ pub(super) fn open(
         )
         .map_err(foreign)?;
     migrate::run(&mut writer, path, now)?;
-    let readers = (0..readers)
-        .map(|_| connect(&real, OpenFlags::SQLITE_OPEN_READ_ONLY, busy))
-        .collect::<rusqlite::Result<_>>()
-        .map_err(foreign)?;
-    Ok(Opened { writer, readers, served })
+    let reader = || connect(&real, OpenFlags::SQLITE_OPEN_READ_ONLY, busy).map_err(foreign);
+    let searcher = reader()?;
+    let readers = (0..readers).map(|_| reader()).collect::<Result<_, _>>()?;
+    Ok(Opened { writer, readers, searcher, served })
 }
 
 /// What to say of an error while the file is opened.

@@ -22,6 +22,7 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { schema: 1, oldest: 1, sql: include_str!("../schema/sqlite/0001_first.sql") },
     Step { schema: 2, oldest: 1, sql: include_str!("../schema/sqlite/0002_service_key.sql") },
+    Step { schema: 4, oldest: 1, sql: include_str!("../schema/sqlite/0004_event.sql") },
 ];
 
 /// Marks a file as Keyward's (`PRAGMA application_id`), for it and for `file(1)`: "kwrd".
@@ -86,6 +87,12 @@ fn take(steps: &[Step], connection: &mut Connection, path: &Path, now: Timestamp
             .map_err(foreign_error)?;
     }
     transaction.commit().map_err(foreign_error)
+}
+
+/// How many steps lead there.
+#[cfg(test)]
+pub(super) fn steps() -> usize {
+    STEPS.len()
 }
 
 /// The newest schema that this release knows.

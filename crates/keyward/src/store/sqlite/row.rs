@@ -42,6 +42,10 @@ impl Row for rusqlite::Row<'_> {
     fn bytes(&self, column: usize) -> Result<Vec<u8>, Fault> {
         get(self, column)
     }
+
+    fn optional_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, Fault> {
+        get(self, column)
+    }
 }
 
 fn get<T: FromSql>(row: &rusqlite::Row<'_>, column: usize) -> Result<T, Fault> {

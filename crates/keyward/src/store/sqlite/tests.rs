@@ -2,6 +2,7 @@
 
 mod faults;
 mod files;
+mod plans;
 mod processes;
 
 use std::path::{Path, PathBuf};
@@ -59,7 +60,7 @@ fn trail(file: &Path) -> rusqlite::Result<Vec<Row>> {
     let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut statement = connection.prepare(
         "SELECT id, at, type, user_id, session_id, ip, network, user_agent, success, reason, details, tally, \
-         count FROM event ORDER BY id",
+         count, mark FROM event ORDER BY id",
     )?;
     let rows = statement.query_map([], |row| {
         let details: String = row.get(10)?;
@@ -75,6 +76,7 @@ fn trail(file: &Path) -> rusqlite::Result<Vec<Row>> {
             reason: row.get(9)?,
             details: serde_json::from_str(&details).expect("an object"),
             tally: row.get(11)?,
+            mark: row.get(13)?,
         };
         Ok(Row { event, network: row.get(6)?, count: row.get(12)? })
     })?;

@@ -10,6 +10,7 @@ use keyward_core::session::Transport;
 use crate::error::Error;
 use crate::http::guard::refresh_cookie;
 use crate::http::problem::MARK;
+use crate::http::watch::Opened;
 use crate::http::{Answer, Call, csrf};
 
 pub(crate) async fn get(call: Call) -> Answer {
@@ -44,6 +45,7 @@ pub(crate) async fn get(call: Call) -> Answer {
             };
             // A new refresh token is handed out in this answer or never.
             call.names.set(&grant, response.headers_mut());
+            response.extensions_mut().insert(Opened(grant.loaded.session.id));
             Ok(response)
         }
         Err(error) => match error.denied().denial() {

@@ -47,6 +47,7 @@ fn event(n: u8) -> Event {
         reason: None,
         details: serde_json::Map::new(),
         tally: None,
+        mark: None,
     }
 }
 

@@ -1,0 +1,33 @@
+//! `GET /api/admin/events/suspicious`: what of it looks like an attack.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use keyward_core::duration;
+use serde_json::json;
+
+use crate::flow::audit::events::{MOST_THRESHOLD, THRESHOLD, WINDOW, WINDOWS};
+use crate::http::query::Query;
+use crate::http::{Answer, Call, json};
+
+pub(crate) async fn get(call: Call) -> Answer {
+    let mut query = Query::of(&call.uri);
+    let window = query.read("window", window).unwrap_or(WINDOW);
+    let threshold = query.number("threshold", 1..=MOST_THRESHOLD).unwrap_or(THRESHOLD);
+    query.finish()?;
+    let findings = call.engine.suspicious(window, threshold).await?;
+    Ok(json(StatusCode::OK, &json!({ "findings": findings })))
+}
+
+/// Whole seconds, as all lengths of time in the API, or one with its unit, as in the configuration.
+fn window(text: &str) -> Result<Duration, String> {
+    let seconds = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().map(Duration::from_secs));
+    let window = match seconds {
+        Some(seconds) => seconds.ok(),
+        None => duration::parse(text).ok(),
+    };
+    window.filter(|window| WINDOWS.contains(window)).ok_or_else(|| {
+        let (least, most) = (WINDOWS.start().as_secs(), WINDOWS.end().as_secs());
+        format!("this has to be a number of seconds from {least} to {most}, or a length such as 15m or 24h")
+    })
+}

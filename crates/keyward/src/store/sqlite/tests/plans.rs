@@ -1,0 +1,98 @@
+//! Is each question about the audit trail answered from an index, however many events there are?
+
+use std::fmt::Write as _;
+
+use keyward_core::event::EventType;
+use keyward_core::id::{EventId, SessionId, UserId};
+use keyward_core::time::Timestamp;
+use rusqlite::Connection;
+
+use super::Folder;
+use crate::store::sql::trail as sql;
+use crate::store::sqlite::Sqlite;
+use crate::store::trail::{EventQuery, SuspicionKind};
+
+/// How SQLite goes about a query, a step a line.
+fn plan(connection: &Connection, query: &str) -> String {
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).expect("a statement");
+    let mut rows = statement.raw_query();
+    let mut plan = String::new();
+    while let Some(row) = rows.next().expect("a step") {
+        writeln!(plan, "{}", row.get::<_, String>(3).expect("a text")).expect("written");
+    }
+    plan
+}
+
+fn file() -> (Folder, Connection) {
+    let folder = Folder::new();
+    drop(Sqlite::open(&folder.file(), true, Timestamp::default()).expect("new"));
+    let connection = folder.raw();
+    (folder, connection)
+}
+
+#[test]
+fn a_list_is_a_range_of_one_index_in_order() {
+    let (_folder, connection) = file();
+    for chosen in 0..256u32 {
+        let with = |place: u32| chosen & (1 << place) != 0;
+        let query = EventQuery {
+            session: with(0).then(|| SessionId::from_bytes([1; 16])),
+            user: with(1).then(|| UserId::from_bytes([1; 16])),
+            network: with(2).then(|| "192.0.2.1".to_owned()),
+            ip: with(2).then(|| "192.0.2.1".to_owned()),
+            kind: with(3).then_some(EventType::Login),
+            success: with(4).then_some(true),
+            since: with(5).then(Timestamp::default),
+            until: with(6).then(Timestamp::default),
+            before: with(7).then(|| EventId::from_bytes([1; 16])),
+            limit: 50,
+        };
+        let index = match &query {
+            EventQuery { session: Some(_), .. } => "event_by_session (session_id=? AND id>? AND id<?)",
+            EventQuery { user: Some(_), .. } => "event_by_user (user_id=? AND id>? AND id<?)",
+            EventQuery { network: Some(_), .. } => "event_by_network (network=? AND id>? AND id<?)",
+            EventQuery { kind: Some(_), .. } => "event_by_type (type=? AND id>? AND id<?)",
+            EventQuery { success: Some(_), .. } => "event_by_success (success=? AND id>? AND id<?)",
+            _ => "PRIMARY KEY (id>? AND id<?)",
+        };
+        let list = sql::event_list(&query, Some(EventId::from_bytes([2; 16])));
+        let mut plans = vec![plan(&connection, &list.sql)];
+        plans.extend(sql::event_horizon(&query).map(|horizon| plan(&connection, &horizon.sql)));
+        for plan in plans {
+            assert!(plan.contains(index), "{query:?}: {plan}");
+            assert!(plan.lines().count() == 1, "nothing is sorted: {plan}");
+        }
+    }
+}
+
+#[test]
+fn findings_are_counted_from_an_index_that_holds_all_of_it() {
+    let (_folder, connection) = file();
+    for (kind, index) in [
+        (SuspicionKind::FailedLoginsByIp, "USING COVERING INDEX event_login_failed (type=? AND id>?)"),
+        (SuspicionKind::FailedLoginsByAccount, "USING COVERING INDEX event_login_failed (type=? AND id>?)"),
+        (SuspicionKind::AccountsPerIp, "USING COVERING INDEX event_account_tried (id>?)"),
+        (SuspicionKind::RefreshReuse, "USING INDEX event_by_type (type=? AND id>?)"),
+    ] {
+        let plan = plan(&connection, sql::suspicious(kind));
+        assert!(plan.contains(&format!("SEARCH event {index}")), "{kind:?}: {plan}");
+        assert!(!plan.contains("SCAN event"), "{kind:?}: {plan}");
+    }
+}
+
+#[test]
+fn the_chain_is_found_by_its_indexes() {
+    let (_folder, connection) = file();
+    for (query, index) in [
+        (sql::LAST_SEAL, "SCAN s"),
+        (sql::SEAL_AFTER, "SEARCH s USING INTEGER PRIMARY KEY"),
+        (sql::BATCH, "SEARCH e USING INDEX event_by_batch (batch=?)"),
+        (sql::PAST_SEAL, "SEARCH s USING INDEX event_seal_kept (newest<?)"),
+        (sql::UNSEALED, "SEARCH e USING INDEX event_by_batch (batch=? AND id>? AND id<?)"),
+        (sql::STRAYS, "event_by_batch (batch>?)"),
+    ] {
+        let plan = plan(&connection, query);
+        assert!(plan.contains(index), "{query}: {plan}");
+        assert!(!plan.contains("SCAN e") && !plan.contains("TEMP B-TREE"), "{query}: {plan}");
+    }
+}
