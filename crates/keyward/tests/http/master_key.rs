@@ -56,7 +56,7 @@ async fn every_secret_comes_under_the_new_key_and_no_token_notices() {
     app.events();
     assert_eq!(beside.rotate_master_key(&Client::operator()).await.expect("done"), all as usize);
     assert_eq!(app.events(), ["master_key_rotated"]);
-    assert_eq!(app.details("master_key_rotated"), serde_json::json!({"secrets": all}));
+    assert_eq!(app.last_details("master_key_rotated"), serde_json::json!({"secrets": all}));
     assert_eq!((sealed_under(&app, OLD), sealed_under(&app, NEW)), (0, all));
     assert_eq!(kids(&beside).await, before);
     // Once more there is nothing to do, and nothing is written.

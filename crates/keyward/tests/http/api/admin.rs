@@ -1,3 +1,5 @@
 //! `/api/admin`
 mod keys;
+mod roles;
 mod service_keys;
+mod users;

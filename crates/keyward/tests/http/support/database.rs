@@ -47,11 +47,18 @@ impl App {
         new
     }
 
-    /// What else the newest event of this type says.
-    pub(crate) fn details(&self, kind: &str) -> serde_json::Value {
-        let sql = "SELECT details FROM event WHERE type = ?1 ORDER BY id DESC LIMIT 1";
-        let details: String = self.database().query_row(sql, [kind], |row| row.get(0)).expect("an event");
-        serde_json::from_str(&details).expect("JSON")
+    /// What the events of this type say besides, the oldest first.
+    pub(crate) fn details(&self, kind: &str) -> Vec<serde_json::Value> {
+        let db = self.database();
+        let mut statement =
+            db.prepare("SELECT details FROM event WHERE type = ?1 ORDER BY id").expect("a statement");
+        let rows = statement.query_map([kind], |row| row.get::<_, String>(0)).expect("rows");
+        rows.map(|row| serde_json::from_str(&row.expect("a row")).expect("JSON")).collect()
+    }
+
+    /// What the newest event of this type says besides.
+    pub(crate) fn last_details(&self, kind: &str) -> serde_json::Value {
+        self.details(kind).pop().expect("an event")
     }
 
     /// Every row of every table, as text. Equal dumps: nothing changed.
