@@ -19,6 +19,9 @@ fn create(n: u8, roles: &[&str], is_active: bool) -> Write {
 
 const NOBODY: [u8; 0] = [];
 
+/// Whether the account of that number is one that is searched for.
+type Matches = fn(&u8) -> bool;
+
 /// Twenty: every third an administrator, every fifth not active.
 async fn twenty(world: &World) {
     for n in 1..=20 {
@@ -153,7 +156,7 @@ pub(crate) async fn no_account_is_missed_or_told_twice_while_others_come_and_go(
                 world.write([new(n)]).await;
             }
         }
-        let searches: [(Search, fn(&u8) -> bool); 4] = [
+        let searches: [(Search, Matches); 4] = [
             (everybody(), |_| true),
             (emails("ada"), |n| n % 2 == 0),
             (Search { role: Some("tas".into()), ..everybody() }, |n| n % 2 == 0),
