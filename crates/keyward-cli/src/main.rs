@@ -6,6 +6,7 @@
 mod admin;
 mod completions;
 mod config;
+mod doctor;
 mod failure;
 mod key;
 mod log;
@@ -48,6 +49,8 @@ enum Noun {
     Serve,
     /// Bring the database up to date, making it where there is none
     Migrate,
+    /// Find what would bite in production; changes nothing
+    Doctor(doctor::Doctor),
     /// Accounts
     #[command(subcommand)]
     User(user::Verb),
@@ -90,6 +93,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.noun {
         None | Some(Noun::Serve) => serve::run(file),
         Some(Noun::Migrate) => to_the_end(migrate::run(file)),
+        Some(Noun::Doctor(doctor)) => doctor.run(file),
         Some(Noun::User(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Role(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Admin(verb)) => to_the_end(verb.run(file)),

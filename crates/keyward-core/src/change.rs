@@ -50,6 +50,13 @@ impl Change {
 pub enum Write {
     /// Makes an account. Its e-mail address and phone number must be free.
     CreateAccount(Box<Account>),
+    /// Notes what an account was imported with, on condition that nothing is noted of it yet.
+    NoteImport {
+        /// Whose.
+        user: UserId,
+        /// A digest of the hash that it came with.
+        digest: [u8; 16],
+    },
     /// Replaces a password, on condition that the account is at this version, and raises that.
     SetPassword {
         /// Whose.

@@ -2,8 +2,11 @@
 
 mod beside;
 mod commands;
+mod django;
+mod doctor;
 mod failures;
 mod first_run;
+mod import;
 mod log;
 mod monitor;
 mod stop;
