@@ -14,12 +14,13 @@
 
 mod events;
 mod fill;
+mod import;
 mod limits;
 mod load;
 mod report;
 mod server;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -64,6 +65,12 @@ fn main() -> ExitCode {
         }
         if wanted("start") {
             start(&mut report).await;
+        }
+        if wanted("import") {
+            match binary() {
+                Some(binary) => import::import(&binary, &mut report).await,
+                None => report.line("import: build the binary first: cargo build --release -p keyward-cli"),
+            }
         }
     });
     report.print();
@@ -231,11 +238,9 @@ async fn flood(report: &mut Report) {
 
 /// The binary: from nothing to ready, and how much it holds when nobody asks.
 async fn start(report: &mut Report) {
-    let binary = Path::new(&std::env::current_exe().expect("a path")).with_file_name("keyward");
-    if !binary.exists() {
-        report.line("start: build the binary first: cargo build --release -p keyward-cli");
-        return;
-    }
+    let Some(binary) = binary() else {
+        return report.line("start: build the binary first: cargo build --release -p keyward-cli");
+    };
     let folder = tempfile::tempdir().expect("a folder");
     for run in ["on an empty folder", "with data"] {
         let begun = Instant::now();
@@ -246,6 +251,12 @@ async fn start(report: &mut Report) {
         report.at_most(&format!("resident, idle, {run}"), server.resident_mb() as f64, 40.0, "MB");
         server.stop().await;
     }
+}
+
+/// The binary beside this one, where it was built.
+fn binary() -> Option<PathBuf> {
+    let binary = std::env::current_exe().expect("a path").with_file_name("keyward");
+    binary.exists().then_some(binary)
 }
 
 fn bytes(folder: &Path) -> u64 {

@@ -6,6 +6,7 @@
 mod admin;
 mod completions;
 mod config;
+mod doctor;
 mod event;
 mod failure;
 mod key;
@@ -14,6 +15,7 @@ mod migrate;
 mod open;
 mod password;
 mod print;
+mod role;
 mod serve;
 mod session;
 mod settings;
@@ -48,9 +50,14 @@ enum Noun {
     Serve,
     /// Bring the database up to date, making it where there is none
     Migrate,
+    /// Find what would bite in production; changes nothing
+    Doctor(doctor::Doctor),
     /// Accounts
     #[command(subcommand)]
     User(user::Verb),
+    /// Roles: what people may do
+    #[command(subcommand)]
+    Role(role::Verb),
     /// Administrators
     #[command(subcommand)]
     Admin(admin::Verb),
@@ -90,7 +97,9 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.noun {
         None | Some(Noun::Serve) => serve::run(file),
         Some(Noun::Migrate) => to_the_end(migrate::run(file)),
+        Some(Noun::Doctor(doctor)) => doctor.run(file),
         Some(Noun::User(verb)) => to_the_end(verb.run(file)),
+        Some(Noun::Role(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Admin(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Session(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Event(verb)) => to_the_end(verb.run(file)),

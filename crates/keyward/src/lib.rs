@@ -33,6 +33,7 @@ mod http;
 pub mod master_key;
 mod metrics;
 mod notes;
+mod pace;
 mod service_keys;
 mod settings;
 mod store;
@@ -57,6 +58,7 @@ pub use crate::client::Client;
 use crate::clock::Clock;
 use crate::engine::{Engine, Parts};
 pub use crate::error::{Denied, Error, FieldError};
+pub use crate::flow::accounts::AccountChange;
 pub use crate::flow::audit::chain::Verified;
 use crate::flow::audit::chain::{Chain, chain_key};
 pub use crate::flow::audit::events::{
@@ -64,15 +66,20 @@ pub use crate::flow::audit::events::{
     MOST_THRESHOLD, Place, THRESHOLD, WINDOW, WINDOWS,
 };
 pub use crate::flow::audit::explain::{Happening, SessionState, SessionStory};
+pub use crate::flow::import::{Imported, ImportedUser};
 pub use crate::flow::keys::KeyView;
 use crate::flow::keys::{MacKeysError, mac_keys};
+pub use crate::flow::roles::RoleView;
+pub use crate::flow::search::{AccountPage, AccountQuery, AccountView, LONGEST_PAGE};
 pub use crate::flow::service_keys::{NewServiceKey, ServiceKeyView};
 use crate::hashing::Hashing;
 use crate::metrics::Metrics;
 pub use crate::settings::{InvalidOrigin, Origin, PersonalClaims, Secret, Settings};
+pub use crate::store::Fault;
+pub use crate::store::sqlite::OpenError;
 use crate::store::sqlite::Sqlite;
+pub use crate::store::sqlite::inspect::{DatabaseReport, inspect as inspect_database};
 pub use crate::store::trail::{Suspect, SuspicionKind};
-pub use crate::store::{Fault, sqlite::OpenError};
 use crate::store::{Name, Store};
 
 /// How many password hashes may wait to be made.
@@ -180,8 +187,9 @@ impl Builder {
             MacKeysError::Fault(fault) => StartError::Failed(fault.to_string()),
         };
         let chain = Chain::new(chain_key(&*store, &master, now).await.map_err(cannot_open)?);
-        let hashing = Hashing::new(self.settings.hashing_threads, HASHING_QUEUE, hash_seconds)
-            .map_err(|e| StartError::Failed(format!("no thread for passwords: {e}")))?;
+        let hashing =
+            Hashing::new(self.settings.hashing_threads, HASHING_QUEUE, self.clock.clone(), hash_seconds)
+                .map_err(|e| StartError::Failed(format!("no thread for passwords: {e}")))?;
         let nobody = core::password::PasswordHash::dummy(&self.settings.cost);
         let background = self.settings.background;
         let engine = Arc::new(Engine::new(Parts {
@@ -317,7 +325,7 @@ impl Keyward {
         roles: Vec<String>,
         client: &Client,
     ) -> Result<Account, Error> {
-        self.engine.create_account(email, phone_number, password, roles, client).await
+        self.engine.create_account(email, phone_number, Some(password), roles, client).await
     }
 
     /// Makes sure that there is an active administrator of this name with this password.
@@ -344,14 +352,6 @@ impl Keyward {
             _ => return Ok(None),
         };
         self.engine.account(&name).await
-    }
-
-    /// Some accounts by id, after that one.
-    ///
-    /// # Errors
-    /// [`Error::Fault`] where the store does not answer.
-    pub async fn accounts(&self, after: UserId, limit: u32) -> Result<Vec<Account>, Error> {
-        self.engine.accounts(after, limit).await
     }
 
     /// Some open sessions of everybody by id, after that one.

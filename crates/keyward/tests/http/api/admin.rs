@@ -1,3 +1,6 @@
 //! `/api/admin`
+
 mod events;
+mod roles;
 mod sessions;
+mod users;

@@ -12,7 +12,7 @@ use rusqlite::Connection;
 
 use super::Folder;
 use super::files::schemas;
-use crate::store::sqlite::migrate::known;
+use crate::store::sqlite::migrate::steps;
 use crate::store::sqlite::{OpenError, Sqlite};
 use crate::store::{NotCommitted, Store as _};
 
@@ -100,7 +100,7 @@ fn first_opens_of_processes_make_one_schema() {
         said.sort_unstable();
         assert_eq!(said[0], "first", "{said:?}");
         assert!(said[1..].iter().all(|said| said == "later"), "{said:?}");
-        assert_eq!(schemas(&folder.raw()), known());
+        assert_eq!(schemas(&folder.raw()), steps());
         all.into_iter().for_each(Another::close);
     }
 }
