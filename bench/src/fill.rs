@@ -36,6 +36,10 @@ pub(crate) fn sessions(folder: &Path, count: u64) {
             )
             .and_then(|mut insert| insert.execute((session.as_bytes(), user.as_bytes(), opened.micros())))
             .expect("a session");
+        transaction
+            .prepare_cached("INSERT INTO account_role (user_id, role) VALUES (?1, 'user')")
+            .and_then(|mut insert| insert.execute((user.as_bytes(),)))
+            .expect("a role");
     }
     transaction.commit().expect("committed");
     connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").expect("a checkpoint");

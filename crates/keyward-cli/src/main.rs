@@ -14,6 +14,7 @@ mod migrate;
 mod open;
 mod password;
 mod print;
+mod role;
 mod serve;
 mod session;
 mod settings;
@@ -53,6 +54,9 @@ enum Noun {
     /// Accounts
     #[command(subcommand)]
     User(user::Verb),
+    /// Roles: what people may do
+    #[command(subcommand)]
+    Role(role::Verb),
     /// Administrators
     #[command(subcommand)]
     Admin(admin::Verb),
@@ -91,6 +95,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Noun::Migrate) => to_the_end(migrate::run(file)),
         Some(Noun::Doctor(doctor)) => doctor.run(file),
         Some(Noun::User(verb)) => to_the_end(verb.run(file)),
+        Some(Noun::Role(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Admin(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Session(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Key(verb)) => to_the_end(verb.run(file)),

@@ -1,6 +1,6 @@
-//! How is something printed on standard output?
+//! How is something printed on standard output, and a person asked?
 
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
@@ -35,6 +35,23 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> Re
 pub(crate) fn more(command: &str) {
     // Only a hint.
     let _ = writeln!(io::stderr().lock(), "more: {command}");
+}
+
+/// Asks on a terminal whether what will happen is meant.
+pub(crate) fn ask(what: &str) -> Result<(), Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::usage(format!(
+            "{what} There is no terminal to ask whether to go on; add --yes"
+        )));
+    }
+    let mut err = io::stderr().lock();
+    let asked = write!(err, "{what} Go on? [y/N] ").and_then(|()| err.flush());
+    let mut answer = String::new();
+    let heard = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
+    match (heard, answer.trim()) {
+        (Ok(_), "y" | "Y" | "yes") => Ok(()),
+        _ => Err(Failure::new("nothing was changed")),
+    }
 }
 
 fn aligned<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {

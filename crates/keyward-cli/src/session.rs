@@ -1,6 +1,5 @@
 //! `keyward session`: who is signed in, and how is that ended?
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
 use clap::{Args, Subcommand, value_parser};
@@ -71,7 +70,7 @@ impl Verb {
             }
             Self::Revoke { which, yes } => {
                 if which.all && !yes {
-                    ask()?;
+                    print::ask("Everybody will have to sign in again.")?;
                 }
                 let (keyward, _) = open::beside(file, Missing::Refuse).await?;
                 revoke(&keyward, &which).await
@@ -173,27 +172,10 @@ async fn revoke(keyward: &Keyward, which: &Which) -> Result<(), Failure> {
         return print::line(&format!("Session {id} is over."));
     }
     if let Some(user) = &which.user {
-        let account = user::find(keyward, user).await?;
-        let ended = keyward.revoke_sessions_of(account.id, &operator).await?;
-        return print::line(&format!("{} is signed out; sessions that were open: {ended}.", account.email));
+        return user::logout(keyward, user).await;
     }
     keyward.revoke_every_session(&operator).await?;
     print::line("Every session of everybody is over.")
-}
-
-/// Asks whether everybody is to be signed out.
-fn ask() -> Result<(), Failure> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::usage("this signs everybody out, and there is no terminal to ask; add --yes"));
-    }
-    let mut err = io::stderr().lock();
-    let asked = write!(err, "Everybody will have to sign in again. Go on? [y/N] ").and_then(|()| err.flush());
-    let mut answer = String::new();
-    let heard = asked.and_then(|()| io::stdin().lock().read_line(&mut answer));
-    match (heard, answer.trim()) {
-        (Ok(_), "y" | "Y" | "yes") => Ok(()),
-        _ => Err(Failure::new("nothing was changed")),
-    }
 }
 
 fn not_revoked(error: Error, id: SessionId) -> Failure {

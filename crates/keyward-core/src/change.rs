@@ -85,8 +85,19 @@ pub enum Write {
         /// The number, or none.
         phone_number: Option<crate::phone::Phone>,
     },
-    /// Replaces the roles of an account and says whether it may sign in, on condition of its
-    /// version; raises that, and with the roles their version.
+    /// Replaces the e-mail address, on condition of the version, and raises that and the version of
+    /// the roles: tokens say the address, too. It must be free, and nobody has shown yet that they
+    /// receive mail there.
+    SetEmail {
+        /// Whose.
+        user: UserId,
+        /// The version the account was loaded at.
+        version: u64,
+        /// The new address.
+        email: crate::email::Email,
+    },
+    /// Replaces the roles of an account, on condition of its version; raises that, and with the
+    /// roles their version. There must be each of the roles, and somebody left to administer.
     SetRoles {
         /// Whose.
         user: UserId,
@@ -94,8 +105,49 @@ pub enum Write {
         version: u64,
         /// The roles, sorted, each once.
         roles: Vec<String>,
-        /// Whether the account may sign in.
+    },
+    /// Says whether an account may sign in, on condition of its version, and raises that. Somebody
+    /// must be left to administer.
+    SetActive {
+        /// Whose.
+        user: UserId,
+        /// The version the account was loaded at.
+        version: u64,
+        /// Whether it may sign in.
         is_active: bool,
+    },
+    /// Deletes an account with its sessions, on condition of its version. Somebody must be left to
+    /// administer.
+    DeleteAccount {
+        /// Whose.
+        user: UserId,
+        /// The version the account was loaded at.
+        version: u64,
+    },
+    /// Makes a role or replaces its permissions, on condition that the table of roles is at this
+    /// version, and raises that. A new one must be nobody's.
+    SetRole {
+        /// The version the table was loaded at.
+        version: u64,
+        /// The role.
+        name: String,
+        /// Its permissions, sorted, each once.
+        permissions: Vec<String>,
+    },
+    /// Deletes a role, on condition that it is there and the table at this version; raises that.
+    DeleteRole {
+        /// The version the table was loaded at.
+        version: u64,
+        /// The role.
+        name: String,
+    },
+    /// Takes a role that there is no longer from some of the accounts that still have it. Their
+    /// versions stay: the role means nothing since it was deleted. No condition.
+    TakeRole {
+        /// The role.
+        name: String,
+        /// From how many accounts at most.
+        limit: u32,
     },
     /// Opens a session, on condition that the account is active and at this version, and that it
     /// has fewer open sessions than `limit`.
@@ -265,4 +317,6 @@ pub enum Conflict {
     EmailTaken,
     /// Another account has the phone number.
     PhoneTaken,
+    /// It is the last active administrator that there is.
+    LastAdmin,
 }

@@ -68,9 +68,13 @@ events! {
     UserActivated = "user_activated";
     /// An account was deactivated.
     UserDeactivated = "user_deactivated";
+    /// The e-mail address or phone number of an account changed.
+    UserChanged = "user_changed";
+    /// An account was deleted.
+    UserDeleted = "user_deleted";
     /// The roles of an account changed.
     RolesChanged = "roles_changed";
-    /// The permissions of a role changed.
+    /// A role was made or deleted, or its permissions changed.
     RoleChanged = "role_changed";
     /// Another key signs from now on.
     KeyRotated = "key_rotated";

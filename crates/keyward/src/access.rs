@@ -184,8 +184,10 @@ impl Engine {
         {
             return Ok((Arc::clone(&view.loaded), Arc::clone(&view.permissions)));
         }
-        let loaded = Arc::new(self.live(access).await?);
+        let mut loaded = self.live(access).await?;
         let roles = self.roles(loaded.role_table_version).await?;
+        roles.retain_known(&mut loaded.account.roles);
+        let loaded = Arc::new(loaded);
         let permissions: Arc<[String]> = roles.permissions_of(&loaded.account.roles).into();
         *access.view() =
             Some(View { at: now, epoch, loaded: Arc::clone(&loaded), permissions: Arc::clone(&permissions) });
@@ -224,6 +226,11 @@ impl Access {
 
     pub(crate) fn session(&self) -> SessionId {
         self.token.claims.session
+    }
+
+    /// What was read for showing it is no longer so.
+    pub(crate) fn forget_view(&self) {
+        *self.view() = None;
     }
 
     fn view(&self) -> std::sync::MutexGuard<'_, Option<View>> {

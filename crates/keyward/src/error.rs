@@ -148,6 +148,7 @@ impl From<Conflict> for Error {
         match conflict {
             Conflict::EmailTaken => Denial::EmailTaken.into(),
             Conflict::PhoneTaken => Denial::PhoneTaken.into(),
+            Conflict::LastAdmin => Denial::LastAdmin.into(),
             // Whoever can decide again does; who met the conflict too often is told to come back.
             Conflict::Changed => Denied::from(Denial::Overloaded).retry_in(Duration::from_secs(1)).into(),
         }

@@ -8,6 +8,8 @@ pub(crate) mod introspect;
 pub(crate) mod keys;
 pub(crate) mod passwords;
 pub(crate) mod refresh;
+pub(crate) mod roles;
+pub(crate) mod search;
 pub(crate) mod service_keys;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
@@ -75,13 +77,14 @@ impl Engine {
     /// is the generation that the access token names.
     fn grant(
         &self,
-        loaded: Loaded,
+        mut loaded: Loaded,
         roles: &Roles,
         progress: &Progress,
         names: Generation,
         refresh: RefreshPart,
         now: Timestamp,
     ) -> Result<Grant, Error> {
+        roles.retain_known(&mut loaded.account.roles);
         let Loaded { session, account, .. } = &loaded;
         let policy = &self.settings.policy;
         let end = session.end_of_access(progress, policy);

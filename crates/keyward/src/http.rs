@@ -36,6 +36,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderNam
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use keyward_core::denial::Denial;
+use keyward_core::id::SessionId;
 use keyward_core::service_key::Scope;
 use serde::Serialize;
 
@@ -109,6 +110,11 @@ impl Call {
         found.map(|(_, value)| value).ok_or_else(|| Denial::NotFound.into())
     }
 
+    /// The session that asks, where it is a person that does.
+    pub(crate) fn session(&self) -> Option<SessionId> {
+        self.access().ok().map(Access::session)
+    }
+
     /// The verified token of who asks.
     ///
     /// # Errors
@@ -156,8 +162,20 @@ routes! {
     GET    "/api/auth/events"                          Session api::auth::events::get;
     GET    "/api/auth/sessions"                        Session api::auth::sessions::get;
     DELETE "/api/auth/sessions/{id}"                   Session api::auth::sessions::delete;
+    PATCH  "/api/auth/profile"                         Session api::auth::profile::patch;
     POST   "/api/auth/password/change"                 Session api::auth::password::change::post;
     POST   "/api/auth/reauthenticate"                  Session api::auth::reauthenticate::post;
+    GET    "/api/admin/users"                          Read    api::admin::users::list;
+    POST   "/api/admin/users"                          Grave   api::admin::users::post;
+    GET    "/api/admin/users/{id}"                     Read    api::admin::users::get;
+    PATCH  "/api/admin/users/{id}"                     Admin   api::admin::users::patch;
+    DELETE "/api/admin/users/{id}"                     Grave   api::admin::users::delete;
+    GET    "/api/admin/users/{id}/sessions"            Read    api::admin::users::sessions::list;
+    DELETE "/api/admin/users/{id}/sessions"            Admin   api::admin::users::sessions::delete_all;
+    DELETE "/api/admin/users/{id}/sessions/{sid}"      Admin   api::admin::users::sessions::delete;
+    GET    "/api/admin/roles"                          Read    api::admin::roles::list;
+    PUT    "/api/admin/roles/{name}"                   Grave   api::admin::roles::put;
+    DELETE "/api/admin/roles/{name}"                   Grave   api::admin::roles::delete;
     POST   "/api/auth/introspect"        Service(Introspect)   api::auth::introspect::post;
     POST   "/api/auth/revoke"            Service(Revoke)       api::auth::revoke::post;
     GET    "/api/admin/events"                         Read    api::admin::events::get;

@@ -58,6 +58,7 @@ pub use crate::client::Client;
 use crate::clock::Clock;
 use crate::engine::{Engine, Parts};
 pub use crate::error::{Denied, Error, FieldError};
+pub use crate::flow::accounts::AccountChange;
 pub use crate::flow::audit::chain::Verified;
 use crate::flow::audit::chain::{Chain, chain_key};
 pub use crate::flow::audit::events::{
@@ -68,6 +69,8 @@ pub use crate::flow::audit::explain::{Happening, SessionState, SessionStory};
 pub use crate::flow::import::{Imported, ImportedUser};
 pub use crate::flow::keys::KeyView;
 use crate::flow::keys::{MacKeysError, mac_keys};
+pub use crate::flow::roles::RoleView;
+pub use crate::flow::search::{AccountPage, AccountQuery, AccountView, LONGEST_PAGE};
 pub use crate::flow::service_keys::{NewServiceKey, ServiceKeyView};
 use crate::hashing::Hashing;
 use crate::metrics::Metrics;
@@ -322,7 +325,7 @@ impl Keyward {
         roles: Vec<String>,
         client: &Client,
     ) -> Result<Account, Error> {
-        self.engine.create_account(email, phone_number, password, roles, client).await
+        self.engine.create_account(email, phone_number, Some(password), roles, client).await
     }
 
     /// Makes sure that there is an active administrator of this name with this password.
@@ -349,14 +352,6 @@ impl Keyward {
             _ => return Ok(None),
         };
         self.engine.account(&name).await
-    }
-
-    /// Some accounts by id, after that one.
-    ///
-    /// # Errors
-    /// [`Error::Fault`] where the store does not answer.
-    pub async fn accounts(&self, after: UserId, limit: u32) -> Result<Vec<Account>, Error> {
-        self.engine.accounts(after, limit).await
     }
 
     /// Some open sessions of everybody by id, after that one.

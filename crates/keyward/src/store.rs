@@ -59,6 +59,78 @@ pub(crate) enum Name {
     Phone(Phone),
 }
 
+/// Which accounts are asked for: those whose key lies in a range, in the order of that key.
+#[derive(Debug, Clone)]
+pub(crate) struct Search {
+    /// Where the range begins; of the same kind as its end.
+    pub(crate) from: Key,
+    /// What lies just past it.
+    pub(crate) to: Key,
+    /// Only those with this role.
+    pub(crate) role: Option<String>,
+    /// Only those that are active, or only those that are not.
+    pub(crate) is_active: Option<bool>,
+    /// How many at most.
+    pub(crate) limit: u32,
+    /// How many are looked at for them.
+    pub(crate) scan: u32,
+}
+
+/// What accounts are ordered by in a search.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    /// Their id: the oldest first.
+    Id(UserId),
+    /// Their e-mail address, byte by byte.
+    Email(String),
+    /// Their phone number; those that have none are not found.
+    Phone(String),
+}
+
+impl Search {
+    /// The account of that id.
+    pub(crate) fn only(user: UserId) -> Self {
+        let after = u128::from_be_bytes(user.into()).saturating_add(1).to_be_bytes();
+        let to = Key::Id(UserId::from_bytes(after));
+        Self { from: Key::Id(user), to, role: None, is_active: None, limit: 1, scan: 1 }
+    }
+
+    fn key_of(&self, account: &Account) -> Option<Key> {
+        match self.from {
+            Key::Id(_) => Some(Key::Id(account.id)),
+            Key::Email(_) => Some(Key::Email(account.email.as_str().to_owned())),
+            Key::Phone(_) => account.phone_number.as_ref().map(|phone| Key::Phone(phone.as_str().to_owned())),
+        }
+    }
+
+    /// Whether it goes through all who have its role.
+    fn by_role(&self) -> bool {
+        self.role.is_some() && matches!(self.from, Key::Id(_))
+    }
+
+    /// Whether it goes through all who are not active.
+    fn by_inactivity(&self) -> bool {
+        self.is_active == Some(false) && self.role.is_none() && matches!(self.from, Key::Id(_))
+    }
+}
+
+/// An account that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Found {
+    pub(crate) account: Account,
+    /// How many open sessions it has.
+    pub(crate) sessions: u64,
+}
+
+/// A page of a search.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Page {
+    /// What was found; fewer than asked for where many were looked at in vain.
+    pub(crate) accounts: Vec<Found>,
+    /// Where the next page begins; `None` where this one was the last.
+    pub(crate) next: Option<Key>,
+}
+
 /// A session as it was loaded, with its account and the version that the table of roles had.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Loaded {
@@ -157,8 +229,8 @@ pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
     /// `None` where nobody is left.
     fn count_open(&self, after: UserId, limit: u32) -> Answer<'_, (u64, Option<UserId>)>;
 
-    /// The accounts by id, after that one; at most `limit`.
-    fn accounts(&self, after: UserId, limit: u32) -> Answer<'_, Vec<Account>>;
+    /// A page of accounts.
+    fn accounts<'a>(&'a self, search: &'a Search) -> Answer<'a, Page>;
 
     /// What the work of verifying depends on ([`PasswordHash::cost_class`]), of every hash that is
     /// stored: each once, at most [`CLASSES`].

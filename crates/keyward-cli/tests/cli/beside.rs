@@ -111,6 +111,83 @@ fn an_account_that_is_made_beside_it_can_sign_in_at_once() {
 }
 
 #[test]
+fn a_deactivated_account_is_signed_out_and_an_activated_one_can_sign_in() {
+    let (home, server) = with_user();
+    home.user("bob@example.com");
+    let (ada, too, bob) = (server.login(EMAIL), server.login(EMAIL), server.login("bob@example.com"));
+    assert_eq!(
+        home.done(&["user", "deactivate", EMAIL]),
+        format!("{EMAIL} may not sign in any more, and is signed out everywhere.\n")
+    );
+    until(CAP, "a deactivation", || {
+        [&ada, &too].iter().all(|session| server.verdict(&text(&session["token"])) == "session_revoked")
+    });
+    let login = || {
+        let body = serde_json::json!({ "email": EMAIL, "password": PASSWORD });
+        server.call("POST", "/api/auth/login", None, Some(&body))
+    };
+    let refused = login();
+    assert_eq!((refused.status, &refused.json()["code"]), (403, &Value::from("account_inactive")));
+    assert_eq!(server.refresh(&text(&ada["refresh_token"])).json()["code"], "account_inactive");
+    assert_eq!(server.verdict(&text(&bob["token"])), "200", "nobody else is touched");
+    assert_eq!(home.json(&["user", "show", EMAIL, "--json"])["is_active"], false);
+
+    assert_eq!(home.done(&["user", "activate", EMAIL]), format!("{EMAIL} may sign in.\n"));
+    assert_eq!(server.refresh(&text(&ada["refresh_token"])).json()["code"], "session_revoked");
+    assert_eq!(login().status, 200);
+    let said = home.done(&["user", "logout", EMAIL]);
+    assert_eq!(said, format!("{EMAIL} is signed out; sessions that were open: 1.\n"));
+    assert_eq!(login().status, 200);
+}
+
+#[test]
+fn roles_and_what_they_mean_are_in_force_at_once() {
+    let (home, server) = with_user();
+    let mut session = server.login(EMAIL);
+    let mut stale = |step: &str, roles: &[&str], permissions: &[&str]| {
+        until(CAP, step, || server.verdict(&text(&session["token"])) == "token_stale");
+        // Within the window of a rotation the refresh token stays.
+        let refreshed = server.refresh(&text(&session["refresh_token"])).json();
+        session["token"] = refreshed["token"].clone();
+        if refreshed["rotated"] == true {
+            session["refresh_token"] = refreshed["refresh_token"].clone();
+        }
+        assert_eq!(refreshed["roles"], serde_json::json!(roles), "{step}: {refreshed}");
+        assert_eq!(refreshed["permissions"], serde_json::json!(permissions), "{step}");
+        assert_eq!(server.verdict(&text(&session["token"])), "200");
+    };
+    assert_eq!(home.done(&["role", "set", "tas", "jobs:write"]), "People of the role tas may: jobs:write\n");
+    assert_eq!(home.done(&["user", "roles", EMAIL]), format!("{EMAIL}: user\n"));
+    assert_eq!(home.done(&["user", "roles", EMAIL, "--add", "tas"]), format!("{EMAIL}: tas, user\n"));
+    stale("a role", &["tas", "user"], &["jobs:write"]);
+    home.done(&["role", "set", "tas", "jobs:read", "jobs:write"]);
+    stale("a permission", &["tas", "user"], &["jobs:read", "jobs:write"]);
+    home.done(&["user", "roles", EMAIL, "--remove", "user"]);
+    stale("a role that was taken", &["tas"], &["jobs:read", "jobs:write"]);
+    assert_eq!(home.done(&["role", "delete", "tas"]), "tas is no role any more.\n");
+    stale("a role that was deleted", &[], &[]);
+    assert_eq!(home.done(&["user", "roles", EMAIL, "user"]), format!("{EMAIL}: user\n"));
+    stale("a role that was given", &["user"], &[]);
+}
+
+#[test]
+fn a_deleted_account_is_gone() {
+    let (home, server) = with_user();
+    let session = server.login(EMAIL);
+    let ran = home.run(&["user", "delete", EMAIL]);
+    assert!(ran.refused(2).contains("add --yes"), "{ran:?}");
+    assert_eq!(server.verdict(&text(&session["token"])), "200");
+    let said = home.done(&["user", "delete", EMAIL, "--yes"]);
+    assert_eq!(said, format!("{EMAIL} ({}) is deleted.\n", text(&session["user_id"])));
+    until(CAP, "a deletion", || server.verdict(&text(&session["token"])) == "session_revoked");
+    assert_eq!(server.refresh(&text(&session["refresh_token"])).json()["code"], "session_revoked");
+    home.run(&["user", "show", EMAIL]).refused(1);
+    home.run(&["user", "delete", EMAIL, "--yes"]).refused(1);
+    home.user(EMAIL);
+    assert_ne!(server.login(EMAIL)["user_id"], session["user_id"]);
+}
+
+#[test]
 fn a_command_without_the_servers_environment_changes_no_key() {
     let home = Home::new();
     let server = Server::start(&home);

@@ -51,6 +51,94 @@ fn roles_have_to_be_there() {
 }
 
 #[test]
+fn roles_are_made_listed_and_deleted() {
+    let home = Home::new();
+    assert_eq!(home.done(&["role", "set", "tas"]), "People of the role tas have no permission.\n");
+    home.done(&["role", "set", "tas", "jobs:write", "jobs:read"]);
+    let roles = json!({ "roles": [
+        { "name": "admin", "permissions": [], "built_in": true },
+        { "name": "tas", "permissions": ["jobs:read", "jobs:write"], "built_in": false },
+        { "name": "user", "permissions": [], "built_in": true },
+    ]});
+    assert_eq!(home.json(&["role", "list", "--json"]), roles);
+    assert_eq!(
+        home.done(&["role", "list"]),
+        "ROLE   PERMISSIONS\nadmin\ntas    jobs:read,jobs:write\nuser\n"
+    );
+    for (arguments, said) in [
+        (["role", "set", "Tas"].as_slice(), "name: a role is called by a lower-case letter"),
+        (&["role", "set", "tas", "a,b"], "permissions: \"a,b\" can't be a permission"),
+        (&["role", "delete", "admin"], "the role \"admin\" is built in and can't be deleted"),
+        (&["role", "delete", "gone"], "there is no role \"gone\"; `keyward role list` shows them"),
+    ] {
+        let ran = home.run(arguments);
+        assert!(ran.refused(1).contains(said), "{ran:?}");
+    }
+    assert_eq!(home.json(&["role", "list", "--json"]), roles);
+    home.done(&["role", "delete", "tas"]);
+    assert_eq!(home.json(&["role", "list", "--json"])["roles"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn the_last_administrator_stays() {
+    let home = Home::new();
+    let create = ["user", "create", EMAIL, "--role", "admin", "--password-stdin"];
+    assert_eq!(home.run_with(&create, PASSWORD).code, 0);
+    let before = home.json(&["user", "show", EMAIL, "--json"]);
+    for arguments in [
+        ["user", "deactivate", EMAIL].as_slice(),
+        &["user", "roles", EMAIL, "user"],
+        &["user", "roles", EMAIL, "--remove", "admin"],
+        &["user", "delete", EMAIL, "--yes"],
+    ] {
+        let ran = home.run(arguments);
+        assert!(ran.refused(1).contains("is the last active administrator"), "{ran:?}");
+    }
+    assert_eq!(home.json(&["user", "show", EMAIL, "--json"]), before);
+    let ran = home.run(&["user", "roles", EMAIL, "admin", "gone"]);
+    assert!(ran.refused(1).contains("\"gone\" is no role; the roles are: admin, user"), "{ran:?}");
+    let ran = home.run(&["user", "deactivate", "nobody@example.com"]);
+    assert!(ran.refused(1).contains("`keyward user list` shows them"), "{ran:?}");
+    home.user("bob@example.com");
+    home.done(&["user", "roles", "bob@example.com", "--add", "admin"]);
+    home.done(&["user", "roles", EMAIL, "--remove", "admin"]);
+    assert_eq!(home.done(&["user", "roles", EMAIL]), format!("{EMAIL}: no role\n"));
+}
+
+#[test]
+fn accounts_are_searched_for() {
+    let home = Home::new();
+    for (email, phone) in [("ada@example.com", "+4915112345678"), ("adam@example.com", "+15551234567")] {
+        let create = ["user", "create", email, "--phone", phone, "--password-stdin"];
+        assert_eq!(home.run_with(&create, PASSWORD).code, 0);
+    }
+    home.user("bob@example.com");
+    home.done(&["user", "deactivate", "adam@example.com"]);
+    let create = ["user", "create", "root@example.com", "--role", "admin", "--password-stdin"];
+    assert_eq!(home.run_with(&create, PASSWORD).code, 0);
+    let found = |arguments: &[&str]| {
+        let mut all = vec!["user", "list", "--json"];
+        all.extend(arguments);
+        let page = home.json(&all);
+        page["users"].as_array().expect("a list").iter().map(|user| text(&user["email"])).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&["ada"]), ["ada@example.com", "adam@example.com"]);
+    assert_eq!(found(&["ada", "--status", "inactive"]), ["adam@example.com"]);
+    assert_eq!(found(&["+49"]), ["ada@example.com"]);
+    assert_eq!(found(&["--role", "admin"]), ["root@example.com"]);
+    assert_eq!(found(&["nobody"]), Vec::<String>::new());
+    let ran = home.run(&["user", "list", "ada", "--status", "active", "--limit", "1"]);
+    assert!(ran.out.contains("ada@example.com"), "{ran:?}");
+    // Where the list goes on, it does so by the command that is told.
+    let more = home.run(&["user", "list", "a", "--limit", "1"]);
+    let hint = more.err.trim().strip_prefix("more: keyward ").expect("a hint").to_owned();
+    let next = home.run(&hint.split(' ').collect::<Vec<_>>());
+    assert!(next.out.contains("adam@example.com") && !next.out.contains("ada@"), "{next:?}");
+    let ran = home.run(&["user", "list", "--after", "x"]);
+    assert!(ran.refused(1).contains("cursor: "), "{ran:?}");
+}
+
+#[test]
 fn lists_are_paged_and_aligned() {
     let home = Home::new();
     let emails = ["a@example.com", "somebody.else@example.com", "c@example.com"];
@@ -76,10 +164,11 @@ fn lists_are_paged_and_aligned() {
         assert_eq!(seen.len(), 3, "{noun}: {seen:?}");
         assert!(seen.is_sorted());
 
+        let next = text(&home.json(&[noun, "list", "--json", "--limit", "2"])["next_cursor"]);
         let ran = home.run(&[noun, "list", "--limit", "2"]);
         let lines: Vec<&str> = ran.out.lines().collect();
         assert_eq!((ran.code, lines.len()), (0, 3), "{ran:?}");
-        assert_eq!(ran.err, format!("more: keyward {noun} list --limit 2 --after {}\n", seen[1]));
+        assert_eq!(ran.err, format!("more: keyward {noun} list --limit 2 --after {next}\n"));
         let column = lines[0].find(if noun == "user" { "ROLES" } else { "DEVICE" }).expect("a head");
         assert!(
             lines[1..].iter().all(|line| line[..column].ends_with(' ') && !line[column..].starts_with(' '))

@@ -97,8 +97,12 @@ impl Engine {
         })
     }
 
-    /// The open sessions of a user, the most recently active first.
-    pub(crate) async fn devices(&self, user: UserId, current: SessionId) -> Result<Vec<Device>, Error> {
+    /// The open sessions of a user, the most recently active first; `current` is the one that asks.
+    pub(crate) async fn devices(
+        &self,
+        user: UserId,
+        current: Option<SessionId>,
+    ) -> Result<Vec<Device>, Error> {
         let now = self.clock.now();
         let policy = &self.settings.policy;
         let sessions = self.store.sessions_of(user, EVERY).await?;
@@ -112,13 +116,13 @@ impl Engine {
         Ok(devices)
     }
 
-    fn device(&self, session: Session, current: SessionId) -> Option<Device> {
+    fn device(&self, session: Session, current: Option<SessionId>) -> Option<Device> {
         let policy = &self.settings.policy;
         let progress = session.progress?;
         let ends_at = session.end_of_access(&progress, policy).min(progress.refresh_deadline(policy));
         Some(Device {
             id: session.id,
-            current: session.id == current,
+            current: Some(session.id) == current,
             transport: session.transport.as_str(),
             device: device(&session.user_agent),
             created_at: session.opened_at,

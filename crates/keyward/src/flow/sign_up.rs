@@ -34,7 +34,8 @@ pub(crate) struct SignUp {
 pub(crate) struct NewAccount {
     pub(super) email: Email,
     pub(super) phone_number: Option<Phone>,
-    pub(super) password: Password,
+    /// None where nobody is to sign in yet.
+    pub(super) password: Option<Password>,
 }
 
 impl Engine {
@@ -49,7 +50,7 @@ impl Engine {
             return Err(Denial::SignupClosed.into());
         }
         self.is_free(&new).await?;
-        let password = self.hashing.hash(new.password.clone(), clock::random(), self.settings.cost).await?;
+        let password = self.hash_of(&new).await?;
         let now = self.clock.now();
         let account = account(&new, password, vec![role::USER.to_owned()], now);
         let mut change = Change::of([Write::CreateAccount(Box::new(account.clone()))]);
@@ -69,23 +70,27 @@ impl Engine {
         &self,
         email: &str,
         phone: Option<&str>,
-        password: Password,
+        password: Option<Password>,
     ) -> Result<NewAccount, Error> {
         let mut wrong = Vec::new();
-        let email = email.parse::<Email>();
-        if email.is_err() {
-            wrong.push(FieldError::new("email", "give an e-mail address such as ada@example.com"));
+        let email = self::email(email, &mut wrong);
+        let phone_number = phone.and_then(|text| self::phone(text, &mut wrong));
+        if let Some(password) = &password {
+            wrong.extend(self.broken_rules("password", password));
         }
-        let phone = phone.map(str::parse::<Phone>).transpose();
-        if let Err(invalid) = &phone {
-            wrong.push(FieldError::new("phone_number", invalid.to_string()));
-        }
-        wrong.extend(self.broken_rules("password", &password));
-        match (email, phone) {
-            (Ok(email), Ok(phone_number)) if wrong.is_empty() => {
-                Ok(NewAccount { email, phone_number, password })
-            }
+        match email {
+            Some(email) if wrong.is_empty() => Ok(NewAccount { email, phone_number, password }),
             _ => Err(Denied::invalid(wrong).into()),
+        }
+    }
+
+    /// The hash of a new account's password; of nobody's where it has none.
+    pub(super) async fn hash_of(&self, new: &NewAccount) -> Result<PasswordHash, Error> {
+        match &new.password {
+            Some(password) => {
+                Ok(self.hashing.hash(password.clone(), clock::random(), self.settings.cost).await?)
+            }
+            None => Ok(self.nobody.clone()),
         }
     }
 
@@ -108,6 +113,22 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The e-mail address that this text is, or what is wrong with it.
+pub(super) fn email(text: &str, wrong: &mut Vec<FieldError>) -> Option<Email> {
+    let email = text.parse().ok();
+    if email.is_none() {
+        wrong.push(FieldError::new("email", "give an e-mail address such as ada@example.com"));
+    }
+    email
+}
+
+/// The phone number that this text is, or what is wrong with it.
+pub(super) fn phone(text: &str, wrong: &mut Vec<FieldError>) -> Option<Phone> {
+    text.parse::<Phone>()
+        .map_err(|invalid| wrong.push(FieldError::new("phone_number", invalid.to_string())))
+        .ok()
 }
 
 /// A new account with these roles.

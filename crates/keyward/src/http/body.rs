@@ -71,6 +71,24 @@ impl Fields {
         }
     }
 
+    /// A text that may be missing, which says nothing, or null, which says that there is none.
+    pub(crate) fn nullable_text(&mut self, field: &str) -> Option<Option<String>> {
+        let at = self.fields.iter().position(|(name, _)| name == field)?;
+        if self.fields[at].1 == Value::Null {
+            return Some(None);
+        }
+        self.optional_text(field).map(Some)
+    }
+
+    /// A list of texts that must be there.
+    pub(crate) fn texts(&mut self, field: &str) -> Vec<String> {
+        let texts = self.optional_texts(field);
+        if texts.is_none() && !self.wrong.iter().any(|wrong| wrong.field == field) {
+            self.wrong.push(FieldError::new(field, "this field is missing"));
+        }
+        texts.unwrap_or_default()
+    }
+
     /// A list of texts that may be missing or null.
     pub(crate) fn optional_texts(&mut self, field: &str) -> Option<Vec<String>> {
         let at = self.fields.iter().position(|(name, _)| name == field)?;

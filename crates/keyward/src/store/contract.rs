@@ -12,11 +12,14 @@ pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod races;
 pub(crate) mod random;
+pub(crate) mod roles;
+pub(crate) mod search;
 pub(crate) mod service_keys;
 pub(crate) mod sessions;
 pub(crate) mod sweep;
 pub(crate) mod trail;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -31,7 +34,7 @@ use keyward_core::role::Roles;
 use keyward_core::session::{End, EndReason, Progress, Session, Transport};
 use keyward_core::time::Timestamp;
 
-use super::{Loaded, NotCommitted, Store, StoredMacKey, StoredServiceKeys};
+use super::{Key, Loaded, NotCommitted, Search, Store, StoredMacKey, StoredServiceKeys};
 
 pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -62,6 +65,16 @@ macro_rules! contract {
                 a_phone_number_is_replaced_at_the_version, roles_are_replaced_at_the_version,
                 a_role_is_asked_for_by_its_whole_name, the_largest_numbers_come_back,
                 every_class_of_stored_hashes_is_known, an_import_is_noted_once,
+                an_address_is_replaced_at_the_version, an_account_goes_with_its_sessions,
+                somebody_is_left_to_administer, nobody_gets_a_role_that_there_is_not,
+            }
+            roles: {
+                a_role_is_set_at_the_version_of_the_table, a_deleted_role_is_taken_from_everybody,
+            }
+            search: {
+                a_page_goes_by_id_by_address_or_by_number, a_page_is_of_a_role_or_of_a_state,
+                a_page_looks_at_so_many_and_says_where_to_go_on,
+                no_account_is_missed_or_told_twice_while_others_come_and_go,
             }
             sessions: {
                 a_session_comes_with_its_account_and_the_version_of_the_roles,
@@ -113,6 +126,7 @@ macro_rules! contract {
                 one_of_many_advances, one_of_many_logins_takes_the_last_place,
                 one_of_two_processes_replaces_the_keys, an_end_wins_over_every_advance,
                 a_login_does_not_outlive_a_new_password, what_was_answered_is_there,
+                of_all_administrators_that_go_at_once_one_stays,
             }
         }
 
@@ -154,6 +168,7 @@ struct Dump {
     sessions: Vec<Loaded>,
     open: Vec<Session>,
     roles: Roles,
+    of_role: BTreeSet<(String, UserId)>,
     keys_version: u64,
     keys: Vec<KeyRecord>,
     mac_keys: Vec<StoredMacKey>,
@@ -217,13 +232,19 @@ impl World {
         }
     }
 
+    /// The accounts on one page.
+    async fn found(&self, search: Search) -> Vec<Account> {
+        let page = self.store.accounts(&search).await.expect("readable");
+        page.accounts.into_iter().map(|found| found.account).collect()
+    }
+
     async fn dump(&self) -> Dump {
         let store = &*self.store;
         let mut sessions = Vec::new();
         for n in 0..48 {
             sessions.extend(store.session(session_id(n)).await.expect("readable"));
         }
-        let accounts = store.accounts(user_id(0), 1_000).await.expect("readable");
+        let accounts = self.found(everybody()).await;
         let mut imported = Vec::new();
         for account in &accounts {
             let digest = store.imported(account.id).await.expect("readable");
@@ -232,13 +253,22 @@ impl World {
         let keys = store.keys().await.expect("readable");
         let mut access_ttls = store.access_ttls().await.expect("readable");
         access_ttls.sort_unstable();
+        let roles = store.roles().await.expect("readable");
+        let mut of_role = BTreeSet::new();
+        // Those that were deleted, too.
+        for role in ["admin", "gone", "tas", "tasks", "user"] {
+            for account in self.found(Search { role: Some(role.into()), ..everybody() }).await {
+                of_role.insert((role.to_owned(), account.id));
+            }
+        }
         Dump {
             accounts,
             cost_classes: store.cost_classes().await.expect("readable"),
             imported,
+            of_role,
             sessions,
             open: store.sessions(session_id(0), 1_000).await.expect("readable"),
-            roles: store.roles().await.expect("readable"),
+            roles,
             keys_version: keys.version,
             keys: keys.keys,
             mac_keys: store.mac_keys().await.expect("readable"),
@@ -281,6 +311,12 @@ async fn commit(store: &dyn Store, change: Change) -> Result<Committed, Conflict
         Err(NotCommitted::Conflict(conflict)) => Err(conflict),
         Err(NotCommitted::Fault(fault)) => panic!("{fault}"),
     }
+}
+
+/// All accounts, by id.
+fn everybody() -> Search {
+    let (from, to) = (Key::Id(user_id(0)), Key::Id(UserId::from_bytes([0xff; 16])));
+    Search { from, to, role: None, is_active: None, limit: 1_000, scan: 1_000 }
 }
 
 fn at(seconds: i64) -> Timestamp {

@@ -25,6 +25,9 @@ macro_rules! account_columns {
     };
 }
 
+mod accounts;
+pub(super) mod search;
+
 macro_rules! session_columns {
     () => {
         "s.id, s.user_id, s.transport, s.opened_at, s.auth_time, s.amr, s.ip, s.user_agent, s.ended_at, \
@@ -42,9 +45,6 @@ pub(super) const ACCOUNT_BY_EMAIL: &str =
     concat!("SELECT ", account_columns!(), " FROM account a WHERE a.email = ?1");
 pub(super) const ACCOUNT_BY_PHONE: &str =
     concat!("SELECT ", account_columns!(), " FROM account a WHERE a.phone_number = ?1");
-pub(super) const ACCOUNTS: &str =
-    concat!("SELECT ", account_columns!(), " FROM account a WHERE a.id > ?1 ORDER BY a.id LIMIT ?2");
-
 /// The classes one after the other, each by the index: a list of few, however many accounts there are.
 pub(super) const COST_CLASSES: &str = "WITH RECURSIVE class (name) AS (SELECT min(cost_class) FROM account \
      UNION ALL SELECT (SELECT min(a.cost_class) FROM account a WHERE a.cost_class > class.name) \
@@ -88,8 +88,8 @@ pub(super) const SWEEP_REVOCATIONS: &str = "DELETE FROM revocation WHERE positio
 
 pub(super) const SIGNED_IN_FROM: &str = "SELECT 1 FROM event WHERE user_id = ?1 AND type IN ('login', 'signup') \
      AND network = ?2 AND at >= ?3 LIMIT 1";
-pub(super) const HAS_ROLE: &str = "SELECT 1 FROM account WHERE is_active = TRUE \
-     AND replace(',' || roles || ',', ',' || ?1 || ',', '') <> ',' || roles || ',' LIMIT 1";
+pub(super) const HAS_ROLE: &str = "SELECT 1 FROM account_role r JOIN account a ON a.id = r.user_id \
+     WHERE r.role = ?1 AND a.is_active = TRUE LIMIT 1";
 
 pub(super) const ROLES: &str = "SELECT name, permissions FROM role ORDER BY name";
 pub(super) const COUNTERS: &str = "SELECT name, value FROM counter";
@@ -191,12 +191,13 @@ impl Plan {
                 changed,
                 [id(user), number(version), phone_number.map_or(Value::Null, |p| text(p.as_str()))],
             ),
-            Write::SetRoles { user, version, roles, is_active } => self.push(
-                "UPDATE account SET roles = ?3, is_active = ?4, roles_version = roles_version + 1, \
-                 version = version + 1 WHERE id = ?1 AND version = ?2",
-                changed,
-                [id(user), number(version), Value::Text(roles.join(",")), Value::Bool(is_active)],
-            ),
+            Write::SetEmail { user, version, email } => self.set_email(user, version, &email),
+            Write::SetRoles { user, version, roles } => self.set_roles(user, version, roles),
+            Write::SetActive { user, version, is_active } => self.set_active(user, version, is_active),
+            Write::DeleteAccount { user, version } => self.delete_account(user, version),
+            Write::SetRole { version, name, permissions } => self.set_role(version, name, &permissions),
+            Write::DeleteRole { version, name } => self.delete_role(version, name),
+            Write::TakeRole { name, limit } => self.take_role(&name, limit),
             Write::OpenSession { session, account_version, limit } => {
                 self.open_session(*session, account_version, limit);
             }
@@ -305,30 +306,6 @@ impl Plan {
                 [number(ttl.as_secs()), time(at)],
             ),
         }
-    }
-
-    fn create_account(&mut self, account: Account) {
-        self.push(
-            "INSERT INTO account (id, email, email_verified, phone_number, phone_number_verified, password, \
-             roles, is_active, roles_version, version, created_at, last_login_at, cost_class) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-            Expect::OneRow(Conflict::Changed),
-            [
-                id(account.id),
-                text(account.email.as_str()),
-                Value::Bool(account.email_verified),
-                account.phone_number.map_or(Value::Null, |p| text(p.as_str())),
-                Value::Bool(account.phone_number_verified),
-                text(account.password.as_str()),
-                Value::Text(account.roles.join(",")),
-                Value::Bool(account.is_active),
-                number(account.roles_version),
-                number(account.version),
-                time(account.created_at),
-                account.last_login_at.map_or(Value::Null, time),
-                Value::Text(account.password.cost_class()),
-            ],
-        );
     }
 
     fn open_session(&mut self, session: Session, account_version: u64, limit: u32) {

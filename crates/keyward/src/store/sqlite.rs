@@ -35,10 +35,10 @@ use tokio::sync::oneshot;
 
 use self::file::{Opened, file_error};
 use self::writer::{Job, bind};
-use super::sql::{self, Expect, Statement, Value};
+use super::sql::{self, Expect, Statement, Value, search};
 use super::{
-    Answer, CLASSES, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Store, StoredKeys, StoredMacKey,
-    StoredServiceKeys, Sweep, Swept,
+    Answer, CLASSES, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Page, Search, Store, StoredKeys,
+    StoredMacKey, StoredServiceKeys, Sweep, Swept,
 };
 
 /// How many connections read.
@@ -252,9 +252,18 @@ impl Store for Sqlite {
         })
     }
 
-    fn accounts(&self, after: UserId, limit: u32) -> Answer<'_, Vec<Account>> {
-        let params = [sql::id(after), Value::Int(limit.into())];
-        Box::pin(async move { self.all(sql::ACCOUNTS, &params, |row| sql::account(row)) })
+    fn accounts<'a>(&'a self, search: &'a Search) -> Answer<'a, Page> {
+        Box::pin(async move {
+            let cut = match search::cut(search) {
+                Some(Statement { sql, params, .. }) => {
+                    self.one(sql, &params, |row| search::cut_key(search, row))?
+                }
+                None => None,
+            };
+            let Statement { sql, params, .. } = search::page(search, cut.as_ref());
+            let accounts = self.all(sql, &params, |row| search::found(row))?;
+            Ok(search::paged(search, accounts, cut))
+        })
     }
 
     fn cost_classes(&self) -> Answer<'_, Vec<String>> {

@@ -1,2 +1,3 @@
 //! `/api`
+mod admin;
 mod auth;

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-pub(crate) use self::ask::{Ask, Reply, delete, get, post};
+pub(crate) use self::ask::{Ask, Reply, delete, get, patch, post, put};
 pub(crate) use self::browser::Browser;
 pub(crate) use self::socket::Served;
 

@@ -2,5 +2,7 @@
 
 pub(crate) mod events;
 pub(crate) mod keys;
+pub(crate) mod roles;
 pub(crate) mod service_keys;
 pub(crate) mod sessions;
+pub(crate) mod users;

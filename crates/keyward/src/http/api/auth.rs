@@ -7,6 +7,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logout_all;
 pub(crate) mod password;
+pub(crate) mod profile;
 pub(crate) mod reauthenticate;
 pub(crate) mod refresh;
 pub(crate) mod renew;

@@ -5,8 +5,8 @@ use keyward_core::change::{Conflict, Write};
 use keyward_core::password::PasswordHash;
 use keyward_core::phone::Phone;
 
-use super::{World, account, at, password, user_id};
-use crate::store::Name;
+use super::{World, account, at, everybody, open, password, user_id};
+use crate::store::{Key, Name, Search};
 
 fn phone(n: u8) -> Phone {
     format!("+4915100000{n:03}").parse().expect("a number")
@@ -16,12 +16,23 @@ fn create(account: Account) -> Write {
     Write::CreateAccount(Box::new(account))
 }
 
-fn set_roles(version: u64, roles: &[&str], is_active: bool) -> Write {
+fn set_roles(user: u8, version: u64, roles: &[&str]) -> Write {
     let roles = roles.iter().map(|&role| role.to_owned()).collect();
-    Write::SetRoles { user: user_id(1), version, roles, is_active }
+    Write::SetRoles { user: user_id(user), version, roles }
+}
+
+fn set_active(user: u8, version: u64, is_active: bool) -> Write {
+    Write::SetActive { user: user_id(user), version, is_active }
+}
+
+async fn with_roles(world: &World, names: &[&str]) {
+    for (version, name) in (0..).zip(names) {
+        world.write([Write::SetRole { version, name: (*name).to_owned(), permissions: Vec::new() }]).await;
+    }
 }
 
 pub(crate) async fn an_account_is_found_by_each_of_its_names(world: World) {
+    with_roles(&world, &["jobs:write"]).await;
     let ada = Account {
         email_verified: true,
         phone_number: Some(phone(1)),
@@ -54,13 +65,13 @@ pub(crate) async fn accounts_come_by_id(world: World) {
     for n in [3, 1, 4, 2] {
         world.write([create(account(n))]).await;
     }
-    let page = async |after, limit| {
-        let page = world.store.accounts(user_id(after), limit).await.expect("readable");
+    let page = async |from, limit| {
+        let page = world.found(Search { from: Key::Id(user_id(from)), limit, ..everybody() }).await;
         page.into_iter().map(|account| account.id).collect::<Vec<_>>()
     };
     assert_eq!(page(0, 3).await, [1, 2, 3].map(user_id));
-    assert_eq!(page(3, 3).await, [4].map(user_id));
-    assert_eq!(page(4, 3).await, []);
+    assert_eq!(page(4, 3).await, [4].map(user_id));
+    assert_eq!(page(5, 3).await, []);
     assert_eq!(page(0, 0).await, []);
 }
 
@@ -118,35 +129,113 @@ pub(crate) async fn a_phone_number_is_replaced_at_the_version(world: World) {
 
 pub(crate) async fn roles_are_replaced_at_the_version(world: World) {
     world.signed_up(1, 1).await;
-    world.write([set_roles(0, &["admin", "user"], false)]).await;
-    let demoted = Account {
+    world.write([set_roles(1, 0, &["admin", "user"])]).await;
+    let promoted = Account {
         roles: vec!["admin".into(), "user".into()],
-        is_active: false,
         roles_version: 1,
         version: 1,
         last_login_at: Some(at(1_002)),
         ..account(1)
     };
-    assert_eq!(world.account(1).await, demoted);
-    assert_eq!(world.loaded(2).await.account, demoted, "a session is loaded with it");
-    world.refuses(set_roles(0, &[], true), Conflict::Changed).await;
-    world.write([set_roles(1, &[], true)]).await;
-    let bare = Account { roles: Vec::new(), is_active: true, roles_version: 2, version: 2, ..demoted };
+    assert_eq!(world.account(1).await, promoted);
+    assert_eq!(world.loaded(2).await.account, promoted, "a session is loaded with it");
+    world.refuses(set_roles(1, 0, &["admin"]), Conflict::Changed).await;
+    world.refuses(set_active(1, 0, true), Conflict::Changed).await;
+    world.refuses(set_roles(9, 0, &[]), Conflict::Changed).await;
+    world.refuses(set_active(9, 0, true), Conflict::Changed).await;
+    world.write([create(Account { roles: vec!["admin".into()], ..account(9) })]).await;
+    world.write([set_active(1, 1, false), set_roles(1, 2, &[])]).await;
+    let bare = Account { roles: Vec::new(), is_active: false, roles_version: 2, version: 3, ..promoted };
     assert_eq!(world.account(1).await, bare);
+    world.write([set_active(1, 3, true)]).await;
+    assert_eq!(world.account(1).await, Account { is_active: true, version: 4, ..bare });
 }
 
 pub(crate) async fn a_role_is_asked_for_by_its_whole_name(world: World) {
+    with_roles(&world, &["admins", "b_c", "jobs-write", "z"]).await;
     world.signed_up(1, 0).await;
-    world.write([set_roles(0, &["admins", "b_c", "jobs:write", "z"], true)]).await;
+    world.write([set_roles(1, 0, &["admins", "b_c", "jobs-write", "z"])]).await;
     let has = async |role| world.store.has_role(role).await.expect("readable");
-    for role in ["admins", "b_c", "jobs:write", "z"] {
+    for role in ["admins", "b_c", "jobs-write", "z"] {
         assert!(has(role).await, "{role}");
     }
     for role in ["admin", "dmins", "user", "b", "c", "bxc", "b%c", "%", "_", "jobs", "Z", "'"] {
         assert!(!has(role).await, "{role}");
     }
-    world.write([set_roles(1, &["admins", "z"], false)]).await;
+    world.write([set_active(1, 1, false)]).await;
     assert!(!has("admins").await, "an account that is not active counts for nothing");
+}
+
+pub(crate) async fn an_address_is_replaced_at_the_version(world: World) {
+    let ada = Account { email_verified: true, ..account(1) };
+    world.write([create(ada.clone()), create(account(2))]).await;
+    let set = |user, version, name: &str| {
+        let email = format!("{name}@example.com").parse().expect("an address");
+        Write::SetEmail { user: user_id(user), version, email }
+    };
+    world.refuses(set(1, 0, "user2"), Conflict::EmailTaken).await;
+    world.refuses(set(1, 1, "new"), Conflict::Changed).await;
+    world.refuses(set(9, 0, "new"), Conflict::Changed).await;
+    world.write([set(1, 0, "new"), set(2, 0, "user1")]).await;
+    let email = "new@example.com".parse().expect("an address");
+    let renamed = Account { email, email_verified: false, roles_version: 1, version: 1, ..ada };
+    assert_eq!(world.account(1).await, renamed);
+    let found = world.store.account(&Name::Email(account(1).email)).await.expect("readable");
+    assert_eq!(found.map(|account| account.id), Some(user_id(2)), "the former one is free");
+}
+
+pub(crate) async fn an_account_goes_with_its_sessions(world: World) {
+    world.signed_up(1, 2).await;
+    world.signed_up(10, 1).await;
+    let delete = |user, version| Write::DeleteAccount { user: user_id(user), version };
+    world.refuses(delete(1, 1), Conflict::Changed).await;
+    world.refuses(delete(9, 0), Conflict::Changed).await;
+    world.write([delete(1, 0)]).await;
+    let dump = world.dump().await;
+    assert_eq!(dump.accounts, [world.account(10).await]);
+    assert_eq!(dump.sessions, [world.loaded(11).await]);
+    assert_eq!(dump.of_role, [("user".to_owned(), user_id(10))].into());
+    world.refuses(open(2, 1), Conflict::Changed).await;
+    world.write([create(account(1))]).await;
+}
+
+pub(crate) async fn somebody_is_left_to_administer(world: World) {
+    let admin = |n| create(Account { roles: vec!["admin".into()], ..account(n) });
+    let delete = |user, version| Write::DeleteAccount { user: user_id(user), version };
+    // Where nobody administers, nothing is lost.
+    world.write([create(account(9)), set_active(9, 0, false), set_roles(9, 1, &[]), delete(9, 2)]).await;
+    world.write([admin(1), create(account(3))]).await;
+    for _ in 0..2 {
+        for write in [set_roles(1, 0, &["user"]), set_active(1, 0, false), delete(1, 0)] {
+            world.refuses(write, Conflict::LastAdmin).await;
+        }
+        // Nor does one count that can't sign in.
+        world.write([create(Account { is_active: false, roles: vec!["admin".into()], ..account(2) })]).await;
+        for write in [set_roles(1, 0, &[]), set_active(1, 0, false), delete(1, 0)] {
+            world.refuses(write, Conflict::LastAdmin).await;
+        }
+        world.write([delete(2, 0)]).await;
+    }
+    world.write([set_roles(1, 0, &["admin", "user"]), set_active(3, 0, false), delete(3, 1)]).await;
+    // Of two, each may go, and not both.
+    world.write([admin(2)]).await;
+    for (one, other) in [(set_roles(1, 1, &[]), delete(2, 0)), (delete(2, 0), set_active(1, 1, false))] {
+        let change = keyward_core::change::Change::of([one, other]);
+        assert_eq!(world.change(change).await, Err(Conflict::LastAdmin));
+    }
+    world.write([set_active(2, 0, false)]).await;
+    world.refuses(delete(1, 1), Conflict::LastAdmin).await;
+    world.write([set_active(2, 1, true), delete(1, 1)]).await;
+}
+
+pub(crate) async fn nobody_gets_a_role_that_there_is_not(world: World) {
+    world.signed_up(1, 0).await;
+    world.refuses(set_roles(1, 0, &["gone"]), Conflict::Changed).await;
+    world.refuses(set_roles(1, 0, &["gone", "user"]), Conflict::Changed).await;
+    let with = |role: &str| create(Account { roles: vec![role.into()], ..account(2) });
+    world.refuses(with("gone"), Conflict::Changed).await;
+    world.refuses(with("User"), Conflict::Changed).await;
+    world.write([with("user")]).await;
 }
 
 pub(crate) async fn the_largest_numbers_come_back(world: World) {

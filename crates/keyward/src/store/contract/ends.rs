@@ -116,7 +116,7 @@ pub(crate) async fn a_change_is_written_whole_or_not_at_all(world: World) {
     let change = |last| {
         Change::of([
             Write::SetPassword { user: user_id(1), version: 0, password: super::password(3) },
-            Write::SetRoles { user: user_id(1), version: 1, roles: vec!["admin".into()], is_active: true },
+            Write::SetRoles { user: user_id(1), version: 1, roles: vec!["admin".into()] },
             Write::Note { session: session_id(2), seen: Some(0), active_at: Some(at(9_000)) },
             Write::CreateAccount(Box::new(super::account(30))),
             Write::AddMacKey { id: 1, sealed: vec![1], created_at: at(1) },

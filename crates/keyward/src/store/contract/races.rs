@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use keyward_core::account::Account;
 use keyward_core::change::{Change, Conflict, Write};
 use keyward_core::event::EventType;
 use keyward_core::key::KeyState;
@@ -9,13 +10,13 @@ use keyward_core::session::Progress;
 use tokio::task::JoinSet;
 
 use super::keys::key;
-use super::{World, at, commit, end, event, open, password, session, session_id, user_id};
+use super::{World, account, at, commit, end, event, open, password, session, session_id, user_id};
 use crate::store::Store;
 
 const ROUNDS: u64 = 200;
 
 /// How many of these changes, all at once, over these stores by turns, were written. Those that
-/// were not met the conflict that they must.
+/// were not met a conflict that they may.
 async fn written(stores: &[&Arc<dyn Store>], changes: impl IntoIterator<Item = Change>) -> usize {
     let mut tasks = JoinSet::new();
     for (change, store) in changes.into_iter().zip(stores.iter().cycle()) {
@@ -23,7 +24,10 @@ async fn written(stores: &[&Arc<dyn Store>], changes: impl IntoIterator<Item = C
         tasks.spawn(async move { commit(&*store, change).await });
     }
     let results = tasks.join_all().await;
-    assert!(results.iter().all(|r| matches!(r, Ok(_) | Err(Conflict::Changed))), "{results:?}");
+    assert!(
+        results.iter().all(|r| matches!(r, Ok(_) | Err(Conflict::Changed | Conflict::LastAdmin))),
+        "{results:?}"
+    );
     results.iter().filter(|result| result.is_ok()).count()
 }
 
@@ -110,6 +114,31 @@ pub(crate) async fn a_login_does_not_outlive_a_new_password(world: World) {
         assert!((1..=2).contains(&won));
         let open = world.store.sessions_of(user_id(1), 10).await.expect("readable");
         assert_eq!(open, [], "before the reset it ended with it, after it it never opened");
+    }
+}
+
+pub(crate) async fn of_all_administrators_that_go_at_once_one_stays(world: World) {
+    let other = world.another().await;
+    for round in 0..20u8 {
+        let admins: Vec<u8> = (1..=5).map(|n| round * 5 + n).collect();
+        for n in &admins {
+            let account = Account { roles: vec!["admin".into()], ..account(*n) };
+            world.write([Write::CreateAccount(Box::new(account))]).await;
+        }
+        // Each of the accounts that were left by the rounds before goes, too, and is no help.
+        let gone = |n: &u8| {
+            let user = user_id(*n);
+            Change::of([match n % 3 {
+                0 => Write::SetRoles { user, version: 0, roles: Vec::new() },
+                1 => Write::SetActive { user, version: 0, is_active: false },
+                _ => Write::DeleteAccount { user, version: 0 },
+            }])
+        };
+        let all: Vec<u8> = (1..=round * 5 + 5).collect();
+        written(&[&world.store, &other], all.iter().map(gone)).await;
+        let left = world.found(super::everybody()).await;
+        let left = left.iter().filter(|a| a.is_active && a.roles == ["admin"]).count();
+        assert_eq!(left, 1, "round {round}");
     }
 }
 

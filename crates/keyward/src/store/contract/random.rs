@@ -41,7 +41,9 @@ enum Guess {
 fn draft() -> impl Strategy<Value = Draft> {
     let guess = prop_oneof![8 => Just(Guess::Right), 1 => Just(Guess::TooHigh), 1 => Just(Guess::TooLow)];
     // The kinds that open and move sessions are the most frequent.
-    let kind = prop_oneof![3 => 0..18u8, 2 => Just(5u8), 3 => Just(6u8), 1 => Just(0u8)];
+    let kind = prop_oneof![
+        3 => 0..19u8, 2 => Just(5u8), 3 => Just(6u8), 1 => Just(0u8), 1 => Just(4u8), 1 => Just(17u8)
+    ];
     (kind, 1..4u8, 10..18u8, 0..6u8, any::<bool>(), guess).prop_map(
         |(kind, user, session, number, flag, guess)| Draft { kind, user, session, number, flag, guess },
     )
@@ -144,11 +146,20 @@ impl Draft {
                 version,
                 phone_number: flag.then(|| format!("+4915100000{number}").parse().expect("a number")),
             },
-            4 => {
-                let roles =
-                    ["admin", "user"][..usize::from(number % 3)].iter().map(|&r| r.to_owned()).collect();
-                Write::SetRoles { user, version, roles, is_active: flag || number > 1 }
-            }
+            4 => match number {
+                0 => Write::DeleteAccount { user, version },
+                1 => Write::SetActive { user, version, is_active: flag },
+                2 => {
+                    let email =
+                        format!("user{}@example.com", n + u8::from(flag)).parse().expect("an address");
+                    Write::SetEmail { user, version, email }
+                }
+                _ => {
+                    let roles = [["admin", "tas", "user"].as_slice(), &["admin"], &["tas"], &[]];
+                    let roles = roles[usize::from(n + u8::from(flag)) % 4];
+                    Write::SetRoles { user, version, roles: roles.iter().map(|&r| r.to_owned()).collect() }
+                }
+            },
             5 => Write::OpenSession {
                 session: Box::new(Session { id: session_id, ..session(self.session, n) }),
                 account_version: version,
@@ -195,6 +206,15 @@ impl Draft {
                 id: service_key(number).id,
             },
             16 => Write::NoteServiceKey { id: service_key(number).id, used_at: moment },
+            17 => {
+                let version = self.guess(model.roles_version);
+                let name = if flag { "tas" } else { "user" }.to_owned();
+                match number {
+                    0 | 1 => Write::SetRole { version, name, permissions: vec![format!("jobs:{n}")] },
+                    2 => Write::DeleteRole { version, name },
+                    _ => Write::TakeRole { name, limit: u32::from(number - 2) },
+                }
+            }
             _ => Write::NoteAccessTtl { ttl: Duration::from_secs(number.into()), at: moment },
         }
     }

@@ -50,8 +50,8 @@ pub(crate) async fn a_session_opens_for_the_account_as_it_was_loaded(world: Worl
     world.write([Write::SetPassword { user: user_id(1), version: 0, password: password(1) }]).await;
     world.refuses(open_if(3, 1, 0, 200), Conflict::Changed).await;
     world.write([open_if(3, 1, 1, 200)]).await;
-    let roles = Write::SetRoles { user: user_id(1), version: 1, roles: Vec::new(), is_active: false };
-    world.write([roles]).await;
+    let deactivate = Write::SetActive { user: user_id(1), version: 1, is_active: false };
+    world.write([deactivate]).await;
     // At the right version, but not active.
     world.refuses(open_if(4, 1, 2, 200), Conflict::Changed).await;
 }

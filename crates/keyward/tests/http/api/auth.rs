@@ -4,6 +4,7 @@ mod login;
 mod logout;
 mod logout_all;
 mod password;
+mod profile;
 mod reauthenticate;
 mod refresh;
 mod renew;

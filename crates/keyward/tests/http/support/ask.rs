@@ -29,6 +29,14 @@ pub(crate) fn delete(uri: &str) -> Ask {
     Ask::new(Method::DELETE, uri)
 }
 
+pub(crate) fn put(uri: &str) -> Ask {
+    Ask::new(Method::PUT, uri)
+}
+
+pub(crate) fn patch(uri: &str) -> Ask {
+    Ask::new(Method::PATCH, uri)
+}
+
 impl Ask {
     pub(crate) fn new(method: Method, uri: &str) -> Self {
         let peer = SocketAddr::from(([203, 0, 113, 1], 40_000));

@@ -47,6 +47,15 @@ impl App {
         new
     }
 
+    /// What the events of this type say besides, the oldest first.
+    pub(crate) fn details(&self, kind: &str) -> Vec<serde_json::Value> {
+        let db = self.database();
+        let mut statement =
+            db.prepare("SELECT details FROM event WHERE type = ?1 ORDER BY id").expect("a statement");
+        let rows = statement.query_map([kind], |row| row.get::<_, String>(0)).expect("rows");
+        rows.map(|row| serde_json::from_str(&row.expect("a row")).expect("JSON")).collect()
+    }
+
     /// Every row of every table, as text. Equal dumps: nothing changed.
     pub(crate) fn dump(&self) -> String {
         self.dump_of(&self.tables())

@@ -10,7 +10,7 @@ use crate::http::{Answer, Call, json, no_content};
 
 pub(crate) async fn get(call: Call) -> Answer {
     let claims = &call.access()?.token.claims;
-    let sessions = call.engine.devices(claims.user, claims.session).await?;
+    let sessions = call.engine.devices(claims.user, Some(claims.session)).await?;
     Ok(json(StatusCode::OK, &json!({ "sessions": sessions })))
 }
 

@@ -14,7 +14,7 @@ pub(crate) async fn post(call: Call) -> Answer {
     let phone_number = fields.optional_text("phone_number");
     let named = fields.transport();
     fields.finish()?;
-    let new = call.engine.new_account(&email, phone_number.as_deref(), password)?;
+    let new = call.engine.new_account(&email, phone_number.as_deref(), Some(password))?;
     let transport = transport(&call, named)?;
     let replaces = replaced(&call).await?;
     let sign_up = SignUp { new, transport, replaces };

@@ -18,12 +18,13 @@ use keyward_core::time::Timestamp;
 use crate::store::contract::{Dump, Row};
 use crate::store::{Loaded, StoredMacKey, StoredServiceKeys};
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Model {
     accounts: BTreeMap<UserId, Account>,
     imported: BTreeMap<UserId, [u8; 16]>,
     sessions: BTreeMap<SessionId, Session>,
-    roles_version: u64,
+    roles: BTreeMap<String, Vec<String>>,
+    pub(super) roles_version: u64,
     pub(super) keys_version: u64,
     keys: Vec<KeyRecord>,
     mac_keys: BTreeMap<u16, Vec<u8>>,
@@ -32,6 +33,26 @@ pub(super) struct Model {
     service_keys: BTreeMap<ServiceKeyId, ServiceKey>,
     revocations: Vec<Entry>,
     trail: BTreeMap<EventId, Row>,
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self {
+            accounts: BTreeMap::new(),
+            imported: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            roles: ["admin", "user"].map(|role| (role.to_owned(), Vec::new())).into(),
+            roles_version: 0,
+            keys_version: 0,
+            keys: Vec::new(),
+            mac_keys: BTreeMap::new(),
+            service_keys_version: 0,
+            service_keys: BTreeMap::new(),
+            access_ttls: BTreeMap::new(),
+            revocations: Vec::new(),
+            trail: BTreeMap::new(),
+        }
+    }
 }
 
 impl Model {
@@ -80,10 +101,12 @@ impl Model {
                 .into_iter()
                 .collect(),
             imported: self.imported.into_iter().collect(),
-            roles: Roles {
-                version: self.roles_version,
-                permissions: ["admin", "user"].map(|role| (role.to_owned(), Vec::new())).into(),
-            },
+            of_role: self
+                .accounts
+                .values()
+                .flat_map(|account| account.roles.iter().map(|role| (role.clone(), account.id)))
+                .collect(),
+            roles: Roles { version: self.roles_version, permissions: self.roles },
             keys_version: self.keys_version,
             keys: self.keys,
             mac_keys: self
@@ -105,6 +128,7 @@ impl Model {
     fn write(&mut self, write: Write) -> Result<(), Conflict> {
         match write {
             Write::CreateAccount(account) => {
+                self.are_there(&account.roles)?;
                 self.accounts.insert(account.id, *account);
             }
             Write::NoteImport { user, digest } => {
@@ -125,12 +149,59 @@ impl Model {
                 account.phone_number_verified = false;
                 account.version += 1;
             }
-            Write::SetRoles { user, version, roles, is_active } => {
+            Write::SetEmail { user, version, email } => {
                 let account = self.account(user, version)?;
-                account.roles = roles;
-                account.is_active = is_active;
+                account.email = email;
+                account.email_verified = false;
                 account.roles_version += 1;
                 account.version += 1;
+            }
+            Write::SetRoles { user, version, roles } => {
+                if !roles.iter().any(|role| role == "admin") {
+                    self.leaves_an_administrator(user)?;
+                }
+                self.are_there(&roles)?;
+                let account = self.account(user, version)?;
+                account.roles = roles;
+                account.roles_version += 1;
+                account.version += 1;
+            }
+            Write::SetActive { user, version, is_active } => {
+                if !is_active {
+                    self.leaves_an_administrator(user)?;
+                }
+                let account = self.account(user, version)?;
+                account.is_active = is_active;
+                account.version += 1;
+            }
+            Write::DeleteAccount { user, version } => {
+                self.leaves_an_administrator(user)?;
+                self.account(user, version)?;
+                self.accounts.remove(&user);
+                self.imported.remove(&user);
+                self.sessions.retain(|_, session| session.user != user);
+            }
+            Write::SetRole { version, name, permissions } => {
+                let held = self.accounts.values().any(|account| account.roles.contains(&name));
+                if version != self.roles_version || (held && !self.roles.contains_key(&name)) {
+                    return Err(Conflict::Changed);
+                }
+                self.roles_version += 1;
+                self.roles.insert(name, permissions);
+            }
+            Write::DeleteRole { version, name } => {
+                if version != self.roles_version || self.roles.remove(&name).is_none() {
+                    return Err(Conflict::Changed);
+                }
+                self.roles_version += 1;
+            }
+            Write::TakeRole { name, limit } => {
+                let holders = self.accounts.values_mut().filter(|account| account.roles.contains(&name));
+                if !self.roles.contains_key(&name) {
+                    for account in holders.take(limit as usize) {
+                        account.roles.retain(|role| *role != name);
+                    }
+                }
             }
             Write::OpenSession { session, account_version, limit } => {
                 let open = |s: &&Session| s.user == session.user && s.ended.is_none();
@@ -235,6 +306,21 @@ impl Model {
         self.accounts.get_mut(&user).filter(|account| account.version == version).ok_or(Conflict::Changed)
     }
 
+    fn are_there(&self, roles: &[String]) -> Result<(), Conflict> {
+        if roles.iter().all(|role| self.roles.contains_key(role)) { Ok(()) } else { Err(Conflict::Changed) }
+    }
+
+    /// Whether somebody administers after this user no longer does.
+    fn leaves_an_administrator(&self, user: UserId) -> Result<(), Conflict> {
+        let administers = |a: &&Account| a.is_active && a.roles.iter().any(|role| role == "admin");
+        let mut all = self.accounts.values().filter(administers).map(|account| account.id);
+        if all.clone().any(|id| id == user) && all.all(|id| id == user) {
+            Err(Conflict::LastAdmin)
+        } else {
+            Ok(())
+        }
+    }
+
     fn open(&mut self, session: SessionId) -> Result<&mut Session, Conflict> {
         self.sessions.get_mut(&session).filter(|session| session.ended.is_none()).ok_or(Conflict::Changed)
     }
@@ -251,6 +337,11 @@ impl Model {
                 (self.accounts.values().any(|a| a.email == new.email), Conflict::EmailTaken),
                 (taken(None, &new.phone_number), Conflict::PhoneTaken),
             ],
+            Write::SetEmail { user, version, email } if self.version(*user) == *version => {
+                let there = self.accounts.contains_key(user);
+                let mut others = self.accounts.values().filter(|account| account.id != *user);
+                vec![(there && others.any(|account| account.email == *email), Conflict::EmailTaken)]
+            }
             Write::SetPhone { user, version, phone_number } if self.version(*user) == *version => {
                 let there = self.accounts.contains_key(user);
                 vec![(there && taken(Some(*user), phone_number), Conflict::PhoneTaken)]
