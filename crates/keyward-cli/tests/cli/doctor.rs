@@ -262,7 +262,7 @@ fn a_database_that_this_user_can_not_write_is_found() {
 fn what_is_wrong_with_the_data_is_found() {
     let year = 365 * 24 * 60 * 60 * 1_000_000_i64;
     for (sql, level, subject, message, next) in [
-        ("UPDATE account SET roles = 'user'", "warning", "administrator", "there is none", "admin upsert"),
+        ("UPDATE account SET is_active = FALSE", "warning", "administrator", "there is none", "admin upsert"),
         (
             "DELETE FROM schema WHERE version = (SELECT max(version) FROM schema)",
             "warning",

@@ -19,7 +19,7 @@ fn write(home: &Home, lines: &[String]) {
 }
 
 fn emails(home: &Home) -> Vec<String> {
-    let users = home.json(&["user", "list", "--json", "--limit", "1000"]);
+    let users = home.json(&["user", "list", "--json", "--limit", "200"]);
     let users = users["users"].as_array().expect("a list").iter();
     let mut emails: Vec<String> = users.map(|user| text(&user["email"])).collect();
     emails.sort_unstable();
