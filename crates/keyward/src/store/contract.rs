@@ -64,9 +64,9 @@ macro_rules! contract {
                 a_password_is_replaced_at_its_version, a_rehash_keeps_the_version,
                 a_phone_number_is_replaced_at_the_version, roles_are_replaced_at_the_version,
                 a_role_is_asked_for_by_its_whole_name, the_largest_numbers_come_back,
-                every_class_of_stored_hashes_is_known, an_import_is_noted_once,
                 an_address_is_replaced_at_the_version, an_account_goes_with_its_sessions,
                 somebody_is_left_to_administer, nobody_gets_a_role_that_there_is_not,
+                every_class_of_stored_hashes_is_known, an_import_is_noted_once,
             }
             roles: {
                 a_role_is_set_at_the_version_of_the_table, a_deleted_role_is_taken_from_everybody,
@@ -263,9 +263,9 @@ impl World {
         }
         Dump {
             accounts,
+            of_role,
             cost_classes: store.cost_classes().await.expect("readable"),
             imported,
-            of_role,
             sessions,
             open: store.sessions(session_id(0), 1_000).await.expect("readable"),
             roles,

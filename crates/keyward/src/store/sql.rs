@@ -282,7 +282,7 @@ impl Plan {
                 changed,
                 [Value::Int(i64::from(id)), Value::Bytes(sealed), time(created_at)],
             ),
-            Write::AddChainKey { sealed, created_at } => self.add_chain_key(sealed, created_at),
+            Write::AddChainKey { sealed, since } => self.add_chain_key(sealed, since),
             Write::SealEvents { seal, counts } => self.seal_events(&seal, counts),
             Write::RemoveEvents { number, removal } => self.remove_events(number, &removal),
             Write::AddServiceKey { version, key } => {

@@ -153,7 +153,8 @@ pub(crate) async fn no_account_is_missed_or_told_twice_while_others_come_and_go(
                 world.write([new(n)]).await;
             }
         }
-        let searches: [(Search, fn(&u8) -> bool); 4] = [
+        type Matches = fn(&u8) -> bool;
+        let searches: [(Search, Matches); 4] = [
             (everybody(), |_| true),
             (emails("ada"), |n| n % 2 == 0),
             (Search { role: Some("tas".into()), ..everybody() }, |n| n % 2 == 0),

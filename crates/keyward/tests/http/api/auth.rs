@@ -1,5 +1,6 @@
 //! `/api/auth`
 mod activity;
+mod events;
 mod login;
 mod logout;
 mod logout_all;

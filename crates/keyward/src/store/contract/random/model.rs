@@ -93,6 +93,12 @@ impl Model {
             sessions: self.sessions.values().map(loaded).collect(),
             open: self.sessions.values().filter(|s| s.ended.is_none()).cloned().collect(),
             accounts: self.accounts.values().cloned().collect(),
+            of_role: self
+                .accounts
+                .values()
+                .flat_map(|account| account.roles.iter().map(|role| (role.clone(), account.id)))
+                .collect(),
+            roles: Roles { version: self.roles_version, permissions: self.roles },
             cost_classes: self
                 .accounts
                 .values()
@@ -101,12 +107,6 @@ impl Model {
                 .into_iter()
                 .collect(),
             imported: self.imported.into_iter().collect(),
-            of_role: self
-                .accounts
-                .values()
-                .flat_map(|account| account.roles.iter().map(|role| (role.clone(), account.id)))
-                .collect(),
-            roles: Roles { version: self.roles_version, permissions: self.roles },
             keys_version: self.keys_version,
             keys: self.keys,
             mac_keys: self
