@@ -8,6 +8,7 @@ pub(crate) mod import;
 pub(crate) mod introspect;
 pub(crate) mod keys;
 pub(crate) mod links;
+pub(crate) mod master_key;
 pub(crate) mod outbox;
 pub(crate) mod passwords;
 pub(crate) mod refresh;

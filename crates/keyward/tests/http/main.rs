@@ -18,6 +18,7 @@ mod guard;
 mod idle;
 mod limits;
 mod log;
+mod master_key;
 mod metrics;
 mod notices;
 mod openapi;

@@ -58,8 +58,8 @@ impl App {
         rows.map(|row| serde_json::from_str(&row.expect("a row")).expect("JSON")).collect()
     }
 
-    /// What else the newest event of this type says.
-    pub(crate) fn newest_details(&self, kind: &str) -> serde_json::Value {
+    /// What the newest event of this type says besides.
+    pub(crate) fn last_details(&self, kind: &str) -> serde_json::Value {
         self.details(kind).pop().expect("an event")
     }
 

@@ -37,7 +37,7 @@ async fn a_rotation_is_told_with_who_did_it_and_old_tokens_stay_good() {
     assert_eq!(body["keys"].as_array().expect("keys").len(), 3);
     assert_eq!(app.events(), ["key_rotated"]);
     let by = json!({"user_id": admin.user, "session_id": admin.session});
-    assert_eq!(app.newest_details("key_rotated"), json!({"kid": next[0], "by": by}));
+    assert_eq!(app.last_details("key_rotated"), json!({"kid": next[0], "by": by}));
     assert_eq!(kids(&app, &admin.access, "active").await, next);
     assert_eq!(kids(&app, &admin.access, "retiring").await, active);
     assert_eq!(jwt_header(&app.signup(ADA).await.access)["kid"], Value::from(next[0].as_str()));
@@ -61,7 +61,7 @@ async fn a_revoked_key_is_told_with_who_did_it_and_its_tokens_are_stale() {
     assert_eq!(app.send(post(&path).bearer(&key)).await.ok(204), Value::Null);
     assert_eq!(app.events(), ["key_revoked", "key_rotated"]);
     for (kind, kid) in [("key_revoked", Some(&kid)), ("key_rotated", None)] {
-        let details = app.newest_details(kind);
+        let details = app.last_details(kind);
         assert_eq!(details["by"]["service_key"], "key 0 admin", "{kind}");
         assert!(details["by"]["service_key_id"].is_string() && details["by"]["user_id"].is_null());
         assert!(kid.is_none_or(|kid| details["kid"] == **kid));

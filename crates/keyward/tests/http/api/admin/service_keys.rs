@@ -30,7 +30,7 @@ async fn a_key_is_told_once_and_rests_as_a_hash() {
     assert_eq!(app.events(), ["service_key_created"]);
     let (id, key) = (text(&made, "id"), text(&made, "key"));
     assert_eq!(
-        app.newest_details("service_key_created"),
+        app.last_details("service_key_created"),
         json!({"service_key_id": id, "service_key": "billing (eu)", "scopes": ["introspect", "revoke"],
             "by": {"user_id": admin.user, "session_id": admin.session}})
     );
@@ -131,7 +131,7 @@ async fn a_revoked_key_is_refused_by_the_next_request() {
     app.send(delete(&format!("{PATH}/{id}")).bearer(&admin.access)).await.ok(204);
     assert_eq!(app.events(), ["service_key_revoked"]);
     assert_eq!(
-        app.newest_details("service_key_revoked"),
+        app.last_details("service_key_revoked"),
         json!({"service_key_id": id, "service_key": "one",
             "by": {"user_id": admin.user, "session_id": admin.session}})
     );

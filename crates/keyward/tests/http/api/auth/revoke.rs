@@ -27,7 +27,7 @@ async fn either_token_ends_its_session_and_no_other() {
         app.events();
         assert_eq!(app.send(revoke(&key, token)).await.ok(200), Value::Null, "{by}");
         assert_eq!(app.events(), ["session_revoked"], "{by}");
-        let details = app.newest_details("session_revoked");
+        let details = app.last_details("session_revoked");
         assert_eq!(
             (&details["by"]["service_key"], &details["why"]),
             (&"key 0 revoke".into(), &"revoked".into())
