@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p bench            # everything
 //! cargo run --release -p bench -- speed   # requests per second alone
+//! cargo run --release -p bench -- events  # the audit trail with ten million events, or as many as said
 //! ```
 //!
 //! Every figure is a ratio to something measured in the same run: the same HTTP server answering a
@@ -11,6 +12,7 @@
 #![expect(clippy::print_stdout, reason = "the report")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench that can't run should stop loudly")]
 
+mod events;
 mod fill;
 mod import;
 mod limits;
@@ -55,6 +57,11 @@ fn main() -> ExitCode {
         }
         if wanted("flood") {
             flood(&mut report).await;
+        }
+        // Not by itself: it fills some gigabytes.
+        if args.first().is_some_and(|arg| arg == "events") {
+            let count = args.get(1).map_or(events::MANY, |count| count.parse().expect("how many events"));
+            events::run(count, &mut report).await;
         }
         if wanted("start") {
             start(&mut report).await;

@@ -7,6 +7,7 @@ mod admin;
 mod completions;
 mod config;
 mod doctor;
+mod event;
 mod failure;
 mod key;
 mod log;
@@ -63,6 +64,9 @@ enum Noun {
     /// Sessions: who is signed in
     #[command(subcommand)]
     Session(session::Verb),
+    /// The audit trail: what happened, and is the account of it whole
+    #[command(subcommand)]
+    Event(event::Verb),
     /// The keys that sign access tokens
     #[command(subcommand)]
     Key(key::Verb),
@@ -98,6 +102,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Noun::Role(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Admin(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Session(verb)) => to_the_end(verb.run(file)),
+        Some(Noun::Event(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Key(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Config(verb)) => verb.run(file),
         Some(Noun::Completions(completions)) => completions.run(),

@@ -295,8 +295,8 @@ pub enum Write {
     AddChainKey {
         /// The key, sealed under the master key.
         sealed: Vec<u8>,
-        /// When it was made.
-        created_at: Timestamp,
+        /// From when on every event carries a mark.
+        since: Timestamp,
     },
     /// Seals a batch of the audit trail, on condition that its seal is the next one of the chain,
     /// and that each of the rows is in no batch and still has this count. Nothing is counted into

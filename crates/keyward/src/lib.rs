@@ -64,7 +64,7 @@ pub use crate::flow::accounts::AccountChange;
 pub use crate::flow::audit::chain::Verified;
 use crate::flow::audit::chain::{Chain, chain_key};
 pub use crate::flow::audit::events::{
-    Cursor, EVENTS, EventFilter, EventList, EventView, InvalidCursor, InvalidPlace, MOST_EVENTS,
+    Cursor, EVENTS, EventFilter, EventList, EventView, Findings, InvalidCursor, InvalidPlace, MOST_EVENTS,
     MOST_THRESHOLD, Place, THRESHOLD, WINDOW, WINDOWS,
 };
 pub use crate::flow::audit::explain::{Happening, SessionState, SessionStory};

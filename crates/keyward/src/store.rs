@@ -166,7 +166,7 @@ pub(crate) struct StoredMacKey {
 /// The key of the audit trail's chain, as it rests in the store.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StoredChainKey {
-    pub(crate) created_at: Timestamp,
+    pub(crate) since: Timestamp,
     pub(crate) sealed: Vec<u8>,
 }
 

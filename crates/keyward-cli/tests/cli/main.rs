@@ -4,6 +4,7 @@ mod beside;
 mod commands;
 mod django;
 mod doctor;
+mod event;
 mod failures;
 mod first_run;
 mod import;

@@ -306,7 +306,7 @@ impl Plan {
             Write::PostponeMail { id, attempts, due_at, failure } => {
                 self.postpone_mail(id, attempts, due_at, failure);
             }
-            Write::AddChainKey { sealed, created_at } => self.add_chain_key(sealed, created_at),
+            Write::AddChainKey { sealed, since } => self.add_chain_key(sealed, since),
             Write::SealEvents { seal, counts } => self.seal_events(&seal, counts),
             Write::RemoveEvents { number, removal } => self.remove_events(number, &removal),
             Write::AddServiceKey { version, key } => {

@@ -1,4 +1,6 @@
 //! `/api/admin`
 
+mod events;
 mod roles;
+mod sessions;
 mod users;

@@ -1,6 +1,7 @@
 //! `/api/auth`
 mod activity;
 mod email;
+mod events;
 mod login;
 mod logout;
 mod logout_all;

@@ -192,6 +192,7 @@ impl Model {
                 self.leaves_an_administrator(user)?;
                 self.account(user, version)?;
                 self.accounts.remove(&user);
+                self.imported.remove(&user);
                 self.sessions.retain(|_, session| session.user != user);
                 self.links.retain(|(holder, _), _| *holder != user);
             }
