@@ -16,7 +16,8 @@ pub(crate) async fn post(call: Call) -> Answer {
     match email {
         Some(email) => call.engine.resend_verification(Whose::Named(&email), &client).await?,
         None => {
-            let access = guard::authenticate(&call.engine, call.names, &call.headers).await?;
+            let access =
+                guard::authenticate(&call.engine, call.names, &call.headers, &|| call.client()).await?;
             call.engine.resend_verification(Whose::Own(&access), &client).await?;
         }
     }
