@@ -232,7 +232,7 @@ async fn several_that_seal_at_once_make_one_chain() {
         nodes.push(node.open().await.expect("opens"));
     }
     let turns: Vec<_> = nodes.iter().map(|node| node.tick()).collect();
-    for turn in turns.into_iter().map(|turn| Box::pin(turn)) {
+    for turn in turns.into_iter().map(Box::pin) {
         turn.await.expect("a tick");
     }
     let found = verified(&app).await;
