@@ -22,9 +22,6 @@ fn create(n: u8, roles: &[&str], is_active: bool) -> Write {
 
 const NOBODY: [u8; 0] = [];
 
-/// Whether the account of that number is one that is searched for.
-type Matches = fn(&u8) -> bool;
-
 /// Twenty: every third an administrator, every fifth not active.
 async fn twenty(world: &World) {
     for n in 1..=20 {
