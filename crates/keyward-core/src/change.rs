@@ -243,6 +243,15 @@ pub enum Write {
         /// When it was made.
         created_at: Timestamp,
     },
+    /// Seals a secret anew, on condition that it rests as it was loaded.
+    Reseal {
+        /// Which.
+        secret: Sealed,
+        /// The secret as it was loaded.
+        former: Vec<u8>,
+        /// The same secret, sealed under another master key.
+        sealed: Vec<u8>,
+    },
     /// Keeps what is needed to know a link by, in the place of one for the same purpose. No
     /// condition: the account may be nobody's, so that asking for a mail costs the same for every
     /// address.
@@ -290,15 +299,6 @@ pub enum Write {
         due_at: Option<Timestamp>,
         /// Why it could not be sent.
         failure: String,
-    },
-    /// Seals a secret anew, on condition that it rests as it was loaded.
-    Reseal {
-        /// Which.
-        secret: Sealed,
-        /// The secret as it was loaded.
-        former: Vec<u8>,
-        /// The same secret, sealed under another master key.
-        sealed: Vec<u8>,
     },
     /// Adds the key of the audit trail's chain, on condition that there is none.
     AddChainKey {
@@ -361,6 +361,8 @@ pub enum Sealed {
     MacKey(u16),
     /// The key of the audit trail's chain.
     ChainKey,
+    /// A mail that waits to be sent.
+    Mail(MailId),
 }
 
 /// What a store answers when a change is committed.

@@ -122,7 +122,8 @@ fn as_it_is(text: String) -> Body {
     Body::dangerous_pre_encoded(text.replace('\n', "\r\n").into_bytes(), ContentTransferEncoding::SevenBit)
 }
 
-fn purpose(id: MailId) -> String {
+/// What a mail is sealed for: nothing else opens as this one.
+pub(crate) fn purpose(id: MailId) -> String {
     format!("mail:{id}")
 }
 

@@ -52,13 +52,10 @@ impl App {
     }
 
     /// The only mail since this was asked last.
-    #[track_caller]
-    pub(crate) fn mail(&self) -> impl Future<Output = Mail> {
-        async {
-            let mails = self.mails().await;
-            let [mail] = mails.as_slice() else { panic!("one mail: {mails:?}") };
-            mail.clone()
-        }
+    pub(crate) async fn mail(&self) -> Mail {
+        let mails = self.mails().await;
+        let [mail] = mails.as_slice() else { panic!("one mail: {mails:?}") };
+        mail.clone()
     }
 
     /// Whom mails went to since this was asked last, and what about.

@@ -276,6 +276,11 @@ impl Model {
                 }
                 self.mac_keys.insert(id, sealed);
             }
+            Write::Reseal { secret: Sealed::ChainKey | Sealed::Mail(_), .. } => unreachable!("never drawn"),
+            Write::Reseal { secret: Sealed::MacKey(id), former, sealed } => {
+                let known = self.mac_keys.get_mut(&id).filter(|known| **known == former);
+                *known.ok_or(Conflict::Changed)? = sealed;
+            }
             Write::IssueLink(link) => {
                 let key = (link.user, link.purpose.as_str());
                 if self.links.iter().any(|(other, known)| *other != key && known.hash == link.hash) {
@@ -311,11 +316,6 @@ impl Model {
                 let mail = self.mail(id, attempts)?;
                 mail.due_at = due_at;
                 mail.failure = Some(failure);
-            }
-            Write::Reseal { secret: Sealed::ChainKey, .. } => unreachable!("never drawn"),
-            Write::Reseal { secret: Sealed::MacKey(id), former, sealed } => {
-                let known = self.mac_keys.get_mut(&id).filter(|known| **known == former);
-                *known.ok_or(Conflict::Changed)? = sealed;
             }
             Write::AddChainKey { .. } | Write::SealEvents { .. } | Write::RemoveEvents { .. } => {
                 unreachable!("never drawn: the cases of the chain are `contract::chain`")
