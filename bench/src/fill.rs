@@ -22,7 +22,10 @@ pub(crate) fn sessions(folder: &Path, count: u64) {
         let session = SessionId::new(opened, random);
         transaction
             .prepare_cached(
-                "INSERT INTO account VALUES (?1, ?2, 0, NULL, 0, '$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', 'user', 1, 0, 0, ?3, ?3)",
+                "INSERT INTO account (id, email, email_verified, phone_number_verified, password, cost_class, \
+                 roles, is_active, roles_version, version, created_at, last_login_at) \
+                 VALUES (?1, ?2, 0, 0, '$argon2id$v=19$m=8,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', \
+                 '$argon2id$v=19$m=8,t=1,p=1', 'user', 1, 0, 0, ?3, ?3)",
             )
             .and_then(|mut insert| insert.execute((user.as_bytes(), format!("user{i}@example.com"), opened.micros())))
             .expect("an account");

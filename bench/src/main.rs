@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p bench            # everything
 //! cargo run --release -p bench -- speed   # requests per second alone
+//! cargo run --release -p bench -- events  # the audit trail with ten million events, or as many as said
 //! ```
 //!
 //! Every figure is a ratio to something measured in the same run: the same HTTP server answering a
@@ -11,13 +12,15 @@
 #![expect(clippy::print_stdout, reason = "the report")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench that can't run should stop loudly")]
 
+mod events;
 mod fill;
+mod import;
 mod limits;
 mod load;
 mod report;
 mod server;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -55,8 +58,19 @@ fn main() -> ExitCode {
         if wanted("flood") {
             flood(&mut report).await;
         }
+        // Not by itself: it fills some gigabytes.
+        if args.first().is_some_and(|arg| arg == "events") {
+            let count = args.get(1).map_or(events::MANY, |count| count.parse().expect("how many events"));
+            events::run(count, &mut report).await;
+        }
         if wanted("start") {
             start(&mut report).await;
+        }
+        if wanted("import") {
+            match binary() {
+                Some(binary) => import::import(&binary, &mut report).await,
+                None => report.line("import: build the binary first: cargo build --release -p keyward-cli"),
+            }
         }
     });
     report.print();
@@ -224,11 +238,9 @@ async fn flood(report: &mut Report) {
 
 /// The binary: from nothing to ready, and how much it holds when nobody asks.
 async fn start(report: &mut Report) {
-    let binary = Path::new(&std::env::current_exe().expect("a path")).with_file_name("keyward");
-    if !binary.exists() {
-        report.line("start: build the binary first: cargo build --release -p keyward-cli");
-        return;
-    }
+    let Some(binary) = binary() else {
+        return report.line("start: build the binary first: cargo build --release -p keyward-cli");
+    };
     let folder = tempfile::tempdir().expect("a folder");
     for run in ["on an empty folder", "with data"] {
         let begun = Instant::now();
@@ -239,6 +251,12 @@ async fn start(report: &mut Report) {
         report.at_most(&format!("resident, idle, {run}"), server.resident_mb() as f64, 40.0, "MB");
         server.stop().await;
     }
+}
+
+/// The binary beside this one, where it was built.
+fn binary() -> Option<PathBuf> {
+    let binary = std::env::current_exe().expect("a path").with_file_name("keyward");
+    binary.exists().then_some(binary)
 }
 
 fn bytes(folder: &Path) -> u64 {

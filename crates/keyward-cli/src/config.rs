@@ -36,7 +36,8 @@ pub(crate) use self::keys::{Config, Log, sections};
 pub(crate) use self::source::{Problem, Setting, Source};
 pub(crate) use self::store::DatabaseUrl;
 
-use self::address::{is_loopback, reached_at};
+pub(crate) use self::address::is_loopback;
+use self::address::reached_at;
 use self::later::{LATER, Later};
 use self::nearest::Names;
 use self::reader::Reader;

@@ -6,6 +6,8 @@
 mod admin;
 mod completions;
 mod config;
+mod doctor;
+mod event;
 mod failure;
 mod key;
 mod log;
@@ -49,6 +51,8 @@ enum Noun {
     Serve,
     /// Bring the database up to date, making it where there is none
     Migrate,
+    /// Find what would bite in production; changes nothing
+    Doctor(doctor::Doctor),
     /// Accounts
     #[command(subcommand)]
     User(user::Verb),
@@ -61,6 +65,9 @@ enum Noun {
     /// Sessions: who is signed in
     #[command(subcommand)]
     Session(session::Verb),
+    /// The audit trail: what happened, and is the account of it whole
+    #[command(subcommand)]
+    Event(event::Verb),
     /// The keys that sign access tokens
     #[command(subcommand)]
     Key(key::Verb),
@@ -94,10 +101,12 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.noun {
         None | Some(Noun::Serve) => serve::run(file),
         Some(Noun::Migrate) => to_the_end(migrate::run(file)),
+        Some(Noun::Doctor(doctor)) => doctor.run(file),
         Some(Noun::User(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Role(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Admin(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Session(verb)) => to_the_end(verb.run(file)),
+        Some(Noun::Event(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Key(verb)) => to_the_end(verb.run(file)),
         Some(Noun::ServiceKey(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Config(verb)) => verb.run(file),

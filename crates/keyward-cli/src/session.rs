@@ -34,6 +34,14 @@ pub(crate) enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Tell what happened to a session, and why it ended
+    Explain {
+        /// The session
+        id: SessionId,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// End sessions; none of their tokens is accepted again
     Revoke {
         #[command(flatten)]
@@ -67,6 +75,10 @@ impl Verb {
                     Some(user) => list_of(&keyward, &user, limit, json, &policy).await,
                     None => list(&keyward, after, limit, json, &policy).await,
                 }
+            }
+            Self::Explain { id, json } => {
+                let (keyward, _) = open::beside(file, Missing::Refuse).await?;
+                explain(&keyward, id, json).await
             }
             Self::Revoke { which, yes } => {
                 if which.all && !yes {
@@ -163,6 +175,21 @@ fn device(session: &Session) -> String {
 
 fn last_active_at(session: &Session) -> Option<Timestamp> {
     session.progress.map(|progress| progress.last_active_at)
+}
+
+async fn explain(keyward: &Keyward, id: SessionId, json: bool) -> Result<(), Failure> {
+    let story = keyward.explain_session(id).await.map_err(|error| match &error {
+        Error::Denied(denied) if denied.denial() == Denial::NotFound => Failure::new(format!(
+            "nothing is known of session {id}: there is none, or it is so long ago that its events are gone"
+        )),
+        _ => error.into(),
+    })?;
+    if json {
+        return print::json(&story);
+    }
+    story.explanation.iter().try_for_each(|sentence| print::line(sentence))?;
+    print::line("\nWhat happened to it:")?;
+    story.history.iter().try_for_each(|happening| print::line(&happening.text))
 }
 
 async fn revoke(keyward: &Keyward, which: &Which) -> Result<(), Failure> {

@@ -1,5 +1,7 @@
 //! `keyward user`: which accounts are there, and what may they do?
 
+mod import;
+
 use std::path::Path;
 
 use clap::{Subcommand, ValueEnum, value_parser};
@@ -98,6 +100,13 @@ pub(crate) enum Verb {
         #[arg(long)]
         yes: bool,
     },
+    /// Make accounts of those of another system, with the hashes of their passwords
+    ///
+    /// A line is {email, phone_number?, password_hash, roles?, is_active?, email_verified?,
+    /// created_at?}. Hashes may be by argon2, bcrypt and scrypt (PHC), and Django's pbkdf2_sha256,
+    /// argon2, bcrypt_sha256 and scrypt; each is made anew at the next login. A line that is refused
+    /// is told by its number and skipped. What was imported before is passed over.
+    Import(import::Import),
 }
 
 /// Whether an account may sign in.
@@ -153,6 +162,7 @@ impl Verb {
                 deleted.map_err(|error| not_changed(error, &user))?;
                 print::line(&format!("{} ({}) is deleted.", account.email, account.id))
             }
+            Self::Import(import) => import.run(file).await,
         }
     }
 }

@@ -50,6 +50,13 @@ impl Change {
 pub enum Write {
     /// Makes an account. Its e-mail address and phone number must be free.
     CreateAccount(Box<Account>),
+    /// Notes what an account was imported with, on condition that nothing is noted of it yet.
+    NoteImport {
+        /// Whose.
+        user: UserId,
+        /// A digest of the hash that it came with.
+        digest: [u8; 16],
+    },
     /// Replaces a password, on condition that the account is at this version, and raises that.
     SetPassword {
         /// Whose.
@@ -246,8 +253,8 @@ pub enum Write {
     AddChainKey {
         /// The key, sealed under the master key.
         sealed: Vec<u8>,
-        /// When it was made.
-        created_at: Timestamp,
+        /// From when on every event carries a mark.
+        since: Timestamp,
     },
     /// Seals a batch of the audit trail, on condition that its seal is the next one of the chain,
     /// and that each of the rows is in no batch and still has this count. Nothing is counted into

@@ -4,15 +4,20 @@
 //! [`PasswordHash`] by argon2id (RFC 9106). Every password counts as it is: no character of it is
 //! cut off, trimmed, folded or normalised, and NUL is one like any other.
 
+mod argon;
+mod bcrypt;
 mod cost;
 mod hash;
+mod pbkdf2;
+mod scrypt;
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
+pub use argon::Memory;
 pub use cost::{Cost, InvalidCost};
-pub use hash::{InvalidHash, Memory, PasswordHash, hash, verify};
+pub use hash::{InvalidHash, PasswordHash, hash, verify};
 
 /// How long a password may be at most, in Unicode scalar values.
 pub const MAX_LENGTH: usize = 128;

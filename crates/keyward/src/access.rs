@@ -17,6 +17,7 @@ use keyward_core::time::Timestamp;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
+use crate::client::Client;
 use crate::engine::Engine;
 use crate::error::{Denied, Error};
 use crate::store::Loaded;
@@ -42,6 +43,9 @@ pub(crate) struct Access {
     noted: AtomicBool,
     view: Mutex<Option<View>>,
 }
+
+/// Tells by whom a token is presented. It is asked only where that has to be written down.
+pub(crate) type FromWhere<'a> = &'a (dyn Fn() -> Client + Sync);
 
 /// What was read of a session for showing it, and when.
 #[derive(Debug)]
@@ -87,6 +91,7 @@ impl Engine {
         &self,
         token: &str,
         known: Option<Arc<Access>>,
+        client: FromWhere<'_>,
     ) -> Result<Arc<Access>, Error> {
         let now = self.clock.now();
         self.know_revocations().await?;
@@ -107,7 +112,7 @@ impl Engine {
             },
         };
         if access.checked.load(Ordering::Acquire) != epoch {
-            if let Err(error) = self.check(&access.token).await {
+            if let Err(error) = self.check(&access.token, client).await {
                 self.verified.0.remove(token);
                 return Err(error);
             }
@@ -140,7 +145,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn check(&self, token: &Verified) -> Result<(), Error> {
+    async fn check(&self, token: &Verified, client: FromWhere<'_>) -> Result<(), Error> {
         let ring = self.ring();
         // A key that left the ring takes its tokens with it.
         if ring.get(&token.kid).is_none() {
@@ -157,7 +162,7 @@ impl Engine {
             Some(CutOff::Session) => Err(Denial::SessionRevoked.into()),
             Some(CutOff::Generation) => {
                 // Given up for lost, and yet somebody has it: two hold what one was given.
-                self.end_for_theft(token.claims.session).await?;
+                self.end_for_theft(token.claims.session, &client()).await?;
                 Err(Denial::SessionRevoked.into())
             }
         }

@@ -45,7 +45,7 @@ impl By {
 impl Client {
     /// A client at this address with this user agent.
     pub fn new(ip: IpAddr, user_agent: &str) -> Self {
-        let clean: String = user_agent.chars().filter(|c| !c.is_control()).collect();
+        let clean: String = user_agent.chars().filter(|c| !hides(*c)).collect();
         let end = clean.floor_char_boundary(USER_AGENT);
         Self { ip: Some(ip.to_canonical()), user_agent: clean[..end].to_owned(), by: None }
     }
@@ -64,6 +64,13 @@ impl Client {
     pub(crate) fn network(&self) -> String {
         self.ip.map_or_else(|| "local".to_owned(), |ip| Network::of(ip).to_string())
     }
+}
+
+/// Whether a character could make a line look like something else than it is, or like two: control
+/// characters, line and paragraph separators, marks of direction, and what has no width.
+fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// What a user agent calls itself, in words for a list of devices: `Firefox on Linux`.
@@ -133,7 +140,10 @@ mod tests {
 
     #[test]
     fn a_user_agent_is_kept_short_and_clean() {
-        let client = Client::new(IpAddr::from([127, 0, 0, 1]), &format!("a\u{1b}[31m\n{}", "é".repeat(400)));
+        let client = Client::new(
+            IpAddr::from([127, 0, 0, 1]),
+            &format!("a\u{1b}[31m\r\n\u{2028}\u{202e}\u{200b}{}", "é".repeat(400)),
+        );
         assert!(client.user_agent.len() <= 512 && client.user_agent.starts_with("a[31m\u{e9}"));
         let mapped: IpAddr = "::ffff:10.1.2.3".parse().expect("an address");
         assert_eq!(Client::new(mapped, "").network(), "10.1.2.3");

@@ -13,6 +13,7 @@ use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair};
 use keyward_core::key::Algorithm;
 use keyward_core::time::Timestamp;
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 /// A clock: the system's, or one that a test moves by hand.
@@ -23,7 +24,16 @@ pub struct Clock(Source);
 enum Source {
     #[default]
     System,
-    Manual(Arc<AtomicI64>),
+    Manual(Arc<Manual>),
+}
+
+#[derive(Default)]
+struct Manual {
+    at: AtomicI64,
+    moved: Notify,
+    /// Until when somebody waited, each time.
+    #[cfg(test)]
+    waits: std::sync::Mutex<Vec<Duration>>,
 }
 
 impl Clock {
@@ -34,14 +44,15 @@ impl Clock {
 
     /// A clock that stands still at `start` until it is moved with [`Clock::advance`].
     pub fn manual(start: Timestamp) -> Self {
-        Self(Source::Manual(Arc::new(AtomicI64::new(start.micros()))))
+        Self(Source::Manual(Arc::new(Manual { at: AtomicI64::new(start.micros()), ..Manual::default() })))
     }
 
     /// Moves a manual clock forward. The system's can't be moved.
     pub fn advance(&self, by: Duration) {
-        if let Source::Manual(at) = &self.0 {
+        if let Source::Manual(manual) = &self.0 {
             let by = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
-            at.fetch_add(by, Ordering::SeqCst);
+            manual.at.fetch_add(by, Ordering::SeqCst);
+            manual.moved.notify_waiters();
         }
     }
 
@@ -53,7 +64,7 @@ impl Clock {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Timestamp::default().after(since)
             }
-            Source::Manual(at) => Timestamp::from_micros(at.load(Ordering::SeqCst)),
+            Source::Manual(manual) => Timestamp::from_micros(manual.at.load(Ordering::SeqCst)),
         }
     }
 
@@ -64,9 +75,35 @@ impl Clock {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         match &self.0 {
             Source::System => START.elapsed(),
-            Source::Manual(at) => {
-                Timestamp::from_micros(at.load(Ordering::SeqCst)).since(Timestamp::default())
-            }
+            Source::Manual(_) => self.now().since(Timestamp::default()),
+        }
+    }
+
+    /// Comes back when [`Clock::monotonic`] has reached this moment: at once where it has, and
+    /// with a manual clock when that is moved there.
+    pub(crate) async fn wait_until(&self, moment: Duration) {
+        match &self.0 {
+            Source::System => tokio::time::sleep(moment.saturating_sub(self.monotonic())).await,
+            Source::Manual(manual) => loop {
+                let moved = manual.moved.notified();
+                if self.monotonic() >= moment {
+                    return;
+                }
+                #[cfg(test)]
+                manual.waits.lock().expect("no panic").push(moment);
+                moved.await;
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+impl Clock {
+    /// Until when somebody waited on this manual clock, each time that they looked.
+    pub(crate) fn waits(&self) -> Vec<Duration> {
+        match &self.0 {
+            Source::System => Vec::new(),
+            Source::Manual(manual) => manual.waits.lock().expect("no panic").clone(),
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::flow::audit::chain::Chain;
 use crate::hashing::Hashing;
 use crate::metrics::{Metrics, Written};
 use crate::notes::Notes;
+use crate::pace::Pace;
 use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
 use crate::store::{Fault, News, NotCommitted, Store};
@@ -58,6 +59,7 @@ pub(crate) struct Engine {
     pub(crate) log_drops: Arc<AtomicU64>,
     /// What a login for an unknown name is checked against, so that it costs the same.
     pub(crate) nobody: PasswordHash,
+    pub(crate) pace: Pace,
     ring: RwLock<Arc<KeyRing>>,
     keys_version: AtomicU64,
     roles: RwLock<Arc<Roles>>,
@@ -98,6 +100,7 @@ impl Engine {
             throttles: Throttles::new(&settings.limits),
             verified: AccessCache::default(),
             bounces: Bounces::default(),
+            pace: Pace::default(),
             service_keys: ServiceKeys::default(),
             ring: RwLock::new(Arc::new(KeyRing::default())),
             keys_version: AtomicU64::new(0),

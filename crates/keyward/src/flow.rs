@@ -3,6 +3,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod audit;
+pub(crate) mod import;
 pub(crate) mod introspect;
 pub(crate) mod keys;
 pub(crate) mod master_key;

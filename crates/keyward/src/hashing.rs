@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use keyward_core::password::{self, Cost, Memory, Password, PasswordHash};
 use prometheus_client::metrics::histogram::Histogram;
@@ -23,12 +24,24 @@ use crate::clock::Clock;
 #[error("more passwords wait to be hashed than the queue holds")]
 pub(crate) struct Busy;
 
+/// What came of a verification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Verified {
+    /// Whether it was the right password.
+    pub(crate) right: bool,
+    /// When the work began, by the monotonic clock: what was waited for before is not among it.
+    pub(crate) began: Duration,
+    /// How long it took.
+    pub(crate) took: Duration,
+}
+
 /// Threads that hash passwords. Dropped, it waits for the hashes that are under way.
 pub(crate) struct Hashing {
     /// Taken before the threads are awaited: without a sender they end.
     queue: Option<SyncSender<Job>>,
     threads: Vec<JoinHandle<()>>,
     hashes: Arc<AtomicU64>,
+    clock: Clock,
     seconds: Histogram,
 }
 
@@ -39,7 +52,7 @@ impl Hashing {
     /// long each took goes into `seconds`.
     ///
     /// Fails where the system gives no thread.
-    pub(crate) fn new(threads: usize, queue: usize, seconds: Histogram) -> io::Result<Self> {
+    pub(crate) fn new(threads: usize, queue: usize, clock: Clock, seconds: Histogram) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(queue.max(1));
         let jobs = Arc::new(Mutex::new(jobs));
         let threads = (0..threads.max(1))
@@ -48,7 +61,7 @@ impl Hashing {
                 thread::Builder::new().name(format!("keyward-hash-{n}")).spawn(move || work(&jobs))
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { queue: Some(sender), threads, hashes: Arc::default(), seconds })
+        Ok(Self { queue: Some(sender), threads, hashes: Arc::default(), clock, seconds })
     }
 
     /// The hash of this password, at this cost, with a salt that must be fresh and random.
@@ -62,8 +75,14 @@ impl Hashing {
     }
 
     /// Whether this is the password that the hash was made of.
-    pub(crate) async fn verify(&self, password: Password, hash: PasswordHash) -> Result<bool, Busy> {
-        self.run(move |memory| password::verify(&password, &hash, memory)).await
+    pub(crate) async fn verify(&self, password: Password, hash: PasswordHash) -> Result<Verified, Busy> {
+        let clock = self.clock.clone();
+        self.run(move |memory| {
+            let began = clock.monotonic();
+            let right = password::verify(&password, &hash, memory);
+            Verified { right, began, took: clock.monotonic().saturating_sub(began) }
+        })
+        .await
     }
 
     /// How many hashes were begun. What a limit refuses is never among them.
@@ -76,15 +95,14 @@ impl Hashing {
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let (answer, answered) = oneshot::channel();
-        let (hashes, seconds) = (Arc::clone(&self.hashes), self.seconds.clone());
+        let (hashes, seconds, clock) = (Arc::clone(&self.hashes), self.seconds.clone(), self.clock.clone());
         let job: Job = Box::new(move |memory| {
             // Whoever asked has gone: the connection was closed, or the request timed out.
             if !answer.is_closed() {
                 hashes.fetch_add(1, Ordering::Relaxed);
-                let clock = Clock::system();
                 let began = clock.monotonic();
                 let _ = answer.send(work(memory));
-                seconds.observe((clock.monotonic() - began).as_secs_f64());
+                seconds.observe(clock.monotonic().saturating_sub(began).as_secs_f64());
             }
         });
         let queue = self.queue.as_ref().ok_or(Busy)?;
@@ -125,7 +143,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     fn hashing(threads: usize, queue: usize) -> io::Result<Hashing> {
-        Hashing::new(threads, queue, Histogram::new([1.0]))
+        Hashing::new(threads, queue, Clock::system(), Histogram::new([1.0]))
     }
 
     fn cheap() -> Cost {
@@ -144,8 +162,8 @@ mod tests {
     async fn what_is_hashed_is_verified() {
         let hashing = hashing(2, 8).expect("threads");
         let kept = hashing.hash(password("right"), [1; 16], cheap()).await.expect("room");
-        assert_eq!(hashing.verify(password("right"), kept.clone()).await, Ok(true));
-        assert_eq!(hashing.verify(password("wrong"), kept).await, Ok(false));
+        assert!(hashing.verify(password("right"), kept.clone()).await.expect("room").right);
+        assert!(!hashing.verify(password("wrong"), kept).await.expect("room").right);
         assert_eq!(hashing.hashes(), 3);
     }
 

@@ -323,7 +323,9 @@ async fn pass(route: &Route, method: &Method, call: &mut Call) -> Result<(), Err
             return Err(Denial::CrossSiteRequest.into());
         }
     }
-    let Some(who) = route.guard.identify(&call.engine, call.names, &call.headers).await? else {
+    let client = || call.client();
+    let identified = route.guard.identify(&call.engine, call.names, &call.headers, &client).await?;
+    let Some(who) = identified else {
         return Ok(());
     };
     if let Who::Person(access) = &who {

@@ -33,6 +33,7 @@ mod http;
 pub mod master_key;
 mod metrics;
 mod notes;
+mod pace;
 mod service_keys;
 mod settings;
 mod store;
@@ -61,10 +62,11 @@ pub use crate::flow::accounts::AccountChange;
 pub use crate::flow::audit::chain::Verified;
 use crate::flow::audit::chain::{Chain, chain_key};
 pub use crate::flow::audit::events::{
-    Cursor, EVENTS, EventFilter, EventList, EventView, InvalidCursor, InvalidPlace, MOST_EVENTS,
+    Cursor, EVENTS, EventFilter, EventList, EventView, Findings, InvalidCursor, InvalidPlace, MOST_EVENTS,
     MOST_THRESHOLD, Place, THRESHOLD, WINDOW, WINDOWS,
 };
 pub use crate::flow::audit::explain::{Happening, SessionState, SessionStory};
+pub use crate::flow::import::{Imported, ImportedUser};
 pub use crate::flow::keys::KeyView;
 use crate::flow::keys::{MacKeysError, mac_keys};
 pub use crate::flow::roles::RoleView;
@@ -73,9 +75,11 @@ pub use crate::flow::service_keys::{NewServiceKey, ServiceKeyView};
 use crate::hashing::Hashing;
 use crate::metrics::Metrics;
 pub use crate::settings::{InvalidOrigin, Origin, PersonalClaims, Secret, Settings};
+pub use crate::store::Fault;
+pub use crate::store::sqlite::OpenError;
 use crate::store::sqlite::Sqlite;
+pub use crate::store::sqlite::inspect::{DatabaseReport, inspect as inspect_database};
 pub use crate::store::trail::{Suspect, SuspicionKind};
-pub use crate::store::{Fault, sqlite::OpenError};
 use crate::store::{Name, Store};
 
 /// How many password hashes may wait to be made.
@@ -195,8 +199,9 @@ impl Builder {
             MacKeysError::Fault(fault) => StartError::Failed(fault.to_string()),
         };
         let chain = Chain::new(chain_key(&*store, &master, now).await.map_err(cannot_open)?);
-        let hashing = Hashing::new(self.settings.hashing_threads, HASHING_QUEUE, hash_seconds)
-            .map_err(|e| StartError::Failed(format!("no thread for passwords: {e}")))?;
+        let hashing =
+            Hashing::new(self.settings.hashing_threads, HASHING_QUEUE, self.clock.clone(), hash_seconds)
+                .map_err(|e| StartError::Failed(format!("no thread for passwords: {e}")))?;
         let nobody = core::password::PasswordHash::dummy(&self.settings.cost);
         let background = self.settings.background;
         let engine = Arc::new(Engine::new(Parts {

@@ -165,7 +165,7 @@ pub(crate) struct StoredMacKey {
 /// The key of the audit trail's chain, as it rests in the store.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StoredChainKey {
-    pub(crate) created_at: Timestamp,
+    pub(crate) since: Timestamp,
     pub(crate) sealed: Vec<u8>,
 }
 
@@ -182,6 +182,9 @@ pub(crate) struct News {
 
 /// How many revocations one poll brings at most; where it brings that many, ask again.
 pub(crate) const NEWS_LIMIT: usize = 1_000;
+
+/// How many classes of hashes are told apart at most: more than anybody has.
+pub(crate) const CLASSES: usize = 64;
 
 /// What a sweep may take away.
 #[derive(Debug, Clone, Copy)]
@@ -228,6 +231,15 @@ pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
 
     /// A page of accounts.
     fn accounts<'a>(&'a self, search: &'a Search) -> Answer<'a, Page>;
+
+    /// What the work of verifying depends on ([`PasswordHash::cost_class`]), of every hash that is
+    /// stored: each once, at most [`CLASSES`].
+    ///
+    /// [`PasswordHash::cost_class`]: keyward_core::password::PasswordHash::cost_class
+    fn cost_classes(&self) -> Answer<'_, Vec<String>>;
+
+    /// The digest of what this account was imported with.
+    fn imported(&self, user: UserId) -> Answer<'_, Option<[u8; 16]>>;
 
     /// Whether somebody signed in to this account from this network since then.
     fn signed_in_from<'a>(&'a self, user: UserId, network: &'a str, since: Timestamp) -> Answer<'a, bool>;

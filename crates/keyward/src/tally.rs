@@ -80,11 +80,15 @@ impl Tallies {
     }
 }
 
-/// Adds so many to what waits to be written. Its moment is that of the last.
+/// Adds so many to what waits to be written, which is as the last of them was.
 fn add(waiting: &mut Option<Event>, event: Event, count: i64) {
     let before = waiting.as_ref().map_or(0, count_of);
-    let waiting = waiting.get_or_insert(event);
-    waiting.details.insert("count".to_owned(), (before + count).into());
+    let mut last = match waiting.take() {
+        Some(known) if known.at > event.at => known,
+        _ => event,
+    };
+    last.details.insert("count".to_owned(), (before + count).into());
+    *waiting = Some(last);
 }
 
 fn count_of(event: &Event) -> i64 {

@@ -22,7 +22,7 @@ pub(super) fn trusted_proxies() -> Rule<Option<Vec<IpNet>>> {
 }
 
 /// Whether only this machine is reached here.
-pub(super) fn is_loopback(address: SocketAddr) -> bool {
+pub(crate) fn is_loopback(address: SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }
 

@@ -2,8 +2,12 @@
 
 mod beside;
 mod commands;
+mod django;
+mod doctor;
+mod event;
 mod failures;
 mod first_run;
+mod import;
 mod log;
 mod monitor;
 mod stop;

@@ -38,8 +38,11 @@ fn rows() -> Vec<Recorded> {
     (1..=5).map(row).collect()
 }
 
+/// What is done to a row, and in which words.
+type Change = (&'static str, fn(&mut Recorded));
+
 /// Every way in which one row can be made to say something else.
-fn changes() -> Vec<(&'static str, fn(&mut Recorded))> {
+fn changes() -> Vec<Change> {
     vec![
         ("when", |row| row.event.at = at(9)),
         ("what", |row| row.event.kind = EventType::Logout),
@@ -81,7 +84,7 @@ fn whatever_is_changed_of_a_row_is_found() {
         assert_eq!(key.check(None, &seal, &rows), [Finding::RowChanged(1, rows[2].event.id)], "{what}");
         assert!(!key.knows(&rows[2]), "before it is sealed, too: {what}");
     }
-    let counted: [(&str, fn(&mut Recorded)); 3] = [
+    let counted: [Change; 3] = [
         ("how many", |row| row.count = 7),
         ("the last of them", |row| row.last_at = Some(at(3))),
         ("its mark", |row| row.event.mark = None),

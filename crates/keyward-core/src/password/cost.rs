@@ -33,6 +33,14 @@ impl Cost {
         Ok(Self { memory_kib, iterations, parallelism })
     }
 
+    /// What [`Cost::new`] takes, by the names that hashes have for it.
+    pub(super) fn bounds() -> String {
+        format!(
+            "p from 1 to {MOST_PARALLELISM}, m from 8 * p to {MOST_MEMORY}, t from 1, and t * m up to \
+             {MOST_WORK}"
+        )
+    }
+
     /// Memory, in KiB.
     pub const fn memory_kib(&self) -> u32 {
         self.memory_kib
@@ -46,12 +54,6 @@ impl Cost {
     /// Lanes of the memory. They are filled one after the other, on one thread.
     pub const fn parallelism(&self) -> u32 {
         self.parallelism
-    }
-
-    pub(super) fn any_is_higher_than(&self, other: &Self) -> bool {
-        self.memory_kib > other.memory_kib
-            || self.iterations > other.iterations
-            || self.parallelism > other.parallelism
     }
 }
 

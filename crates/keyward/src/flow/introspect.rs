@@ -9,7 +9,7 @@ use keyward_core::refresh_token::RefreshToken;
 use keyward_core::session::Verdict;
 use keyward_core::time::Timestamp;
 
-use crate::access::Access;
+use crate::access::{Access, FromWhere};
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -29,11 +29,15 @@ impl Engine {
     ///
     /// # Errors
     /// `store_unavailable` where the node can't know.
-    pub(crate) async fn introspect(&self, token: &str) -> Result<Option<Introspected>, Error> {
+    pub(crate) async fn introspect(
+        &self,
+        token: &str,
+        client: FromWhere<'_>,
+    ) -> Result<Option<Introspected>, Error> {
         if let Some(token) = self.mac_keys.open(token) {
             return self.introspect_refresh(&token).await;
         }
-        match self.authenticate(token, self.known(token)).await {
+        match self.authenticate(token, self.known(token), client).await {
             Ok(access) => Ok(Some(Introspected::Access(access))),
             Err(Error::Denied(denied)) if denied.denial().status() == 401 => Ok(None),
             Err(error) => Err(error),

@@ -47,7 +47,7 @@ impl Engine {
                 writes.extend(self.reseal(&name, Sealed::MacKey(key.id), &purpose(key.id), key.sealed)?);
             }
             if let Some(key) = self.store.chain_key().await? {
-                let purpose = chain::purpose(key.created_at);
+                let purpose = chain::purpose(key.since);
                 let name = "the key of the audit trail";
                 writes.extend(self.reseal(name, Sealed::ChainKey, &purpose, key.sealed)?);
             }

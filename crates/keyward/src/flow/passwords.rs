@@ -105,7 +105,7 @@ impl Engine {
         self.limit(Throttle::Password, &format!("{what} {session}"), client, Some(session)).await?;
         let loaded = self.live(access).await?;
         let hash = loaded.account.password.clone();
-        if self.hashing.verify(password.clone(), hash).await? {
+        if self.hashing.verify(password.clone(), hash).await?.right {
             return Ok(loaded);
         }
         let denial = Denial::InvalidCredentials;

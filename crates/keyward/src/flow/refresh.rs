@@ -56,6 +56,12 @@ impl Engine {
                 return Err(self.without_record(&token, client, now).await?);
             };
             if loaded.session.transport != transport {
+                let event = self
+                    .event(EventType::RefreshFailed, client, now)
+                    .about(&loaded.account)
+                    .in_session(token.session)
+                    .failed(Denial::InvalidRefreshToken.code());
+                self.tally(event, &token.session.to_string()).await?;
                 return Err(Denial::InvalidRefreshToken.into());
             }
             loaded.session = self.with_notes(loaded.session);
@@ -215,11 +221,11 @@ impl Engine {
     }
 
     /// Ends a session of which something given up for lost was presented.
-    pub(crate) async fn end_for_theft(&self, session: SessionId) -> Result<(), Error> {
+    pub(crate) async fn end_for_theft(&self, session: SessionId, client: &Client) -> Result<(), Error> {
         let now = self.clock.now();
         let Some(loaded) = self.store.session(session).await? else { return Ok(()) };
         let event = self
-            .event(EventType::RefreshReused, &Client::default(), now)
+            .event(EventType::RefreshReused, client, now)
             .about(&loaded.account)
             .in_session(session)
             .failed("an access token of a generation given up for lost was presented");

@@ -85,31 +85,36 @@ impl Engine {
         let budget = self.failure_budget(account.as_ref(), &sign_in.name, client).await?;
         self.limit(Throttle::LoginFailures, &budget, client, None).await?;
         let hash = account.as_ref().map_or(&self.nobody, |account| &account.password).clone();
-        let right = match self.hashing.verify(sign_in.password.clone(), hash).await {
-            Ok(right) => right,
+        let class = hash.cost_class();
+        let verified = match self.hashing.verify(sign_in.password.clone(), hash).await {
+            Ok(verified) => verified,
             Err(busy) => {
                 self.give_back(Throttle::LoginFailures, &budget);
                 return Err(busy.into());
             }
         };
+        self.pace.learn(&class, verified.took);
         let failed = |denial: Denial| {
             self.event(EventType::LoginFailed, client, self.clock.now()).failed(denial.code())
         };
         // A name is what a stranger typed: of any length, and perhaps a password in the wrong field.
         let name = || self.keyed_hash(&format!("name {}", sign_in.name.trim().to_lowercase()));
         let (event, denial) = match account {
-            Some(account) if right && account.is_active => {
+            Some(account) if verified.right && account.is_active => {
                 self.give_back(Throttle::LoginFailures, &budget);
                 return Ok(account);
             }
-            Some(account) if right => {
+            Some(account) if verified.right => {
                 self.give_back(Throttle::LoginFailures, &budget);
                 (failed(Denial::LoginInactive).about(&account), Denial::LoginInactive)
             }
             Some(account) => (failed(Denial::InvalidCredentials).about(&account), Denial::InvalidCredentials),
             None => (failed(Denial::InvalidCredentials).saying("name", name()), Denial::InvalidCredentials),
         };
+        // Written before it waits: who goes away meanwhile has failed all the same.
         self.write_failure(event, client).await?;
+        let longest = self.longest_verification().await?;
+        self.clock.wait_until(verified.began + longest).await;
         Err(denial.into())
     }
 

@@ -16,7 +16,7 @@ use keyward_core::service_key::{self, Scope, ServiceKey};
 use keyward_core::session::{Generation, Transport};
 
 use super::cookie::{Cookies, Names};
-use crate::access::Access;
+use crate::access::{Access, FromWhere};
 use crate::engine::Engine;
 use crate::error::Error;
 
@@ -64,13 +64,14 @@ impl Guard {
         engine: &Engine,
         names: Names,
         headers: &HeaderMap,
+        client: FromWhere<'_>,
     ) -> Result<Option<Who>, Error> {
         Ok(match self {
             Self::Public | Self::Open => None,
-            Self::Session => Some(Who::Person(authenticate(engine, names, headers).await?)),
+            Self::Session => Some(Who::Person(authenticate(engine, names, headers, client).await?)),
             Self::Read | Self::Admin | Self::Grave => Some(match service_token(engine, names, headers) {
                 Some(token) => Who::Service(engine.service_key(token).await?),
-                None => Who::Person(authenticate(engine, names, headers).await?),
+                None => Who::Person(authenticate(engine, names, headers, client).await?),
             }),
             Self::Service(_) => Some(Who::Service(engine.service_key(bearer(headers)?).await?)),
         })
@@ -130,25 +131,30 @@ pub(crate) async fn authenticate(
     engine: &Engine,
     names: Names,
     headers: &HeaderMap,
+    client: FromWhere<'_>,
 ) -> Result<Arc<Access>, Error> {
     let cookies = names.read(headers);
     let counting = counting_access_cookies(engine, &cookies);
     match counting.as_slice() {
         [] => {
             let token = bearer(headers)?;
-            engine.authenticate(token, engine.known(token)).await
+            engine.authenticate(token, engine.known(token), client).await
         }
-        [(token, known)] => engine.authenticate(token, known.clone()).await,
-        several => best_of(engine, several).await,
+        [(token, known)] => engine.authenticate(token, known.clone(), client).await,
+        several => best_of(engine, several, client).await,
     }
 }
 
 /// Of several cookies that a hint stands by, the good one of the highest generation.
-async fn best_of(engine: &Engine, tokens: &[Counting<'_>]) -> Result<Arc<Access>, Error> {
+async fn best_of(
+    engine: &Engine,
+    tokens: &[Counting<'_>],
+    client: FromWhere<'_>,
+) -> Result<Arc<Access>, Error> {
     let mut best: Option<Arc<Access>> = None;
     let mut refused = None;
     for (token, known) in tokens {
-        match engine.authenticate(token, known.clone()).await {
+        match engine.authenticate(token, known.clone(), client).await {
             Ok(access) => match &best {
                 Some(known) if known.session() != access.session() => {
                     return Err(Denial::AmbiguousCredentials.into());

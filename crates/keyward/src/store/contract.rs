@@ -66,6 +66,7 @@ macro_rules! contract {
                 a_role_is_asked_for_by_its_whole_name, the_largest_numbers_come_back,
                 an_address_is_replaced_at_the_version, an_account_goes_with_its_sessions,
                 somebody_is_left_to_administer, nobody_gets_a_role_that_there_is_not,
+                every_class_of_stored_hashes_is_known, an_import_is_noted_once,
             }
             roles: {
                 a_role_is_set_at_the_version_of_the_table, a_deleted_role_is_taken_from_everybody,
@@ -162,6 +163,8 @@ pub(crate) struct World {
 #[derive(Debug, PartialEq)]
 struct Dump {
     accounts: Vec<Account>,
+    cost_classes: Vec<String>,
+    imported: Vec<(UserId, [u8; 16])>,
     sessions: Vec<Loaded>,
     open: Vec<Session>,
     roles: Roles,
@@ -241,6 +244,12 @@ impl World {
         for n in 0..48 {
             sessions.extend(store.session(session_id(n)).await.expect("readable"));
         }
+        let accounts = self.found(everybody()).await;
+        let mut imported = Vec::new();
+        for account in &accounts {
+            let digest = store.imported(account.id).await.expect("readable");
+            imported.extend(digest.map(|digest| (account.id, digest)));
+        }
         let keys = store.keys().await.expect("readable");
         let mut access_ttls = store.access_ttls().await.expect("readable");
         access_ttls.sort_unstable();
@@ -253,8 +262,10 @@ impl World {
             }
         }
         Dump {
-            accounts: self.found(everybody()).await,
+            accounts,
             of_role,
+            cost_classes: store.cost_classes().await.expect("readable"),
+            imported,
             sessions,
             open: store.sessions(session_id(0), 1_000).await.expect("readable"),
             roles,

@@ -45,6 +45,12 @@ pub(super) const ACCOUNT_BY_EMAIL: &str =
     concat!("SELECT ", account_columns!(), " FROM account a WHERE a.email = ?1");
 pub(super) const ACCOUNT_BY_PHONE: &str =
     concat!("SELECT ", account_columns!(), " FROM account a WHERE a.phone_number = ?1");
+/// The classes one after the other, each by the index: a list of few, however many accounts there are.
+pub(super) const COST_CLASSES: &str = "WITH RECURSIVE class (name) AS (SELECT min(cost_class) FROM account \
+     UNION ALL SELECT (SELECT min(a.cost_class) FROM account a WHERE a.cost_class > class.name) \
+     FROM class WHERE class.name IS NOT NULL) SELECT name FROM class WHERE name <> '' LIMIT ?1";
+pub(super) const IMPORTED: &str = "SELECT digest FROM imported WHERE user_id = ?1";
+
 pub(super) const SESSION: &str = concat!(
     "SELECT ",
     session_columns!(),
@@ -162,15 +168,22 @@ impl Plan {
         let changed = OneRow(Conflict::Changed);
         match write {
             Write::CreateAccount(account) => self.create_account(*account),
-            Write::SetPassword { user, version, password } => self.push(
-                "UPDATE account SET password = ?3, version = version + 1 WHERE id = ?1 AND version = ?2",
+            Write::NoteImport { user, digest } => self.push(
+                "INSERT INTO imported (user_id, digest) SELECT id, ?2 FROM account WHERE id = ?1 \
+                 ON CONFLICT DO NOTHING",
                 changed,
-                [id(user), number(version), text(password.as_str())],
+                [id(user), Value::Bytes(digest.to_vec())],
+            ),
+            Write::SetPassword { user, version, password } => self.push(
+                "UPDATE account SET password = ?3, cost_class = ?4, version = version + 1 \
+                 WHERE id = ?1 AND version = ?2",
+                changed,
+                [id(user), number(version), text(password.as_str()), Value::Text(password.cost_class())],
             ),
             Write::Rehash { user, version, password } => self.push(
-                "UPDATE account SET password = ?3 WHERE id = ?1 AND version = ?2",
+                "UPDATE account SET password = ?3, cost_class = ?4 WHERE id = ?1 AND version = ?2",
                 changed,
-                [id(user), number(version), text(password.as_str())],
+                [id(user), number(version), text(password.as_str()), Value::Text(password.cost_class())],
             ),
             Write::SetPhone { user, version, phone_number } => self.push(
                 "UPDATE account SET phone_number = ?3, phone_number_verified = FALSE, version = version + 1 \
@@ -279,7 +292,7 @@ impl Plan {
                 let params = [Value::Int(i64::from(id)), Value::Bytes(former), Value::Bytes(sealed)];
                 self.push(sql, changed, params);
             }
-            Write::AddChainKey { sealed, created_at } => self.add_chain_key(sealed, created_at),
+            Write::AddChainKey { sealed, since } => self.add_chain_key(sealed, since),
             Write::SealEvents { seal, counts } => self.seal_events(&seal, counts),
             Write::RemoveEvents { number, removal } => self.remove_events(number, &removal),
             Write::AddServiceKey { version, key } => {
@@ -571,6 +584,10 @@ pub(super) fn service_key(row: &impl Row) -> Result<ServiceKey, Fault> {
 
 pub(super) fn access_ttl(row: &impl Row) -> Result<(u64, Timestamp), Fault> {
     Ok((natural(row, 0)?, Timestamp::from_micros(row.int(1)?)))
+}
+
+pub(super) fn imported(row: &impl Row) -> Result<[u8; 16], Fault> {
+    uuid(row, 0).map_err(|_| corrupt("imported.digest"))
 }
 
 pub(super) fn revocation(row: &impl Row) -> Result<Entry, Fault> {

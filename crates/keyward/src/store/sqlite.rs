@@ -7,6 +7,7 @@
 //! this one; only one may serve.
 
 mod file;
+pub(crate) mod inspect;
 mod migrate;
 mod row;
 #[cfg(test)]
@@ -36,7 +37,7 @@ use self::file::{Opened, file_error};
 use self::writer::{Job, bind};
 use super::sql::{self, Expect, Statement, Value, search};
 use super::{
-    Answer, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Page, Search, Store, StoredKeys,
+    Answer, CLASSES, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Page, Search, Store, StoredKeys,
     StoredMacKey, StoredServiceKeys, Sweep, Swept,
 };
 
@@ -263,6 +264,15 @@ impl Store for Sqlite {
             let accounts = self.all(sql, &params, |row| search::found(row))?;
             Ok(search::paged(search, accounts, cut))
         })
+    }
+
+    fn cost_classes(&self) -> Answer<'_, Vec<String>> {
+        let limit = [Value::Int(i64::try_from(CLASSES).unwrap_or(i64::MAX))];
+        Box::pin(async move { self.all(sql::COST_CLASSES, &limit, |row| sql::Row::text(row, 0)) })
+    }
+
+    fn imported(&self, user: UserId) -> Answer<'_, Option<[u8; 16]>> {
+        Box::pin(async move { self.one(sql::IMPORTED, &[sql::id(user)], |row| sql::imported(row)) })
     }
 
     fn signed_in_from<'a>(&'a self, user: UserId, network: &'a str, since: Timestamp) -> Answer<'a, bool> {

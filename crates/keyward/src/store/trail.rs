@@ -29,7 +29,7 @@ pub(crate) struct EventQuery {
 }
 
 /// How many events one answer looks at where no index serves all the filters together.
-pub(crate) const EXAMINED: u32 = 10_000;
+pub(crate) const EXAMINED: u32 = 5_000;
 
 /// Some events.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -98,6 +98,14 @@ pub struct Suspect {
     pub last_at: Timestamp,
 }
 
+/// What is suspicious, the largest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Suspects {
+    pub(crate) found: Vec<Suspect>,
+    /// From when on every event was looked at: later than asked for where there are too many.
+    pub(crate) since: Timestamp,
+}
+
 /// A seal with the rows that claim to be of its batch, by id, as they were at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sealed {
@@ -110,8 +118,8 @@ pub(crate) trait Trail {
     /// Some of the events that are asked for, newest first.
     fn events(&self, query: EventQuery) -> Answer<'_, EventPage>;
 
-    /// What is suspicious, the largest first.
-    fn suspicious(&self, suspicion: Suspicion) -> Answer<'_, Vec<Suspect>>;
+    /// What is suspicious.
+    fn suspicious(&self, suspicion: Suspicion) -> Answer<'_, Suspects>;
 
     /// The key of the chain.
     fn chain_key(&self) -> Answer<'_, Option<StoredChainKey>>;

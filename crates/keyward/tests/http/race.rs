@@ -220,7 +220,7 @@ async fn the_least_recently_active_session_makes_room() {
     assert_eq!(app.open_sessions(), 3);
     app.events();
     browser.login(&app, ADA).await.ok(200);
-    assert_eq!(app.events(), ["login"]);
+    assert_eq!(app.events(), ["login", "session_revoked"]);
     assert_eq!(app.open_sessions(), 3);
 }
 

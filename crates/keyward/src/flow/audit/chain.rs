@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::flow::ATTEMPTS;
 use crate::flow::keys::MacKeysError;
-use crate::store::trail::Sealed;
+use crate::store::trail::{EventQuery, Sealed};
 use crate::store::{Fault, NotCommitted, Store};
 
 /// How long after its minute closed an event is sealed: what is counted in memory is in its row
@@ -176,13 +176,17 @@ pub(crate) async fn chain_key(
 ) -> Result<ChainKey, MacKeysError> {
     for _ in 0..ATTEMPTS {
         if let Some(stored) = store.chain_key().await? {
-            let secret = master.open(&purpose(stored.created_at), &stored.sealed)?;
+            let secret = master.open(&purpose(stored.since), &stored.sealed)?;
             let secret = <[u8; 32]>::try_from(secret.as_slice()).map_err(|_| OpenError::Corrupt)?;
-            return Ok(ChainKey::new(&Zeroizing::new(secret), stored.created_at));
+            return Ok(ChainKey::new(&Zeroizing::new(secret), stored.since));
         }
+        // Where there are no events yet there are none from before the chain either, whatever their date.
+        let any = EventQuery { limit: 1, ..EventQuery::default() };
+        let fresh = store.events(any).await?.events.is_empty();
+        let since = if fresh { Timestamp::default() } else { now };
         let secret = Zeroizing::new(clock::random::<32>());
-        let sealed = master.seal(&purpose(now), &secret[..], clock::random());
-        match store.commit(Change::of([Write::AddChainKey { sealed, created_at: now }])).await {
+        let sealed = master.seal(&purpose(since), &secret[..], clock::random());
+        match store.commit(Change::of([Write::AddChainKey { sealed, since }])).await {
             // Another process made it first: then that one is ours, too.
             Ok(_) | Err(NotCommitted::Conflict(Conflict::Changed)) => {}
             Err(NotCommitted::Conflict(_)) => break,

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use crate::Keyward;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::store::trail::{EventQuery, Suspect, Suspicion, SuspicionKind};
+use crate::store::trail::{EventQuery, Suspect, Suspects, Suspicion, SuspicionKind};
 
 /// How many events one list has at most.
 pub const MOST_EVENTS: u32 = 200;
@@ -34,7 +34,7 @@ pub const MOST_THRESHOLD: u64 = 1_000_000;
 /// How many findings of a kind are told at most.
 const FINDINGS: u32 = 100;
 /// How many events of a kind are looked at for findings, the newest first.
-const LOOKED_AT: u32 = 500_000;
+const LOOKED_AT: u32 = 250_000;
 
 /// Which events are asked for: those that pass every filter that is given.
 #[derive(Debug, Clone, Default)]
@@ -187,6 +187,16 @@ pub struct EventList {
     pub next_cursor: Option<Cursor>,
 }
 
+/// What is suspicious.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Findings {
+    /// Of each kind the largest first.
+    pub findings: Vec<Suspect>,
+    /// From when on every event was looked at. Where there are too many of them in the window for
+    /// one answer it is later than the window's beginning, and the counts are of what came since.
+    pub since: Timestamp,
+}
+
 impl Keyward {
     /// Some events, the newest first, from `cursor` on; at most `limit`, and at most 200. What is
     /// added meanwhile moves nothing of a list that goes on.
@@ -207,8 +217,21 @@ impl Keyward {
     ///
     /// # Errors
     /// [`Error::Fault`] where the store does not answer.
-    pub async fn suspicious(&self, window: Duration, threshold: u64) -> Result<Vec<Suspect>, Error> {
+    pub async fn suspicious(&self, window: Duration, threshold: u64) -> Result<Findings, Error> {
         self.engine.suspicious(window, threshold).await
+    }
+
+    /// The same of one kind.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer.
+    pub async fn suspicious_of(
+        &self,
+        kind: SuspicionKind,
+        window: Duration,
+        threshold: u64,
+    ) -> Result<Findings, Error> {
+        self.engine.suspicious_of(kind, window, threshold).await
     }
 }
 
@@ -250,16 +273,28 @@ impl Engine {
         Ok(list)
     }
 
-    pub(crate) async fn suspicious(&self, window: Duration, threshold: u64) -> Result<Vec<Suspect>, Error> {
-        let since = self.clock.now().before(window);
-        let mut findings = Vec::new();
+    pub(crate) async fn suspicious(&self, window: Duration, threshold: u64) -> Result<Findings, Error> {
+        let mut all = Findings { findings: Vec::new(), since: Timestamp::default() };
         for kind in SuspicionKind::ALL {
-            // One copied token is one too many.
-            let threshold = if kind == SuspicionKind::RefreshReuse { 1 } else { threshold };
-            let ask = Suspicion { kind, since, threshold, limit: FINDINGS, examined: LOOKED_AT };
-            findings.extend(self.store.suspicious(ask).await?);
+            let Findings { findings, since } = self.suspicious_of(kind, window, threshold).await?;
+            all.findings.extend(findings);
+            all.since = all.since.max(since);
         }
-        Ok(findings)
+        Ok(all)
+    }
+
+    async fn suspicious_of(
+        &self,
+        kind: SuspicionKind,
+        window: Duration,
+        threshold: u64,
+    ) -> Result<Findings, Error> {
+        let since = self.clock.now().before(window);
+        // One copied token is one too many.
+        let threshold = if kind == SuspicionKind::RefreshReuse { 1 } else { threshold };
+        let ask = Suspicion { kind, since, threshold, limit: FINDINGS, examined: LOOKED_AT };
+        let Suspects { found: findings, since } = self.store.suspicious(ask).await?;
+        Ok(Findings { findings, since })
     }
 }
 

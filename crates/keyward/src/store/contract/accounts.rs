@@ -2,6 +2,7 @@
 
 use keyward_core::account::Account;
 use keyward_core::change::{Conflict, Write};
+use keyward_core::password::PasswordHash;
 use keyward_core::phone::Phone;
 
 use super::{World, account, at, everybody, open, password, user_id};
@@ -251,4 +252,39 @@ pub(crate) async fn the_largest_numbers_come_back(world: World) {
     let rehash = |version| Write::Rehash { user: user_id(1), version, password: password(1) };
     world.refuses(rehash(most - 1), Conflict::Changed).await;
     world.write([rehash(most)]).await;
+}
+
+pub(crate) async fn every_class_of_stored_hashes_is_known(world: World) {
+    let classes = async || world.store.cost_classes().await.expect("readable");
+    assert_eq!(classes().await, [""; 0]);
+    let with = |n: u8, class: &str| {
+        let password = PasswordHash::dummy_of(class).expect(class);
+        create(Account { password, ..account(n) })
+    };
+    let old = "$argon2id$v=19$m=8,t=1,p=1";
+    world.write([with(1, "$2b$04"), with(2, "pbkdf2_sha256$7"), with(3, "$2b$04"), with(4, old)]).await;
+    assert_eq!(classes().await, ["$2b$04", old, "pbkdf2_sha256$7"]);
+    // Made anew, replaced: a class that nobody has any more is none.
+    let set = |user, n| Write::SetPassword { user: user_id(user), version: 0, password: password(n) };
+    let rehash = |user, n| Write::Rehash { user: user_id(user), version: 0, password: password(n) };
+    world.write([rehash(1, 1), set(2, 1)]).await;
+    let new = password(1).cost_class();
+    assert_eq!(classes().await, ["$2b$04", new.as_str(), old]);
+    world.write([rehash(3, 1), set(4, 1)]).await;
+    assert_eq!(classes().await, [new]);
+    // Told apart up to a bound.
+    for n in 0..100_u8 {
+        world.write([with(100 + n, &format!("pbkdf2_sha256${}", 1_000 + u32::from(n)))]).await;
+    }
+    assert_eq!(classes().await.len(), 64);
+}
+
+pub(crate) async fn an_import_is_noted_once(world: World) {
+    world.signed_up(1, 0).await;
+    let note = |user, n| Write::NoteImport { user: user_id(user), digest: [n; 16] };
+    let noted = async |user| world.store.imported(user_id(user)).await.expect("readable");
+    assert_eq!(noted(1).await, None);
+    world.write([create(account(2)), note(2, 7), note(1, 8)]).await;
+    assert_eq!((noted(1).await, noted(2).await, noted(3).await), (Some([8; 16]), Some([7; 16]), None));
+    world.refuses(note(1, 9), Conflict::Changed).await;
 }

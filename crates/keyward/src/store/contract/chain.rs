@@ -132,11 +132,11 @@ pub(crate) async fn a_batch_goes_whole_and_its_seal_stays(world: World) {
 
 pub(crate) async fn the_key_of_the_chain_is_made_once(world: World) {
     assert_eq!(world.store.chain_key().await.expect("readable"), None);
-    let add = |byte| Write::AddChainKey { sealed: vec![byte; 40], created_at: at(i64::from(byte)) };
+    let add = |byte| Write::AddChainKey { sealed: vec![byte; 40], since: at(i64::from(byte)) };
     world.write([add(1)]).await;
     world.refuses(add(2), Conflict::Changed).await;
     let stored = world.another().await.chain_key().await.expect("readable").expect("there");
-    assert_eq!((stored.sealed, stored.created_at), (vec![1; 40], at(1)));
+    assert_eq!((stored.sealed, stored.since), (vec![1; 40], at(1)));
     let reseal = |former, sealed| Write::Reseal {
         secret: Sealed::ChainKey,
         former: vec![former; 40],
@@ -145,7 +145,7 @@ pub(crate) async fn the_key_of_the_chain_is_made_once(world: World) {
     world.refuses(reseal(2, 3), Conflict::Changed).await;
     world.write([reseal(1, 3)]).await;
     let stored = world.store.chain_key().await.expect("readable").expect("there");
-    assert_eq!((stored.sealed, stored.created_at), (vec![3; 40], at(1)));
+    assert_eq!((stored.sealed, stored.since), (vec![3; 40], at(1)));
 }
 
 pub(crate) async fn what_claims_a_batch_without_a_seal_is_found(world: World) {

@@ -45,7 +45,8 @@ impl World {
             assert_eq!(s.kind, kind);
             (s.subject, s.count, second(s.first_at), second(s.last_at))
         };
-        suspects.into_iter().map(told).collect()
+        assert_eq!(suspects.since, since);
+        suspects.found.into_iter().map(told).collect()
     }
 }
 
@@ -188,7 +189,8 @@ pub(crate) async fn only_so_many_events_are_counted(world: World) {
     {
         let ask = Suspicion { kind, since: at(0), threshold: 1, limit: 10, examined: 5 };
         let suspects = world.store.suspicious(ask).await.expect("readable");
-        assert_eq!(suspects[0].first_at, at(10_016), "the newest five: {kind:?}");
+        assert_eq!(suspects.found[0].first_at, at(10_016), "the newest five: {kind:?}");
+        assert_eq!(suspects.since, at(10_015).after(std::time::Duration::from_millis(1)), "which is told");
     }
     let firsts: BTreeSet<_> =
         world.suspects(SuspicionKind::FailedLoginsByIp, 0, 1).await.into_iter().collect();

@@ -13,8 +13,8 @@ impl Plan {
         let roles = account.roles.clone();
         self.push(
             "INSERT INTO account (id, email, email_verified, phone_number, phone_number_verified, password, \
-             roles, is_active, roles_version, version, created_at, last_login_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             roles, is_active, roles_version, version, created_at, last_login_at, cost_class) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             Expect::OneRow(Conflict::Changed),
             [
                 id(account.id),
@@ -29,6 +29,7 @@ impl Plan {
                 number(account.version),
                 time(account.created_at),
                 account.last_login_at.map_or(Value::Null, time),
+                Value::Text(account.password.cost_class()),
             ],
         );
         self.give_roles(account.id, roles);

@@ -24,7 +24,7 @@ macro_rules! seal_columns {
     };
 }
 
-pub(in crate::store) const CHAIN_KEY: &str = "SELECT created_at, sealed FROM event_key WHERE id = 1";
+pub(in crate::store) const CHAIN_KEY: &str = "SELECT marked_since, sealed FROM event_key WHERE id = 1";
 pub(in crate::store) const LAST_SEAL: &str = "SELECT s.number, s.sealed_at, s.newest, s.row_count, s.digest, \
      NULL, s.mac, s.removed_at, s.removed_mac FROM event_seal s ORDER BY s.number DESC LIMIT 1";
 pub(in crate::store) const SEAL_AFTER: &str =
@@ -132,36 +132,55 @@ pub(in crate::store) fn event_list(query: &EventQuery, down_to: Option<EventId>)
     sql
 }
 
-/// What is counted for each kind of finding: the events since ?1, at most ?2 of them, from ?3 on,
-/// ?4 findings. Failed logins and tried accounts are read from an index that holds all of this.
+macro_rules! account_tried {
+    () => {
+        "coalesce(type, '') IN ('login', 'login_failed', 'signup')"
+    };
+}
+
+/// What is counted for each kind of finding among the events from ?1 on: those of ?2 or more, ?3 of
+/// them. Failed logins and tried accounts are read from an index that holds all of this.
 pub(in crate::store) const fn suspicious(kind: SuspicionKind) -> &'static str {
     match kind {
         SuspicionKind::FailedLoginsByIp => {
-            "SELECT network, NULL, CAST(sum(count) AS BIGINT), min(at), max(coalesce(last_at, at)) FROM \
-             (SELECT network, count, at, last_at FROM event WHERE type = 'login_failed' AND id >= ?1 \
-             ORDER BY id DESC LIMIT ?2) f WHERE network IS NOT NULL GROUP BY network \
-             HAVING sum(count) >= ?3 ORDER BY 3 DESC, 1 LIMIT ?4"
+            "SELECT network, NULL, CAST(sum(count) AS BIGINT), min(at), max(coalesce(last_at, at)) FROM event \
+             WHERE type = 'login_failed' AND id >= ?1 AND network IS NOT NULL GROUP BY network \
+             HAVING sum(count) >= ?2 ORDER BY 3 DESC, 1 LIMIT ?3"
         }
         SuspicionKind::FailedLoginsByAccount => {
-            "SELECT name, user_id, CAST(sum(count) AS BIGINT), min(at), max(coalesce(last_at, at)) FROM \
-             (SELECT name, user_id, count, at, last_at FROM event WHERE type = 'login_failed' AND id >= ?1 \
-             ORDER BY id DESC LIMIT ?2) f WHERE name IS NOT NULL OR user_id IS NOT NULL \
-             GROUP BY user_id, name HAVING sum(count) >= ?3 ORDER BY 3 DESC, 2, 1 LIMIT ?4"
+            "SELECT name, user_id, CAST(sum(count) AS BIGINT), min(at), max(coalesce(last_at, at)) FROM event \
+             WHERE type = 'login_failed' AND id >= ?1 AND (name IS NOT NULL OR user_id IS NOT NULL) \
+             GROUP BY user_id, name HAVING sum(count) >= ?2 ORDER BY 3 DESC, 2, 1 LIMIT ?3"
         }
-        SuspicionKind::AccountsPerIp => {
+        SuspicionKind::AccountsPerIp => concat!(
             "SELECT network, NULL, count(*), min(first_at), max(last_at) FROM \
-             (SELECT network, min(at) AS first_at, max(coalesce(last_at, at)) AS last_at FROM \
-             (SELECT network, user_id, name, at, last_at FROM event \
-             WHERE type IN ('login', 'login_failed', 'signup') AND id >= ?1 ORDER BY id DESC LIMIT ?2) e \
-             WHERE network IS NOT NULL AND (user_id IS NOT NULL OR name IS NOT NULL) \
+             (SELECT network, min(at) AS first_at, max(coalesce(last_at, at)) AS last_at FROM event WHERE ",
+            account_tried!(),
+            " AND id >= ?1 AND network IS NOT NULL AND (user_id IS NOT NULL OR name IS NOT NULL) \
              GROUP BY network, user_id, name) f GROUP BY network \
-             HAVING count(*) >= ?3 ORDER BY 3 DESC, 1 LIMIT ?4"
-        }
+             HAVING count(*) >= ?2 ORDER BY 3 DESC, 1 LIMIT ?3"
+        ),
         SuspicionKind::RefreshReuse => {
-            "SELECT NULL, user_id, CAST(sum(count) AS BIGINT), min(at), max(coalesce(last_at, at)) FROM \
-             (SELECT user_id, count, at, last_at FROM event WHERE type = 'refresh_reused' AND id >= ?1 \
-             ORDER BY id DESC LIMIT ?2) f WHERE user_id IS NOT NULL GROUP BY user_id \
-             HAVING sum(count) >= ?3 ORDER BY 3 DESC, 2 LIMIT ?4"
+            "SELECT NULL, user_id, CAST(sum(count) AS BIGINT), min(at), max(coalesce(last_at, at)) FROM event \
+             WHERE type = 'refresh_reused' AND id >= ?1 AND user_id IS NOT NULL GROUP BY user_id \
+             HAVING sum(count) >= ?2 ORDER BY 3 DESC, 2 LIMIT ?3"
+        }
+    }
+}
+
+/// The last event that may be looked at for it, if there are more than ?2 from ?1 on.
+pub(in crate::store) const fn suspicion_horizon(kind: SuspicionKind) -> &'static str {
+    match kind {
+        SuspicionKind::FailedLoginsByIp | SuspicionKind::FailedLoginsByAccount => {
+            "SELECT id FROM event WHERE type = 'login_failed' AND id >= ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2"
+        }
+        SuspicionKind::AccountsPerIp => concat!(
+            "SELECT id FROM event WHERE ",
+            account_tried!(),
+            " AND id >= ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2"
+        ),
+        SuspicionKind::RefreshReuse => {
+            "SELECT id FROM event WHERE type = 'refresh_reused' AND id >= ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2"
         }
     }
 }
@@ -204,11 +223,11 @@ impl Plan {
         );
     }
 
-    pub(super) fn add_chain_key(&mut self, sealed: Vec<u8>, created_at: Timestamp) {
+    pub(super) fn add_chain_key(&mut self, sealed: Vec<u8>, since: Timestamp) {
         self.push(
-            "INSERT INTO event_key (id, created_at, sealed) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING",
+            "INSERT INTO event_key (id, marked_since, sealed) VALUES (1, ?1, ?2) ON CONFLICT DO NOTHING",
             Expect::OneRow(Conflict::Changed),
-            [time(created_at), Value::Bytes(sealed)],
+            [time(since), Value::Bytes(sealed)],
         );
     }
 
@@ -312,7 +331,7 @@ pub(in crate::store) fn stray(row: &impl Row) -> Result<(i64, EventId), Fault> {
 }
 
 pub(in crate::store) fn chain_key(row: &impl Row) -> Result<StoredChainKey, Fault> {
-    Ok(StoredChainKey { created_at: Timestamp::from_micros(row.int(0)?), sealed: row.bytes(1)? })
+    Ok(StoredChainKey { since: Timestamp::from_micros(row.int(0)?), sealed: row.bytes(1)? })
 }
 
 pub(in crate::store) fn suspect(row: &impl Row, kind: SuspicionKind) -> Result<Suspect, Fault> {

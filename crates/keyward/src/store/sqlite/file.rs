@@ -176,7 +176,7 @@ pub(super) fn share(connection: &Connection) -> rusqlite::Result<String> {
 }
 
 /// The file that stands beside this one under its name and a suffix.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

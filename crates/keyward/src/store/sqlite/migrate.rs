@@ -25,6 +25,7 @@ const STEPS: &[Step] = &[
     // What knows nothing of account_role would not keep it. Nothing that does not was ever released.
     Step { schema: 3, oldest: 3, sql: include_str!("../schema/sqlite/0003_account_search.sql") },
     Step { schema: 4, oldest: 1, sql: include_str!("../schema/sqlite/0004_event.sql") },
+    Step { schema: 7, oldest: 1, sql: include_str!("../schema/sqlite/0007_import.sql") },
 ];
 
 /// Marks a file as Keyward's (`PRAGMA application_id`), for it and for `file(1)`: "kwrd".
@@ -91,19 +92,19 @@ fn take(steps: &[Step], connection: &mut Connection, path: &Path, now: Timestamp
     transaction.commit().map_err(foreign_error)
 }
 
-/// How many steps lead there.
-#[cfg(test)]
-pub(super) fn steps() -> usize {
-    STEPS.len()
-}
-
 /// The newest schema that this release knows.
 pub(super) fn known() -> u32 {
     STEPS.iter().map(|step| step.schema).max().unwrap_or_default()
 }
 
+/// How many steps make it.
+#[cfg(test)]
+pub(super) fn steps() -> usize {
+    STEPS.len()
+}
+
 /// The schema of the file, in a transaction or where it is known to be ours: 0 where it is new; `None` where it is none of ours.
-fn current(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+pub(super) fn current(connection: &Connection) -> rusqlite::Result<Option<u32>> {
     let application: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: u32 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match (application, tables) {

@@ -1,5 +1,7 @@
 //! How is the audit trail read from the file?
 
+use std::time::Duration;
+
 use keyward_core::chain::Seal;
 use keyward_core::event::Recorded;
 use keyward_core::id::EventId;
@@ -8,8 +10,8 @@ use keyward_core::time::Timestamp;
 use super::{Sqlite, each, first};
 use crate::store::sql::trail as sql;
 use crate::store::sql::{Row as _, Value, id, number, time};
-use crate::store::trail::{EventPage, EventQuery, Sealed, Suspect, Suspicion, Trail};
-use crate::store::{Answer, StoredChainKey};
+use crate::store::trail::{EventPage, EventQuery, Sealed, Suspects, Suspicion, Trail};
+use crate::store::{Answer, Fault, StoredChainKey};
 
 impl Trail for Sqlite {
     fn events(&self, query: EventQuery) -> Answer<'_, EventPage> {
@@ -20,9 +22,8 @@ impl Trail for Sqlite {
                 return Ok(page(events, query.limit, None));
             };
             self.search(move |connection| {
-                let event_id = |row: &rusqlite::Row<'_>| row.bytes(0);
                 let down_to = match first(connection, &horizon.sql, &horizon.params, event_id)? {
-                    Ok(last) => last.and_then(|id| id.try_into().ok()).map(EventId::from_bytes),
+                    Ok(down_to) => down_to,
                     Err(fault) => return Ok(Err(fault)),
                 };
                 let list = sql::event_list(&query, down_to);
@@ -33,15 +34,24 @@ impl Trail for Sqlite {
         })
     }
 
-    fn suspicious(&self, ask: Suspicion) -> Answer<'_, Vec<Suspect>> {
-        let params = [
-            id(sql::first_of(ask.since)),
-            Value::Int(ask.examined.into()),
-            number(ask.threshold),
-            Value::Int(ask.limit.into()),
-        ];
+    fn suspicious(&self, ask: Suspicion) -> Answer<'_, Suspects> {
         Box::pin(self.search(move |connection| {
-            each(connection, sql::suspicious(ask.kind), &params, |row| sql::suspect(row, ask.kind))
+            let mut from = sql::first_of(ask.since);
+            let mut since = ask.since;
+            let most = [id(from), Value::Int(i64::from(ask.examined))];
+            match first(connection, sql::suspicion_horizon(ask.kind), &most, event_id)? {
+                Ok(None) => {}
+                // It is not looked at any more, and of its very moment not all may be.
+                Ok(Some(last)) => {
+                    since = last.made_at().after(Duration::from_millis(1));
+                    from = sql::first_of(since);
+                }
+                Err(fault) => return Ok(Err(fault)),
+            }
+            let params = [id(from), number(ask.threshold), Value::Int(ask.limit.into())];
+            let suspect = |row: &rusqlite::Row<'_>| sql::suspect(row, ask.kind);
+            let found = each(connection, sql::suspicious(ask.kind), &params, suspect)?;
+            Ok(found.map(|found| Suspects { found, since }))
         }))
     }
 
@@ -82,6 +92,11 @@ impl Trail for Sqlite {
         let params = [Value::Int(limit.into())];
         Box::pin(self.search(move |connection| each(connection, sql::STRAYS, &params, |row| sql::stray(row))))
     }
+}
+
+fn event_id(row: &rusqlite::Row<'_>) -> Result<EventId, Fault> {
+    let id = row.bytes(0)?.try_into().map_err(|_| Fault::Corrupt("event.id".to_owned()))?;
+    Ok(EventId::from_bytes(id))
 }
 
 /// The page that these events make: where it is full it goes on after its last one, and where the

@@ -1,5 +1,7 @@
 //! `/api/admin`
+mod events;
 mod keys;
 mod roles;
 mod service_keys;
+mod sessions;
 mod users;

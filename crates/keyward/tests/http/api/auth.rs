@@ -1,5 +1,6 @@
 //! `/api/auth`
 mod activity;
+mod events;
 mod introspect;
 mod login;
 mod logout;

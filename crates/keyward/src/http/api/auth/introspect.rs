@@ -10,7 +10,7 @@ use crate::http::{Answer, Call, form, json};
 pub(crate) async fn post(call: Call) -> Answer {
     let token = form::token(&call.headers, &call.body)?;
     let realm = &call.engine.realm;
-    let said = match call.engine.introspect(&token).await? {
+    let said = match call.engine.introspect(&token, &|| call.client()).await? {
         // Nothing is told of why (RFC 7662 §2.2).
         None => json!({ "active": false }),
         Some(Introspected::Access(access)) => of_access(&access.token.claims, realm),

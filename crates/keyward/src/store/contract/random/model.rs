@@ -1,6 +1,6 @@
 //! A store of nothing but maps: what each write does, in the plainest words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Conflict, Sealed, Write};
@@ -21,6 +21,7 @@ use crate::store::{Loaded, StoredMacKey, StoredServiceKeys};
 #[derive(Debug, Clone)]
 pub(super) struct Model {
     accounts: BTreeMap<UserId, Account>,
+    imported: BTreeMap<UserId, [u8; 16]>,
     sessions: BTreeMap<SessionId, Session>,
     roles: BTreeMap<String, Vec<String>>,
     pub(super) roles_version: u64,
@@ -38,6 +39,7 @@ impl Default for Model {
     fn default() -> Self {
         Self {
             accounts: BTreeMap::new(),
+            imported: BTreeMap::new(),
             sessions: BTreeMap::new(),
             roles: ["admin", "user"].map(|role| (role.to_owned(), Vec::new())).into(),
             roles_version: 0,
@@ -97,6 +99,14 @@ impl Model {
                 .flat_map(|account| account.roles.iter().map(|role| (role.clone(), account.id)))
                 .collect(),
             roles: Roles { version: self.roles_version, permissions: self.roles },
+            cost_classes: self
+                .accounts
+                .values()
+                .map(|account| account.password.cost_class())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+            imported: self.imported.into_iter().collect(),
             keys_version: self.keys_version,
             keys: self.keys,
             mac_keys: self
@@ -120,6 +130,12 @@ impl Model {
             Write::CreateAccount(account) => {
                 self.are_there(&account.roles)?;
                 self.accounts.insert(account.id, *account);
+            }
+            Write::NoteImport { user, digest } => {
+                if !self.accounts.contains_key(&user) || self.imported.contains_key(&user) {
+                    return Err(Conflict::Changed);
+                }
+                self.imported.insert(user, digest);
             }
             Write::SetPassword { user, version, password } => {
                 let account = self.account(user, version)?;

@@ -14,17 +14,17 @@ CREATE INDEX event_by_batch ON event (batch, id);
 DROP INDEX event_of_session;
 CREATE INDEX event_by_session ON event (session_id, id) WHERE session_id IS NOT NULL;
 
--- What the findings are counted from, without a look at the rows. With the type, or SQLite would
--- take the index of that alone.
+-- What the findings are counted from, without a look at the rows. The type is written so that no
+-- engine takes the index of that alone.
 CREATE INDEX event_login_failed ON event (type, id, network, user_id, name, count, at, last_at)
     WHERE type = 'login_failed';
-CREATE INDEX event_account_tried ON event (id, network, user_id, name, at, last_at)
-    WHERE type IN ('login', 'login_failed', 'signup');
+CREATE INDEX event_account_tried ON event (id, network, user_id, name, at, last_at, type)
+    WHERE coalesce(type, '') IN ('login', 'login_failed', 'signup');
 
 CREATE TABLE event_key (
-    id         INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
-    created_at INTEGER NOT NULL,
-    sealed     BLOB    NOT NULL
+    id           INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    marked_since INTEGER NOT NULL,                       -- events from before carry no mark
+    sealed       BLOB    NOT NULL
 ) STRICT;
 
 -- One row is the seal of one batch. It stays when the rows of the batch are past their time.

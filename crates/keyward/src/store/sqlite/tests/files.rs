@@ -317,5 +317,5 @@ fn who_loses_the_race_for_the_journal_waits_for_the_winner() {
 
 pub(super) fn schemas(connection: &Connection) -> usize {
     let count = connection.query_row("SELECT count(*) FROM schema", [], |row| row.get::<_, u32>(0));
-    count.expect("readable") as usize
+    usize::try_from(count.expect("readable")).expect("a few")
 }

@@ -74,9 +74,12 @@ fn findings_are_counted_from_an_index_that_holds_all_of_it() {
         (SuspicionKind::AccountsPerIp, "USING COVERING INDEX event_account_tried (id>?)"),
         (SuspicionKind::RefreshReuse, "USING INDEX event_by_type (type=? AND id>?)"),
     ] {
-        let plan = plan(&connection, sql::suspicious(kind));
-        assert!(plan.contains(&format!("SEARCH event {index}")), "{kind:?}: {plan}");
-        assert!(!plan.contains("SCAN event"), "{kind:?}: {plan}");
+        let counted = plan(&connection, sql::suspicious(kind));
+        assert!(counted.contains(&format!("SEARCH event {index}")), "{kind:?}: {counted}");
+        assert!(!counted.contains("SCAN event"), "{kind:?}: {counted}");
+        let horizon = plan(&connection, sql::suspicion_horizon(kind));
+        assert!(horizon.contains("SEARCH event USING COVERING INDEX"), "{kind:?}: {horizon}");
+        assert_eq!(horizon.lines().count(), 1, "nothing is sorted: {horizon}");
     }
 }
 

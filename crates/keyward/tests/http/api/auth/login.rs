@@ -173,7 +173,7 @@ async fn a_login_takes_the_place_of_the_session_that_the_browser_held() {
     let before = browser.clone();
     app.events();
     let after = browser.login(&app, ADA).await.ok(200);
-    assert_eq!(app.events(), ["login"]);
+    assert_eq!(app.events(), ["login", "session_revoked"]);
     before.clone().session(&app).await.refused(401, "session_revoked");
     before.clone().refresh(&app).await.refused(401, "session_revoked");
     browser.session(&app).await.ok(200);

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use http::StatusCode;
 use keyward_core::duration;
-use serde_json::json;
 
 use crate::flow::audit::events::{MOST_THRESHOLD, THRESHOLD, WINDOW, WINDOWS};
 use crate::http::query::Query;
@@ -15,8 +14,7 @@ pub(crate) async fn get(call: Call) -> Answer {
     let window = query.read("window", window).unwrap_or(WINDOW);
     let threshold = query.number("threshold", 1..=MOST_THRESHOLD).unwrap_or(THRESHOLD);
     query.finish()?;
-    let findings = call.engine.suspicious(window, threshold).await?;
-    Ok(json(StatusCode::OK, &json!({ "findings": findings })))
+    Ok(json(StatusCode::OK, &call.engine.suspicious(window, threshold).await?))
 }
 
 /// Whole seconds, as all lengths of time in the API, or one with its unit, as in the configuration.

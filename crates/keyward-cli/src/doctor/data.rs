@@ -1,0 +1,107 @@
+//! Is the database whole, is it cared for, and is the clock right?
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use keyward::core::policy::CLOCK_SKEW;
+use keyward::core::time::Timestamp;
+use keyward::{DatabaseReport, inspect_database};
+
+use super::Finding;
+use crate::config::Config;
+
+/// Before this was written no clock can have been right: 2026-11-01T00:00:00Z.
+const WRITTEN: Timestamp = Timestamp::from_seconds(1_793_491_200);
+/// How long a rotation may take beyond its time, in which a server may have been stopped.
+const LATE: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub(super) fn look(config: &Config, now: Timestamp) -> Vec<Finding> {
+    let path = config.database();
+    if !fs::metadata(path).is_ok_and(|file| file.len() > 0) {
+        return vec![
+            Finding::ok("database", format!("{} is made at the first start", path.display())),
+            clock(path, None, now),
+        ];
+    }
+    let report = match inspect_database(path) {
+        Ok(report) => report,
+        Err(error) => {
+            let next = "see that database.url names Keyward's database, or restore a backup";
+            return vec![Finding::error("database", error.to_string(), next), clock(path, None, now)];
+        }
+    };
+    vec![
+        whole(&report),
+        schema(&report),
+        administrator(&report),
+        signing_key(&report, config.keys.rotation, now),
+        clock(path, report.newest_event, now),
+    ]
+}
+
+fn whole(report: &DatabaseReport) -> Finding {
+    match &report.damage {
+        None => Finding::ok("database", "whole"),
+        Some(damage) => Finding::error(
+            "database",
+            format!("damaged: {}", damage.lines().next().unwrap_or_default()),
+            "stop the server, keep a copy of the folder, and restore a backup",
+        ),
+    }
+}
+
+fn schema(report: &DatabaseReport) -> Finding {
+    let DatabaseReport { schema, known, .. } = *report;
+    if schema < known {
+        Finding::warning(
+            "schema",
+            format!("{schema}, while this release has {known}"),
+            "make a backup; the next start, or `keyward migrate`, brings it up to date",
+        )
+    } else {
+        Finding::ok("schema", schema.to_string())
+    }
+}
+
+fn administrator(report: &DatabaseReport) -> Finding {
+    if report.has_admin {
+        return Finding::ok("administrator", "there is one");
+    }
+    Finding::warning(
+        "administrator",
+        "there is none: whoever reads the start of the server can become the first",
+        "run `keyward admin upsert you@example.com`",
+    )
+}
+
+fn signing_key(report: &DatabaseReport, rotation: Duration, now: Timestamp) -> Finding {
+    const WHAT: &str = "signing key";
+    match report.signs_since {
+        None => Finding::ok(WHAT, "made at the first start"),
+        Some(since) if since.after(rotation).after(LATE) < now => Finding::warning(
+            WHAT,
+            format!("the same since {since}, longer than keys.rotation"),
+            "start the server, which rotates by itself, and look for errors in its log",
+        ),
+        Some(since) => Finding::ok(WHAT, format!("in use since {since}")),
+    }
+}
+
+fn clock(database: &Path, newest_event: Option<Timestamp>, now: Timestamp) -> Finding {
+    const WHAT: &str = "clock";
+    let next = "set the clock, and keep it in time by NTP; sessions end by it";
+    if now < WRITTEN {
+        return Finding::error(WHAT, format!("{now} is before this release was made"), next);
+    }
+    let ahead = |at: &Timestamp| *at > now.after(CLOCK_SKEW);
+    if let Some(event) = newest_event.filter(ahead) {
+        return Finding::error(WHAT, format!("{now} is before the newest event, at {event}"), next);
+    }
+    let modified = fs::metadata(database).and_then(|file| file.modified()).ok();
+    let modified = modified.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    match modified.map(|since| Timestamp::default().after(since)).filter(ahead) {
+        Some(at) => Finding::error(WHAT, format!("{now} is before the database was written, at {at}"), next),
+        None => Finding::ok(WHAT, now.to_string()),
+    }
+}
