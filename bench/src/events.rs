@@ -171,7 +171,7 @@ fn fill(path: &Path, count: u64) {
             let at = first.after(Duration::from_micros(i * step));
             let (kind, success) = kind(drawn);
             // A tenth of all failures come from ten addresses.
-            let from = if !success && drawn % 10 == 0 { i % 10 } else { scatter(drawn) % NETWORKS };
+            let from = if !success && drawn.is_multiple_of(10) { i % 10 } else { scatter(drawn) % NETWORKS };
             let (id, session) = (EventId::new(at, bytes(drawn)), SessionId::new(at, bytes(scatter(i / 3))));
             let user = user(scatter(drawn ^ 1) % USERS);
             let reason = (!success).then_some("invalid_credentials");

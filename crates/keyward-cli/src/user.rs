@@ -236,7 +236,8 @@ async fn set_roles(
     add: Vec<String>,
     remove: &[String],
 ) -> Result<(), Failure> {
-    let account = find(keyward, user).await?;
+    let id = find(keyward, user).await?.id;
+    let account = keyward.account_view(id).await?.ok_or_else(|| unknown(user))?;
     let told = |roles: &[String]| print::line(&format!("{}: {}", account.email, said(roles)));
     if exactly.is_empty() && add.is_empty() && remove.is_empty() {
         return told(&account.roles);

@@ -268,6 +268,7 @@ impl Engine {
                 }
             };
             let mut roles = known.roles.clone();
+            self.load_roles().await?.retain_known(&mut roles);
             roles.push(role::ADMIN.to_owned());
             roles.sort();
             roles.dedup();

@@ -17,6 +17,9 @@ fn create(n: u8, roles: &[&str], is_active: bool) -> Write {
     Write::CreateAccount(Box::new(Account { roles, is_active, phone_number, email, ..account(n) }))
 }
 
+/// A search, and whether it finds the account of that number.
+type Matching = (Search, fn(&u8) -> bool);
+
 const NOBODY: [u8; 0] = [];
 
 /// Twenty: every third an administrator, every fifth not active.
@@ -153,8 +156,7 @@ pub(crate) async fn no_account_is_missed_or_told_twice_while_others_come_and_go(
                 world.write([new(n)]).await;
             }
         }
-        type Matches = fn(&u8) -> bool;
-        let searches: [(Search, Matches); 4] = [
+        let searches: [Matching; 4] = [
             (everybody(), |_| true),
             (emails("ada"), |n| n % 2 == 0),
             (Search { role: Some("tas".into()), ..everybody() }, |n| n % 2 == 0),

@@ -20,8 +20,8 @@ pub struct DatabaseReport {
     pub known: u32,
     /// What is damaged; `None` where all of it can be read.
     pub damage: Option<String>,
-    /// Whether there is an active administrator.
-    pub has_admin: bool,
+    /// Whether there is an active administrator; `None` where that stands in a former schema.
+    pub has_admin: Option<bool>,
     /// Since when the key signs that signs now.
     pub signs_since: Option<Timestamp>,
     /// When the newest event happened.
@@ -45,19 +45,19 @@ pub fn inspect(path: &Path) -> Result<DatabaseReport, OpenError> {
         schema,
         known,
         damage: Some(damage).filter(|found| found != "ok"),
-        has_admin: false,
+        has_admin: None,
         signs_since: None,
         newest_event: None,
     };
-    if schema == 0 {
+    if schema < known {
         return Ok(report);
     }
     let moment = |sql: &str| {
         let found = connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).optional();
         found.map(|at| at.flatten().map(Timestamp::from_micros)).map_err(failed)
     };
-    report.has_admin =
-        connection.query_row(sql::HAS_ROLE, [role::ADMIN], |_| Ok(())).optional().map_err(failed)?.is_some();
+    let admin = connection.query_row(sql::HAS_ROLE, [role::ADMIN], |_| Ok(())).optional();
+    report.has_admin = Some(admin.map_err(failed)?.is_some());
     report.signs_since = moment("SELECT active_from FROM signing_key WHERE state = 'active'")?;
     report.newest_event = moment("SELECT at FROM event ORDER BY id DESC LIMIT 1")?;
     Ok(report)
@@ -116,7 +116,7 @@ mod tests {
             schema: migrate::known(),
             known: migrate::known(),
             damage: None,
-            has_admin: false,
+            has_admin: Some(false),
             signs_since: None,
             newest_event: None,
         };

@@ -92,15 +92,15 @@ fn take(steps: &[Step], connection: &mut Connection, path: &Path, now: Timestamp
     transaction.commit().map_err(foreign_error)
 }
 
-/// The newest schema that this release knows.
-pub(super) fn known() -> u32 {
-    STEPS.iter().map(|step| step.schema).max().unwrap_or_default()
-}
-
 /// How many steps make it.
 #[cfg(test)]
 pub(super) fn steps() -> usize {
     STEPS.len()
+}
+
+/// The newest schema that this release knows.
+pub(super) fn known() -> u32 {
+    STEPS.iter().map(|step| step.schema).max().unwrap_or_default()
 }
 
 /// The schema of the file, in a transaction or where it is known to be ours: 0 where it is new; `None` where it is none of ours.

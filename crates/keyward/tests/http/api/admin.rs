@@ -1,4 +1,5 @@
 //! `/api/admin`
+
 mod events;
 mod keys;
 mod roles;

@@ -178,6 +178,7 @@ impl Model {
                 self.leaves_an_administrator(user)?;
                 self.account(user, version)?;
                 self.accounts.remove(&user);
+                self.imported.remove(&user);
                 self.sessions.retain(|_, session| session.user != user);
             }
             Write::SetRole { version, name, permissions } => {
