@@ -290,6 +290,9 @@ async fn one_whose_record_is_gone_is_told_from_its_events() {
     app.send(post("/api/auth/logout-all").bearer(&two.access).from("192.0.2.2")).await.ok(200);
     app.pass(1);
     let four = app.login(ADA).await;
+    // It ends every other session, and not the one it is done in.
+    let body = json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD});
+    app.send(post("/api/auth/password/change").bearer(&four.access).json(body)).await.ok(204);
     app.pass(8 * DAY);
     let admin = app.admin().await;
     app.tick().await;
