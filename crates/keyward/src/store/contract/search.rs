@@ -17,6 +17,9 @@ fn create(n: u8, roles: &[&str], is_active: bool) -> Write {
     Write::CreateAccount(Box::new(Account { roles, is_active, phone_number, email, ..account(n) }))
 }
 
+/// A search, and whether it finds the account of that number.
+type Matching = (Search, fn(&u8) -> bool);
+
 const NOBODY: [u8; 0] = [];
 
 /// Twenty: every third an administrator, every fifth not active.
