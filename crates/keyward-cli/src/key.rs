@@ -8,6 +8,7 @@ use keyward::core::time::Timestamp;
 use keyward::{Client, Error, KeyView, Keyward};
 use serde_json::json;
 
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::open::{self, Missing};
 use crate::print;
@@ -24,7 +25,15 @@ pub(crate) enum Verb {
     /// Let the next key sign from now on
     ///
     /// Tokens of the former key stay good until they expire.
-    Rotate,
+    Rotate {
+        /// Bring every secret in the database under keys.master_key instead
+        ///
+        /// Put the new key into keys.master_key and the one before it into
+        /// keys.previous_master_key, restart the server, run this, and take the one before out
+        /// again. No token and no session notices.
+        #[arg(long)]
+        master: bool,
+    },
     /// Take a key out: every access token that it signed is out of date at once
     ///
     /// Sessions go on: a refresh brings a token of another key.
@@ -36,10 +45,11 @@ pub(crate) enum Verb {
 
 impl Verb {
     pub(crate) async fn run(self, file: Option<&Path>) -> Result<(), Failure> {
-        let (keyward, _) = open::beside(file, Missing::Refuse).await?;
+        let (keyward, config) = open::beside(file, Missing::Refuse).await?;
         match self {
             Self::List { json } => list(&keyward, json).await,
-            Self::Rotate => {
+            Self::Rotate { master: true } => rotate_master(&keyward, &config).await,
+            Self::Rotate { master: false } => {
                 let keys = keyward.rotate_keys(&Client::operator()).await?;
                 let active = keys.iter().find(|key| key.state == "active");
                 print::line(&format!("{} signs from now on.", active.map_or("no key", |key| &key.kid)))
@@ -53,6 +63,21 @@ impl Verb {
             }
         }
     }
+}
+
+async fn rotate_master(keyward: &Keyward, config: &Config) -> Result<(), Failure> {
+    if config.keys.previous_master_key.is_none() {
+        return Err(Failure::usage(
+            "keys.previous_master_key is not set; put the new key into keys.master_key and the one before it \
+             there, restart the server, and run this again",
+        ));
+    }
+    let done = "take keys.previous_master_key out and restart the server.";
+    print::line(&match keyward.rotate_master_key(&Client::operator()).await? {
+        0 => format!("Nothing is sealed under the master key before: {done}"),
+        1 => format!("1 secret is under the new master key now: {done}"),
+        n => format!("{n} secrets are under the new master key now: {done}"),
+    })
 }
 
 async fn list(keyward: &Keyward, json: bool) -> Result<(), Failure> {

@@ -17,6 +17,7 @@ mod password;
 mod print;
 mod role;
 mod serve;
+mod service_key;
 mod session;
 mod settings;
 mod user;
@@ -70,6 +71,9 @@ enum Noun {
     /// The keys that sign access tokens
     #[command(subcommand)]
     Key(key::Verb),
+    /// Service keys: which programs may ask
+    #[command(subcommand)]
+    ServiceKey(service_key::Verb),
     /// The configuration
     #[command(subcommand)]
     Config(config::verbs::Verb),
@@ -104,6 +108,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Noun::Session(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Event(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Key(verb)) => to_the_end(verb.run(file)),
+        Some(Noun::ServiceKey(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Config(verb)) => verb.run(file),
         Some(Noun::Completions(completions)) => completions.run(),
     }

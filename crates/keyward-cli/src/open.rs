@@ -49,7 +49,11 @@ pub(crate) async fn to_serve(config: &Config, log_drops: Arc<AtomicU64>) -> Resu
 
 fn builder(config: &Config) -> Result<keyward::Builder, Failure> {
     let settings = settings(config).map_err(|e| Failure::usage(format!("passwords.argon2_*: {e}")))?;
-    Ok(Keyward::builder(settings).sqlite(config.database()).master_key(the_master_key(config)?))
+    let builder = Keyward::builder(settings).sqlite(config.database()).master_key(the_master_key(config)?);
+    Ok(match &config.keys.previous_master_key {
+        Some(former) => builder.previous_master_key(MasterKey::from_bytes(former.expose())),
+        None => builder,
+    })
 }
 
 /// The configured master key, or the one in the data folder.

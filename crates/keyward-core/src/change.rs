@@ -240,6 +240,15 @@ pub enum Write {
         /// When it was made.
         created_at: Timestamp,
     },
+    /// Seals a secret anew, on condition that it rests as it was loaded.
+    Reseal {
+        /// Which.
+        secret: Sealed,
+        /// The secret as it was loaded.
+        former: Vec<u8>,
+        /// The same secret, sealed under another master key.
+        sealed: Vec<u8>,
+    },
     /// Adds the key of the audit trail's chain, on condition that there is none.
     AddChainKey {
         /// The key, sealed under the master key.
@@ -292,6 +301,15 @@ pub enum Write {
         /// The moment.
         at: Timestamp,
     },
+}
+
+/// A secret at rest, the signing keys aside: those are a table that is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sealed {
+    /// The key for refresh tokens of that number.
+    MacKey(u16),
+    /// The key of the audit trail's chain.
+    ChainKey,
 }
 
 /// What a store answers when a change is committed.

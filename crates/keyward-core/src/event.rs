@@ -80,6 +80,8 @@ events! {
     KeyRotated = "key_rotated";
     /// A key was revoked.
     KeyRevoked = "key_revoked";
+    /// Secrets at rest were sealed anew, under another master key.
+    MasterKeyRotated = "master_key_rotated";
     /// A service key was made.
     ServiceKeyCreated = "service_key_created";
     /// A service key was revoked.

@@ -154,15 +154,16 @@ impl KeyRecord {
         if key.kid() == self.kid { Ok(key) } else { Err(OpenKeyError::Sealed(OpenError::Corrupt)) }
     }
 
-    /// Seals the private bytes anew, for a changed master key. The nonce is 12 fresh random bytes.
+    /// Seals the private bytes anew where the key sealed them that `master` replaces; gives whether
+    /// it did. The nonce is 12 fresh random bytes.
     ///
     /// # Errors
-    /// [`OpenError`], as the former master key opens it.
-    pub fn reseal(&mut self, from: &MasterKey, to: &MasterKey, nonce: [u8; 12]) -> Result<(), OpenError> {
-        let purpose = purpose(&self.kid);
-        let private = from.open(&purpose, &self.secret)?;
-        self.secret = to.seal(&purpose, &private, nonce);
-        Ok(())
+    /// [`OpenError`], as the master key opens it.
+    pub fn reseal(&mut self, master: &MasterKey, nonce: [u8; 12]) -> Result<bool, OpenError> {
+        let resealed = master.reseal(&purpose(&self.kid), &self.secret, nonce)?;
+        let done = resealed.is_some();
+        self.secret = resealed.unwrap_or_else(|| std::mem::take(&mut self.secret));
+        Ok(done)
     }
 }
 
@@ -442,8 +443,11 @@ mod tests {
             for other in Algorithm::ALL.into_iter().filter(|other| *other != algorithm) {
                 assert!(kid(&KeyRecord { algorithm: other, ..record.clone() }, &master).is_err());
             }
-            record.reseal(&master, &other, [8; 12]).expect("opens");
+            let both = MasterKey::from_bytes(&[2; 32]).replacing(MasterKey::from_bytes(&[1; 32]));
+            assert_eq!(record.reseal(&both, [8; 12]), Ok(true));
             assert_eq!(kid(&record, &other), Ok(key.kid().to_owned()));
+            let resealed = record.clone();
+            assert_eq!((record.reseal(&both, [9; 12]), &record), (Ok(false), &resealed));
         }
     }
 }

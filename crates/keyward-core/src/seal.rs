@@ -31,6 +31,7 @@ pub struct MasterKey {
     sealing: LessSafeKey,
     root: hmac::Key,
     fingerprint: [u8; FINGERPRINT],
+    former: Option<Box<Self>>,
 }
 
 impl MasterKey {
@@ -42,7 +43,15 @@ impl MasterKey {
         let mut fingerprint = [0; FINGERPRINT];
         fingerprint.copy_from_slice(&expand(&root, b"keyward fingerprint v1", "")[..FINGERPRINT]);
         let sealing = UnboundKey::new(&AES_256_GCM, &sealing[..]).expect("AES-256 takes 32 bytes");
-        Self { sealing: LessSafeKey::new(sealing), root, fingerprint }
+        Self { sealing: LessSafeKey::new(sealing), root, fingerprint, former: None }
+    }
+
+    /// The same key, which also opens what another one sealed: the one before it, while it takes
+    /// that one's place. It seals and derives as ever.
+    #[must_use]
+    pub fn replacing(mut self, former: Self) -> Self {
+        self.former = Some(Box::new(former));
+        self
     }
 
     /// Reads a master key as configuration spells it: base64 (RFC 4648 §4 or §5, padding or not)
@@ -90,6 +99,22 @@ impl MasterKey {
         sealed
     }
 
+    /// What the key that this one replaces sealed, sealed anew; `None` for what this one sealed. The
+    /// nonce is 12 fresh random bytes.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn reseal(
+        &self,
+        purpose: &str,
+        sealed: &[u8],
+        nonce: [u8; NONCE],
+    ) -> Result<Option<Vec<u8>>, OpenError> {
+        let secret = self.open(purpose, sealed)?;
+        let is_ours = sealed[1..HEADER] == self.fingerprint;
+        Ok((!is_ours).then(|| self.seal(purpose, &secret, nonce)))
+    }
+
     /// Opens what [`Self::seal`] made for the same purpose.
     ///
     /// # Errors
@@ -101,7 +126,8 @@ impl MasterKey {
         }
         let (header, rest) = sealed.split_at(HEADER);
         if header[1..] != self.fingerprint {
-            return Err(OpenError::WrongMasterKey);
+            let former = self.former.as_ref().ok_or(OpenError::WrongMasterKey)?;
+            return former.open(purpose, sealed);
         }
         let (nonce, ciphertext) = rest.split_at(NONCE);
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| OpenError::Corrupt)?;
@@ -208,6 +234,25 @@ mod tests {
         for length in 0..sealed.len() {
             assert_eq!(open(1, "refresh-mac:1", &sealed[..length]), Err(OpenError::Corrupt), "{length}");
         }
+    }
+
+    #[test]
+    fn while_it_takes_the_place_of_another_it_opens_what_that_one_sealed() {
+        let (old, new) = (master(1).seal("p", b"old", [3; 12]), master(2).seal("p", b"new", [3; 12]));
+        let both = master(2).replacing(master(1));
+        let open = |sealed: &[u8]| both.open("p", sealed).map(|s| s.to_vec());
+        assert_eq!((open(&old), open(&new)), (Ok(b"old".to_vec()), Ok(b"new".to_vec())));
+        assert_eq!(both.open("q", &old).map(|s| s.to_vec()), Err(OpenError::Corrupt));
+        let others = master(3).seal("p", b"x", [3; 12]);
+        assert_eq!(open(&others), Err(OpenError::WrongMasterKey));
+        assert_eq!(both.seal("p", b"new", [3; 12]), new, "it seals as itself");
+        assert_eq!(both.derive("setup"), master(2).derive("setup"));
+
+        let resealed = both.reseal("p", &old, [4; 12]).expect("opens").expect("anew");
+        assert_eq!(master(2).open("p", &resealed).map(|s| s.to_vec()), Ok(b"old".to_vec()));
+        assert_eq!(both.reseal("p", &new, [4; 12]), Ok(None));
+        assert_eq!(both.reseal("q", &new, [4; 12]), Err(OpenError::Corrupt));
+        assert_eq!(both.reseal("p", &others, [4; 12]), Err(OpenError::WrongMasterKey));
     }
 
     #[test]

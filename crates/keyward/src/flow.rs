@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod import;
 pub(crate) mod introspect;
 pub(crate) mod keys;
+pub(crate) mod master_key;
 pub(crate) mod passwords;
 pub(crate) mod refresh;
 pub(crate) mod roles;

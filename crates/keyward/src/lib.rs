@@ -125,6 +125,7 @@ pub struct Builder {
     path: Option<PathBuf>,
     exclusive: bool,
     master: Option<MasterKey>,
+    previous_master: Option<MasterKey>,
     log_drops: Arc<AtomicU64>,
 }
 
@@ -138,6 +139,13 @@ impl Builder {
     /// The key that private parts are sealed under.
     pub fn master_key(mut self, master: MasterKey) -> Self {
         self.master = Some(master);
+        self
+    }
+
+    /// The master key before that one, while it is being replaced: what it sealed is opened, too,
+    /// until [`Keyward::rotate_master_key`] has sealed it anew.
+    pub fn previous_master_key(mut self, master: MasterKey) -> Self {
+        self.previous_master = Some(master);
         self
     }
 
@@ -171,6 +179,10 @@ impl Builder {
             return Err(StartError::PlainHttp(public_url.clone()));
         }
         let master = self.master.ok_or(StartError::NoMasterKey)?;
+        let master = match self.previous_master {
+            Some(former) => master.replacing(former),
+            None => master,
+        };
         let path = self.path.ok_or(StartError::NoStore)?;
         let now = self.clock.now();
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(Path::new(&path), self.exclusive, now)?);
@@ -225,6 +237,7 @@ impl Keyward {
             path: None,
             exclusive: true,
             master: None,
+            previous_master: None,
             log_drops: Arc::default(),
         }
     }

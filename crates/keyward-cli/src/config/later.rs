@@ -12,7 +12,6 @@ pub(super) type Later = (&'static str, &'static str);
 
 /// The keys that take their default alone.
 pub(super) const LATER: &[Later] = &[
-    ("keys.previous_master_key", "change the master key"),
     ("accounts.require_verified_email", "send mail"),
     ("email.smtp_url", "send mail"),
     ("email.from", "send mail"),

@@ -285,3 +285,42 @@ fn starting_at_once_in_an_empty_folder_they_agree_on_the_keys() {
         assert_eq!(home.json(&["user", "list", "--json"])["users"].as_array().map(Vec::len), Some(2));
     }
 }
+
+#[test]
+fn a_service_key_is_good_in_the_server_and_no_longer_once_it_is_revoked() {
+    let (home, server) = with_user();
+    let made = home.json(&["service-key", "create", "reader", "--scope", "admin:read", "--json"]);
+    let key = text(&made["key"]);
+    let status = || server.call("GET", "/api/admin/service-keys", Some(&key), None).status;
+    until(CAP, "a service key", || status() == 200);
+    home.done(&["service-key", "revoke", "reader"]);
+    until(CAP, "a revoked service key", || status() == 401);
+}
+
+#[test]
+fn the_master_key_is_changed_while_the_server_runs() {
+    let new = "c2VjcmV0IG9mIHRoZSBuZXcgbWFzdGVyIGtleSAhISE=";
+    let home = Home::new().with("SERVER__PUBLIC_URL", "http://localhost:3000");
+    home.user(EMAIL);
+    home.run(&["key", "rotate", "--master"]).refused(2);
+    let old = home.path("keyward-data/master.key");
+    let old = old.to_str().expect("UTF-8").to_owned();
+    let home = home.with("KEYS__MASTER_KEY", new).with("KEYS__PREVIOUS_MASTER_KEY_FILE", &old);
+    let server = Server::start(&home);
+    let session = server.login(EMAIL);
+    let said = home.done(&["key", "rotate", "--master"]);
+    assert_eq!(
+        said,
+        "4 secrets are under the new master key now: take keys.previous_master_key out and restart the server.\n"
+    );
+    assert!(home.done(&["key", "rotate", "--master"]).starts_with("Nothing is sealed under"));
+    assert_eq!(server.verdict(&text(&session["token"])), "200");
+    server.stop();
+    let home = home.with("KEYS__PREVIOUS_MASTER_KEY_FILE", "");
+    let server = Server::start(&home);
+    assert_eq!(server.verdict(&text(&session["token"])), "200", "a token from before");
+    assert_eq!(server.refresh(&text(&session["refresh_token"])).status, 200);
+    server.stop();
+    let home = home.with("KEYS__MASTER_KEY", "");
+    assert!(home.run(&["key", "list"]).refused(1).contains("is not the one this database was made with"));
+}

@@ -318,3 +318,47 @@ fn a_reader_that_has_had_enough_is_no_failure() {
         String::from_utf8_lossy(&output.stderr).starts_with("keyward: standard output can't be written: ")
     );
 }
+
+#[test]
+fn a_service_key_is_printed_once_and_listed_without() {
+    let home = Home::new();
+    home.user(EMAIL);
+    let made = home.run(&["service-key", "create", "billing", "--scope", "revoke,introspect"]);
+    assert_eq!((made.code, made.out.lines().count()), (0, 1), "{made:?}");
+    assert!(made.out.starts_with("kws_"), "a script gets the key alone: {made:?}");
+    assert_eq!(made.err, "\"billing\" is good for introspect, revoke. Keep it: it is not shown again.\n");
+    let create = ["service-key", "create", "ci", "--scope", "admin", "--scope", "admin:read", "--json"];
+    let json = home.json(&create);
+    assert!(text(&json["key"]).starts_with("kws_"));
+    assert_eq!(json["scopes"], json!(["admin:read", "admin"]));
+    let bare = home.run(&["service-key", "create", "bare"]);
+    assert!(bare.err.contains("good for nothing"), "no scope by default: {bare:?}");
+
+    let keys = home.json(&["service-key", "list", "--json"]);
+    let names: Vec<String> =
+        keys["service_keys"].as_array().expect("a list").iter().map(|key| text(&key["name"])).collect();
+    assert_eq!(names, ["bare", "ci", "billing"], "those never used: the newest first");
+    let listed = home.done(&["service-key", "list"]) + &keys.to_string();
+    assert!(!listed.contains("kws_") && !listed.contains(made.out.trim()));
+
+    for (arguments, code, part) in [
+        (&["create", "billing"][..], 1, "name: another service key has this name"),
+        (&["create", "a\tb"], 1, "name: this has to be 1 to 64 letters"),
+        (&["revoke", "nobody"], 1, "`keyward service-key list` shows them"),
+    ] {
+        let ran = home.run(&[&["service-key"], arguments].concat());
+        assert!(ran.refused(code).contains(part), "{ran:?}");
+    }
+    let ran = home.run(&["service-key", "create", "x", "--scope", "root"]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("introspect, revoke, revocations, admin:read, admin"), "{ran:?}");
+
+    assert_eq!(home.done(&["service-key", "revoke", "billing"]), "\"billing\" is revoked.\n");
+    home.done(&["service-key", "revoke", &text(&json["id"])]);
+    assert_eq!(
+        home.json(&["service-key", "list", "--json"])["service_keys"].as_array().map(Vec::len),
+        Some(1)
+    );
+    let elsewhere = Home::new();
+    elsewhere.run(&["service-key", "list"]).refused(1);
+}

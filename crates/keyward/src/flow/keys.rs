@@ -299,6 +299,7 @@ pub(crate) enum MacKeysError {
     Sealed(#[from] OpenError),
 }
 
-fn purpose(id: u16) -> String {
+/// What a key for refresh tokens is sealed for.
+pub(super) fn purpose(id: u16) -> String {
     format!("refresh-token-mac:{id}")
 }

@@ -94,7 +94,7 @@ macro_rules! contract {
             }
             keys: {
                 keys_are_replaced_at_their_version, a_key_for_refresh_tokens_has_a_free_number,
-                two_that_make_the_first_key_agree, a_length_in_force_is_noted_once,
+                a_key_for_refresh_tokens_is_sealed_anew_as_it_was_loaded, two_that_make_the_first_key_agree, a_length_in_force_is_noted_once,
             }
             service_keys: {
                 a_service_key_comes_back, service_keys_are_added_at_the_version_of_their_table,

@@ -7,7 +7,7 @@
 pub(super) mod trail;
 
 use keyward_core::account::Account;
-use keyward_core::change::{Change, Conflict, Write};
+use keyward_core::change::{Change, Conflict, Sealed, Write};
 use keyward_core::id::{ServiceKeyId, SessionId, UserId};
 use keyward_core::key::{Algorithm, KeyRecord, KeyState};
 use keyward_core::password::PasswordHash;
@@ -283,6 +283,16 @@ impl Plan {
                 [Value::Int(i64::from(id)), Value::Bytes(sealed), time(created_at)],
             ),
             Write::AddChainKey { sealed, since } => self.add_chain_key(sealed, since),
+            Write::Reseal { secret, former, sealed } => {
+                let (sql, id) = match secret {
+                    Sealed::MacKey(id) => {
+                        ("UPDATE mac_key SET sealed = ?3 WHERE id = ?1 AND sealed = ?2", id)
+                    }
+                    Sealed::ChainKey => ("UPDATE event_key SET sealed = ?3 WHERE id = ?1 AND sealed = ?2", 1),
+                };
+                let params = [Value::Int(i64::from(id)), Value::Bytes(former), Value::Bytes(sealed)];
+                self.push(sql, changed, params);
+            }
             Write::SealEvents { seal, counts } => self.seal_events(&seal, counts),
             Write::RemoveEvents { number, removal } => self.remove_events(number, &removal),
             Write::AddServiceKey { version, key } => {

@@ -197,6 +197,6 @@ pub(crate) async fn chain_key(
 }
 
 /// With the moment from which on rows are marked: it can't be moved in the store either.
-fn purpose(since: Timestamp) -> String {
+pub(in crate::flow) fn purpose(since: Timestamp) -> String {
     format!("event-chain:{}", since.micros())
 }

@@ -1,7 +1,7 @@
 //! The chain of the audit trail: sealed once, in order, and removed whole.
 
 use keyward_core::chain::{ChainKey, Entry, Removal, Seal};
-use keyward_core::change::{Change, Conflict, Write};
+use keyward_core::change::{Change, Conflict, Sealed, Write};
 use keyward_core::event::{Event, EventType, Recorded};
 use keyward_core::id::EventId;
 use serde_json::json;
@@ -137,6 +137,15 @@ pub(crate) async fn the_key_of_the_chain_is_made_once(world: World) {
     world.refuses(add(2), Conflict::Changed).await;
     let stored = world.another().await.chain_key().await.expect("readable").expect("there");
     assert_eq!((stored.sealed, stored.since), (vec![1; 40], at(1)));
+    let reseal = |former, sealed| Write::Reseal {
+        secret: Sealed::ChainKey,
+        former: vec![former; 40],
+        sealed: vec![sealed; 40],
+    };
+    world.refuses(reseal(2, 3), Conflict::Changed).await;
+    world.write([reseal(1, 3)]).await;
+    let stored = world.store.chain_key().await.expect("readable").expect("there");
+    assert_eq!((stored.sealed, stored.since), (vec![3; 40], at(1)));
 }
 
 pub(crate) async fn what_claims_a_batch_without_a_seal_is_found(world: World) {

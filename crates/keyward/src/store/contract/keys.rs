@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyward_core::change::{Change, Conflict, Write};
+use keyward_core::change::{Change, Conflict, Sealed, Write};
 use keyward_core::key::{Algorithm, KeyRecord, KeyState};
 
 use super::{World, at};
@@ -57,6 +57,22 @@ pub(crate) async fn a_key_for_refresh_tokens_has_a_free_number(world: World) {
     let stored = world.store.mac_keys().await.expect("readable");
     let expected = [(u16::MAX, 4), (2, 5), (1, 1), (0, 3)];
     assert_eq!(stored, expected.map(|(id, byte)| StoredMacKey { id, sealed: vec![byte; 60] }));
+}
+
+pub(crate) async fn a_key_for_refresh_tokens_is_sealed_anew_as_it_was_loaded(world: World) {
+    let add = |id, byte| Write::AddMacKey { id, sealed: vec![byte; 60], created_at: at(1) };
+    world.write([add(1, 1), add(2, 1)]).await;
+    let reseal = |id, former, sealed| Write::Reseal {
+        secret: Sealed::MacKey(id),
+        former: vec![former; 60],
+        sealed: vec![sealed; 60],
+    };
+    world.refuses(reseal(1, 2, 3), Conflict::Changed).await;
+    world.refuses(reseal(3, 1, 3), Conflict::Changed).await;
+    world.write([reseal(1, 1, 2)]).await;
+    world.refuses(reseal(1, 1, 3), Conflict::Changed).await;
+    let stored = world.store.mac_keys().await.expect("readable");
+    assert_eq!(stored, [(2, 1), (1, 2)].map(|(id, byte)| StoredMacKey { id, sealed: vec![byte; 60] }));
 }
 
 pub(crate) async fn two_that_make_the_first_key_agree(world: World) {

@@ -5,7 +5,7 @@ mod model;
 use std::future::Future;
 use std::time::Duration;
 
-use keyward_core::change::{Change, Write};
+use keyward_core::change::{Change, Sealed, Write};
 use keyward_core::event::{Event, EventType};
 use keyward_core::key::KeyState;
 use keyward_core::revocation::{Entry, Revocation};
@@ -42,7 +42,7 @@ fn draft() -> impl Strategy<Value = Draft> {
     let guess = prop_oneof![8 => Just(Guess::Right), 1 => Just(Guess::TooHigh), 1 => Just(Guess::TooLow)];
     // The kinds that open and move sessions are the most frequent.
     let kind = prop_oneof![
-        3 => 0..19u8, 2 => Just(5u8), 3 => Just(6u8), 1 => Just(0u8), 1 => Just(4u8), 1 => Just(17u8)
+        3 => 0..20u8, 2 => Just(5u8), 3 => Just(6u8), 1 => Just(0u8), 1 => Just(4u8), 1 => Just(17u8)
     ];
     (kind, 1..4u8, 10..18u8, 0..6u8, any::<bool>(), guess).prop_map(
         |(kind, user, session, number, flag, guess)| Draft { kind, user, session, number, flag, guess },
@@ -204,6 +204,11 @@ impl Draft {
             15 => Write::RemoveServiceKey {
                 version: self.guess(model.service_keys_version),
                 id: service_key(number).id,
+            },
+            18 => Write::Reseal {
+                secret: Sealed::MacKey(number.into()),
+                former: vec![n],
+                sealed: vec![if flag { n } else { number }],
             },
             16 => Write::NoteServiceKey { id: service_key(number).id, used_at: moment },
             17 => {

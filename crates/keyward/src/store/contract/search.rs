@@ -9,6 +9,9 @@ use keyward_core::id::UserId;
 use super::{World, account, everybody, open, user_id};
 use crate::store::{Key, Search};
 
+/// A search, and whether it finds the account of that number.
+type Matching = (Search, fn(&u8) -> bool);
+
 fn create(n: u8, roles: &[&str], is_active: bool) -> Write {
     let roles = roles.iter().map(|&role| role.to_owned()).collect();
     let phone_number = n.is_multiple_of(2).then(|| format!("+4915100000{n:03}").parse().expect("a number"));
@@ -153,8 +156,7 @@ pub(crate) async fn no_account_is_missed_or_told_twice_while_others_come_and_go(
                 world.write([new(n)]).await;
             }
         }
-        type Matches = fn(&u8) -> bool;
-        let searches: [(Search, Matches); 4] = [
+        let searches: [Matching; 4] = [
             (everybody(), |_| true),
             (emails("ada"), |n| n % 2 == 0),
             (Search { role: Some("tas".into()), ..everybody() }, |n| n % 2 == 0),

@@ -58,6 +58,10 @@ fn may_write(connection: &Connection, path: &Path) -> Result<(), OpenError> {
 
 /// Brings the file's schema up to date, in one transaction that holds off every other process.
 pub(super) fn run(connection: &mut Connection, path: &Path, now: Timestamp) -> Result<(), OpenError> {
+    take(STEPS, connection, path, now)
+}
+
+fn take(steps: &[Step], connection: &mut Connection, path: &Path, now: Timestamp) -> Result<(), OpenError> {
     let foreign_error = |e: rusqlite::Error| foreign(path, &e);
     if current(connection).map_err(foreign_error)?.is_some_and(|found| found >= known()) {
         return Ok(());
@@ -76,7 +80,7 @@ pub(super) fn run(connection: &mut Connection, path: &Path, now: Timestamp) -> R
             )
             .map_err(foreign_error)?;
     }
-    for step in STEPS.iter().filter(|step| step.schema > found) {
+    for step in steps.iter().filter(|step| step.schema > found) {
         transaction.execute_batch(step.sql).map_err(foreign_error)?;
         transaction
             .execute(
@@ -88,15 +92,15 @@ pub(super) fn run(connection: &mut Connection, path: &Path, now: Timestamp) -> R
     transaction.commit().map_err(foreign_error)
 }
 
-/// The newest schema that this release knows.
-pub(super) fn known() -> u32 {
-    STEPS.iter().map(|step| step.schema).max().unwrap_or_default()
-}
-
-/// How many steps make it.
+/// How many steps lead there.
 #[cfg(test)]
 pub(super) fn steps() -> usize {
     STEPS.len()
+}
+
+/// The newest schema that this release knows.
+pub(super) fn known() -> u32 {
+    STEPS.iter().map(|step| step.schema).max().unwrap_or_default()
 }
 
 /// The schema of the file, in a transaction or where it is known to be ours: 0 where it is new; `None` where it is none of ours.
@@ -107,5 +111,35 @@ pub(super) fn current(connection: &Connection) -> rusqlite::Result<Option<u32>> 
         (0, 0) => Ok(Some(0)),
         (APPLICATION, _) => connection.query_row("SELECT max(version) FROM schema", [], |row| row.get(0)),
         _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made_of(connection: &Connection) -> Vec<(String, Option<String>)> {
+        let mut statement =
+            connection.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").expect("SQL");
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+        rows.map(|row| row.expect("a row")).collect()
+    }
+
+    #[test]
+    fn the_file_of_every_former_release_becomes_as_a_new_one() {
+        let path = Path::new("a file in memory");
+        let open = || Connection::open_in_memory().expect("opens");
+        let mut new = open();
+        run(&mut new, path, Timestamp::default()).expect("made");
+        for former in 1..STEPS.len() {
+            let mut connection = open();
+            take(&STEPS[..former], &mut connection, path, Timestamp::default()).expect("made");
+            let found = current(&connection).expect("readable");
+            assert_eq!(found, Some(STEPS[former - 1].schema));
+            assert_ne!(made_of(&connection), made_of(&new));
+            run(&mut connection, path, Timestamp::default()).expect("brought up to date");
+            assert_eq!(current(&connection).expect("readable"), Some(known()));
+            assert_eq!(made_of(&connection), made_of(&new), "from schema {former}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! `/api/admin`
 
 mod events;
+mod keys;
 mod roles;
+mod service_keys;
 mod sessions;
 mod users;

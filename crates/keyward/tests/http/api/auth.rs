@@ -1,6 +1,7 @@
 //! `/api/auth`
 mod activity;
 mod events;
+mod introspect;
 mod login;
 mod logout;
 mod logout_all;
@@ -9,6 +10,7 @@ mod profile;
 mod reauthenticate;
 mod refresh;
 mod renew;
+mod revoke;
 mod session;
 mod sessions;
 mod signup;

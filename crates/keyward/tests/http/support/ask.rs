@@ -69,6 +69,11 @@ impl Ask {
         self.raw("application/json", body.to_string())
     }
 
+    /// A form, to the byte.
+    pub(crate) fn form(self, form: &str) -> Self {
+        self.raw("application/x-www-form-urlencoded", form.to_owned())
+    }
+
     /// A body of this type, to the byte.
     pub(crate) fn raw(mut self, content_type: &str, body: impl Into<Bytes>) -> Self {
         self.headers.remove("content-type");

@@ -56,6 +56,11 @@ impl App {
         rows.map(|row| serde_json::from_str(&row.expect("a row")).expect("JSON")).collect()
     }
 
+    /// What the newest event of this type says besides.
+    pub(crate) fn last_details(&self, kind: &str) -> serde_json::Value {
+        self.details(kind).pop().expect("an event")
+    }
+
     /// Every row of every table, as text. Equal dumps: nothing changed.
     pub(crate) fn dump(&self) -> String {
         self.dump_of(&self.tables())

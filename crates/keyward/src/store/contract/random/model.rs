@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyward_core::account::Account;
-use keyward_core::change::{Change, Conflict, Write};
+use keyward_core::change::{Change, Conflict, Sealed, Write};
 use keyward_core::event::Event;
 use keyward_core::id::{EventId, ServiceKeyId, SessionId, UserId};
 use keyward_core::key::KeyRecord;
@@ -260,6 +260,11 @@ impl Model {
                     return Err(Conflict::Changed);
                 }
                 self.mac_keys.insert(id, sealed);
+            }
+            Write::Reseal { secret: Sealed::ChainKey, .. } => unreachable!("never drawn"),
+            Write::Reseal { secret: Sealed::MacKey(id), former, sealed } => {
+                let known = self.mac_keys.get_mut(&id).filter(|known| **known == former);
+                *known.ok_or(Conflict::Changed)? = sealed;
             }
             Write::AddChainKey { .. } | Write::SealEvents { .. } | Write::RemoveEvents { .. } => {
                 unreachable!("never drawn: the cases of the chain are `contract::chain`")
