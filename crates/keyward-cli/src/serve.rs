@@ -53,6 +53,12 @@ async fn serve(mut loaded: Loaded, file: Option<&Path>, log_drops: Arc<AtomicU64
             config.server.public_url
         );
     }
+    if let Some(folder) = keyward.mail_folder().filter(|_| !config.is_local()) {
+        tracing::warn!(
+            "no server takes mails (email.smtp_url): nobody gets any; they are written to {}",
+            folder.display()
+        );
+    }
     // Whoever reads it may have gone; serving goes on.
     let metrics = monitored.as_ref().map(|(_, address)| *address);
     let _ = print::text(&greeting(config, address, metrics, keyward.setup_token().await?.as_deref(), file));
@@ -151,6 +157,9 @@ fn greeting(
     say("Data", &config.database().display());
     if config.keys.master_key.is_none() {
         say("Master key", &config.data_folder().join(MASTER_KEY).display());
+    }
+    if config.email.smtp_url.is_none() && config.is_local() {
+        say("Mails", &format_args!("{url}/dev/mailbox"));
     }
     if let Some(token) = setup_token {
         let file = file.map(|file| format!("--config {} ", file.display())).unwrap_or_default();

@@ -3,7 +3,7 @@
 use keyward::core::password::{InvalidCost, PasswordPolicy};
 use keyward::core::policy::Policy;
 use keyward::core::throttle::Limits;
-use keyward::{PersonalClaims, Settings};
+use keyward::{PersonalClaims, Settings, Smtp};
 
 use crate::config::{Claim, Config, Signup};
 
@@ -12,7 +12,8 @@ use crate::config::{Claim, Config, Signup};
 /// # Errors
 /// Where the cost of hashing is out of range. A configuration that was loaded has none.
 pub(crate) fn settings(config: &Config) -> Result<Settings, InvalidCost> {
-    let Config { server, keys, accounts, tokens, sessions, passwords, rate_limits, events, .. } = config;
+    let Config { server, keys, accounts, tokens, sessions, passwords, rate_limits, email, events, .. } =
+        config;
     let claims = |claim| tokens.claims.contains(&claim);
     Ok(Settings {
         public_url: server.public_url.clone(),
@@ -42,6 +43,18 @@ pub(crate) fn settings(config: &Config) -> Result<Settings, InvalidCost> {
         },
         browser_bearer: sessions.browser_bearer,
         open_signup: accounts.signup == Signup::Open,
+        require_verified_email: accounts.require_verified_email,
+        smtp: email.smtp_url.as_ref().map(|server| Smtp {
+            implicit_tls: server.implicit_tls,
+            host: server.host.clone(),
+            port: server.port,
+            credentials: server
+                .credentials
+                .as_ref()
+                .map(|(user, password)| (user.clone(), password.expose().as_bytes().to_vec().into())),
+        }),
+        mail_from: email.from.clone(),
+        mailbox_page: config.is_local(),
         passwords: PasswordPolicy {
             min_length: usize::try_from(passwords.min_length).unwrap_or(usize::MAX),
             require: passwords.require.clone(),
@@ -92,7 +105,9 @@ mod tests {
 
     #[test]
     fn the_defaults_of_both_are_the_same() {
-        assert_eq!(of(&[]), format!("{:?}", Settings::default()));
+        // Only who knows where it listens can say that nobody else reaches the mailbox.
+        let settings = Settings { mailbox_page: true, ..Settings::default() };
+        assert_eq!(of(&[]), format!("{settings:?}"));
     }
 
     #[test]
@@ -104,6 +119,9 @@ mod tests {
             ("server.trusted_proxies", "10.0.0.0/8"),
             ("keys.rotation", "7d"),
             ("accounts.signup", "closed"),
+            ("accounts.require_verified_email", "true"),
+            ("email.smtp_url", "smtps://ada:secret@mail.example.com"),
+            ("email.from", "Auth <auth@example.com>"),
             ("tokens.algorithm", "EdDSA"),
             ("tokens.issuer", "https://auth.example.com"),
             ("tokens.audience", "jobs"),

@@ -27,6 +27,9 @@ pub(crate) enum Verb {
         /// A role; may be given several times
         #[arg(long = "role", value_name = "ROLE", default_value = role::USER)]
         roles: Vec<String>,
+        /// Send an invitation by mail to choose a password, instead of giving one
+        #[arg(long, conflicts_with = "password_stdin")]
+        invite: bool,
         #[command(flatten)]
         password: password::From,
     },
@@ -119,14 +122,16 @@ pub(crate) enum Status {
 impl Verb {
     pub(crate) async fn run(self, file: Option<&Path>) -> Result<(), Failure> {
         match self {
-            Self::Create { email, phone, roles, password } => {
+            Self::Create { email, phone, roles, invite, password } => {
                 let (keyward, config) = open::beside(file, Missing::Make).await?;
+                let password = if invite { None } else { Some(password.get()?) };
                 let made = keyward
-                    .create_account(&email, phone.as_deref(), password.get()?, roles, &Client::operator())
+                    .create_account(&email, phone.as_deref(), password, roles, &Client::operator())
                     .await;
                 let account = made.map_err(not_made)?;
+                let invited = if invite { "; the server sends the invitation" } else { "" };
                 print::line(&format!(
-                    "{} ({}) has an account in {}.",
+                    "{} ({}) has an account in {}{invited}.",
                     account.email,
                     account.id,
                     config.database().display()
@@ -236,7 +241,8 @@ async fn set_roles(
     add: Vec<String>,
     remove: &[String],
 ) -> Result<(), Failure> {
-    let account = find(keyward, user).await?;
+    let id = find(keyward, user).await?.id;
+    let account = keyward.account_view(id).await?.ok_or_else(|| unknown(user))?;
     let told = |roles: &[String]| print::line(&format!("{}: {}", account.email, said(roles)));
     if exactly.is_empty() && add.is_empty() && remove.is_empty() {
         return told(&account.roles);

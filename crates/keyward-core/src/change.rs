@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use crate::account::Account;
 use crate::chain::{Removal, Seal};
+use crate::email::Email;
 use crate::event::Event;
-use crate::id::{EventId, ServiceKeyId, SessionId, UserId};
+use crate::id::{EventId, MailId, ServiceKeyId, SessionId, UserId};
 use crate::key::KeyRecord;
+use crate::mail::{Link, Mail, SecretHash};
 use crate::password::PasswordHash;
 use crate::revocation::{Entry, Revocation};
 use crate::service_key::ServiceKey;
@@ -57,7 +59,8 @@ pub enum Write {
         /// A digest of the hash that it came with.
         digest: [u8; 16],
     },
-    /// Replaces a password, on condition that the account is at this version, and raises that.
+    /// Replaces a password, on condition that the account is at this version, and raises that. Every
+    /// link that was sent to its person is good for nothing from then on.
     SetPassword {
         /// Whose.
         user: UserId,
@@ -87,7 +90,7 @@ pub enum Write {
     },
     /// Replaces the e-mail address, on condition of the version, and raises that and the version of
     /// the roles: tokens say the address, too. It must be free, and nobody has shown yet that they
-    /// receive mail there.
+    /// receive mail there. Every link that was sent to its person is good for nothing from then on.
     SetEmail {
         /// Whose.
         user: UserId,
@@ -116,8 +119,8 @@ pub enum Write {
         /// Whether it may sign in.
         is_active: bool,
     },
-    /// Deletes an account with its sessions, on condition of its version. Somebody must be left to
-    /// administer.
+    /// Deletes an account with its sessions and links, on condition of its version. Somebody must be
+    /// left to administer.
     DeleteAccount {
         /// Whose.
         user: UserId,
@@ -249,6 +252,54 @@ pub enum Write {
         /// The same secret, sealed under another master key.
         sealed: Vec<u8>,
     },
+    /// Keeps what is needed to know a link by, in the place of one for the same purpose. No
+    /// condition: the account may be nobody's, so that asking for a mail costs the same for every
+    /// address.
+    IssueLink(Box<Link>),
+    /// Uses a link up, on condition that it is there and was good at this moment.
+    SpendLink {
+        /// What is kept of its secret.
+        hash: SecretHash,
+        /// The moment.
+        at: Timestamp,
+    },
+    /// Records that a person receives mail at their address, on condition that it is still this one.
+    /// The version stays: no login has to be refused for it.
+    ConfirmEmail {
+        /// Whose.
+        user: UserId,
+        /// The address.
+        email: Email,
+    },
+    /// Adds a mail to those that wait to be sent. Its name must be free.
+    QueueMail(Box<Mail>),
+    /// Takes a mail in hand, on condition that it was tried this often and not given up; from
+    /// `until` on another one may.
+    ClaimMail {
+        /// Which.
+        id: MailId,
+        /// How often it was tried before.
+        attempts: u32,
+        /// Until when nobody else does.
+        until: Timestamp,
+    },
+    /// Forgets a mail that was sent. No condition: another one may have sent it, too.
+    ForgetMail {
+        /// Which.
+        id: MailId,
+    },
+    /// Says when to try a mail again that could not be sent, or that it is given up, on condition
+    /// that nobody else took it in hand meanwhile.
+    PostponeMail {
+        /// Which.
+        id: MailId,
+        /// How often it was tried, this time included.
+        attempts: u32,
+        /// When to try again; `None`: it is given up.
+        due_at: Option<Timestamp>,
+        /// Why it could not be sent.
+        failure: String,
+    },
     /// Adds the key of the audit trail's chain, on condition that there is none.
     AddChainKey {
         /// The key, sealed under the master key.
@@ -310,6 +361,8 @@ pub enum Sealed {
     MacKey(u16),
     /// The key of the audit trail's chain.
     ChainKey,
+    /// A mail that waits to be sent.
+    Mail(MailId),
 }
 
 /// What a store answers when a change is committed.

@@ -60,6 +60,8 @@ events! {
     PasswordResetRequested = "password_reset_requested";
     /// A password was reset.
     PasswordReset = "password_reset";
+    /// Somebody asked for a mail to confirm an e-mail address.
+    EmailVerificationRequested = "email_verification_requested";
     /// An e-mail address was confirmed.
     EmailVerified = "email_verified";
     /// Too much was asked in too short a time.

@@ -115,6 +115,10 @@ id! {
     EventId
 }
 id! {
+    /// Names one mail that waits to be sent.
+    MailId
+}
+id! {
     /// Names one service key.
     ServiceKeyId
 }

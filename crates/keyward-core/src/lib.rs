@@ -16,6 +16,7 @@ pub mod seal;
 
 pub mod account;
 pub mod email;
+pub mod mail;
 pub mod password;
 pub mod phone;
 pub mod role;

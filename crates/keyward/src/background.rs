@@ -24,6 +24,8 @@ use crate::metrics::JobMetrics;
 const FLUSH: Duration = Duration::from_millis(500);
 /// How often one small batch is swept.
 const SWEEP: Duration = Duration::from_secs(2);
+/// How often mails are looked for that are due.
+const MAIL: Duration = Duration::from_millis(500);
 /// How often the open sessions are counted.
 const COUNT: Duration = Duration::from_secs(60);
 /// How long a turn that is under way may go on at a stop.
@@ -53,6 +55,8 @@ impl Tasks {
             engine.note_access_ttl(engine.clock.now()).await?;
             engine.care_for_keys().await
         });
+        // What is cut off, by its bound or at a stop, goes out again later.
+        tasks.job(engine, "mail", MAIL, 120 * SECOND, |engine| async move { engine.send_mails().await });
         tasks.job(engine, "count", COUNT, 30 * SECOND, |engine| async move { engine.count_open().await });
         tasks.job(engine, "seal", SEAL, 30 * SECOND, |engine| async move { engine.seal_events().await });
         let at = Arc::new(Mutex::new(SessionId::from_bytes([0; 16])));

@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::feed::Feed;
 use crate::flow::audit::chain::Chain;
 use crate::hashing::Hashing;
+use crate::mail::deliver::Delivery;
 use crate::metrics::{Metrics, Written};
 use crate::notes::Notes;
 use crate::pace::Pace;
@@ -59,6 +60,8 @@ pub(crate) struct Engine {
     pub(crate) log_drops: Arc<AtomicU64>,
     /// What a login for an unknown name is checked against, so that it costs the same.
     pub(crate) nobody: PasswordHash,
+    /// How mails leave.
+    pub(crate) delivery: Delivery,
     pub(crate) pace: Pace,
     ring: RwLock<Arc<KeyRing>>,
     keys_version: AtomicU64,
@@ -77,14 +80,15 @@ pub(crate) struct Parts {
     pub(crate) chain: Chain,
     pub(crate) hashing: Hashing,
     pub(crate) nobody: PasswordHash,
+    pub(crate) delivery: Delivery,
     pub(crate) metrics: Metrics,
     pub(crate) log_drops: Arc<AtomicU64>,
 }
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, clock, settings, master, mac_keys, chain, hashing, nobody, metrics, log_drops } =
-            parts;
+        let Parts { store, clock, settings, master, mac_keys, chain, hashing, nobody, .. } = parts;
+        let (delivery, metrics, log_drops) = (parts.delivery, parts.metrics, parts.log_drops);
         let idle =
             [settings.policy.idle_timeout, settings.policy.idle_timeout_bearer].into_iter().flatten().min();
         Self {
@@ -113,6 +117,7 @@ impl Engine {
             chain,
             hashing,
             nobody,
+            delivery,
             metrics,
             log_drops,
         }

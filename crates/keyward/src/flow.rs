@@ -3,10 +3,13 @@
 
 pub(crate) mod accounts;
 pub(crate) mod audit;
+pub(crate) mod emails;
 pub(crate) mod import;
 pub(crate) mod introspect;
 pub(crate) mod keys;
+pub(crate) mod links;
 pub(crate) mod master_key;
+pub(crate) mod outbox;
 pub(crate) mod passwords;
 pub(crate) mod refresh;
 pub(crate) mod roles;

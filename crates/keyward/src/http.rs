@@ -10,15 +10,20 @@ mod caught;
 pub(crate) mod cookie;
 mod cors;
 pub(crate) mod csrf;
+mod dev;
+mod forgot;
 mod form;
 mod guard;
+mod html;
 pub(crate) mod monitor;
 mod origin;
 pub(crate) mod problem;
 mod query;
+mod reset;
 pub(crate) mod serve;
 mod setup;
 mod trace;
+mod verify_email;
 pub(crate) mod watch;
 mod well_known;
 
@@ -164,6 +169,10 @@ routes! {
     DELETE "/api/auth/sessions/{id}"                   Session api::auth::sessions::delete;
     PATCH  "/api/auth/profile"                         Session api::auth::profile::patch;
     POST   "/api/auth/password/change"                 Session api::auth::password::change::post;
+    POST   "/api/auth/password/forgot"                 Open    api::auth::password::forgot::post;
+    POST   "/api/auth/password/reset"                  Open    api::auth::password::reset::post;
+    POST   "/api/auth/email/verify"                    Open    api::auth::email::verify::post;
+    POST   "/api/auth/email/verify/resend"             Open    api::auth::email::verify::resend::post;
     POST   "/api/auth/reauthenticate"                  Session api::auth::reauthenticate::post;
     GET    "/api/admin/users"                          Read    api::admin::users::list;
     POST   "/api/admin/users"                          Grave   api::admin::users::post;
@@ -189,6 +198,13 @@ routes! {
     DELETE "/api/admin/service-keys/{id}"              Grave   api::admin::service_keys::delete;
     GET    "/.well-known/jwks.json"                    Public  well_known::jwks::get;
     GET    "/.well-known/oauth-authorization-server"   Public  well_known::oauth_authorization_server::get;
+    GET    "/forgot"                                   Public  forgot::get;
+    POST   "/forgot"                                   Open    forgot::post;
+    GET    "/reset"                                    Public  reset::get;
+    POST   "/reset"                                    Open    reset::post;
+    GET    "/verify-email"                             Public  verify_email::get;
+    POST   "/verify-email"                             Open    verify_email::post;
+    GET    "/dev/mailbox"                              Public  dev::mailbox::get;
     GET    "/healthz"                                  Public  well_known::health::alive;
     GET    "/readyz"                                   Public  well_known::health::ready;
     GET    "/setup"                                    Public  setup::get;
@@ -318,7 +334,7 @@ async fn pass(route: &Route, method: &Method, call: &mut Call) -> Result<(), Err
     if csrf::is_unsafe(method, &call.headers) {
         let cookies = call.names.read(&call.headers);
         let demanded = guard::by_cookie(&call.engine, &cookies)
-            || (route.signs_in_or_out() && csrf::is_browser(&call.headers));
+            || (route.is_for_our_pages() && csrf::is_browser(&call.headers));
         if demanded && !csrf::is_ours(&call.headers, &call.engine.settings) {
             return Err(Denial::CrossSiteRequest.into());
         }
@@ -349,7 +365,7 @@ impl Route {
     }
 
     /// Whether a browser must send it from our own pages even without a cookie.
-    fn signs_in_or_out(&self) -> bool {
+    fn is_for_our_pages(&self) -> bool {
         self.guard == Guard::Open || self.path == "/api/auth/logout-all"
     }
 }

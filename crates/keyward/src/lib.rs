@@ -30,10 +30,12 @@ mod feed;
 mod flow;
 mod hashing;
 mod http;
+mod mail;
 pub mod master_key;
 mod metrics;
 mod notes;
 mod pace;
+mod page;
 mod service_keys;
 mod settings;
 mod store;
@@ -73,8 +75,11 @@ pub use crate::flow::roles::RoleView;
 pub use crate::flow::search::{AccountPage, AccountQuery, AccountView, LONGEST_PAGE};
 pub use crate::flow::service_keys::{NewServiceKey, ServiceKeyView};
 use crate::hashing::Hashing;
+use crate::mail::deliver::Delivery;
 use crate::metrics::Metrics;
-pub use crate::settings::{InvalidOrigin, Origin, PersonalClaims, Secret, Settings};
+pub use crate::settings::{
+    InvalidOrigin, InvalidSender, Origin, PersonalClaims, Secret, Sender, Settings, Smtp,
+};
 pub use crate::store::Fault;
 pub use crate::store::sqlite::OpenError;
 use crate::store::sqlite::Sqlite;
@@ -191,6 +196,11 @@ impl Builder {
             MacKeysError::Sealed(error) => StartError::Failed(format!("a key for refresh tokens: {error}")),
             MacKeysError::Fault(fault) => StartError::Failed(fault.to_string()),
         })?;
+        let delivery = match &self.settings.smtp {
+            Some(server) => Delivery::smtp(server, public_url)
+                .map_err(|e| StartError::Failed(format!("no mail can go through {}: {e}", server.host)))?,
+            None => Delivery::Folder(path.with_file_name("outbox")),
+        };
         let metrics = Metrics::new();
         let hash_seconds = metrics.hash_seconds.clone();
         let cannot_open = |error| match error {
@@ -213,6 +223,7 @@ impl Builder {
             chain,
             hashing,
             nobody,
+            delivery,
             metrics,
             log_drops: self.log_drops,
         }));
@@ -273,7 +284,7 @@ impl Keyward {
     }
 
     /// Does once what otherwise happens in the background: takes over what others revoked, writes
-    /// what is noted, looks after the keys, sweeps and counts.
+    /// what is noted, looks after the keys, sends what mails are due, sweeps and counts.
     ///
     /// # Errors
     /// [`Error::Fault`] where the store does not answer.
@@ -282,6 +293,7 @@ impl Keyward {
         self.engine.flush(false).await?;
         self.engine.note_access_ttl(self.engine.clock.now()).await?;
         self.engine.care_for_keys().await?;
+        self.engine.send_mails().await?;
         self.engine.seal_events().await?;
         let mut at = Some(SessionId::from_bytes([0; 16]));
         while let Some(after) = at {
@@ -308,6 +320,11 @@ impl Keyward {
             .map(|route| (route.method.clone(), route.path, format!("{:?}", route.guard).to_lowercase()))
     }
 
+    /// The folder that mails are written into, where no server takes them.
+    pub fn mail_folder(&self) -> Option<&Path> {
+        self.engine.delivery.folder()
+    }
+
     /// How often the store was read since it was opened.
     pub fn store_reads(&self) -> u64 {
         self.engine.store.reads()
@@ -326,7 +343,8 @@ impl Keyward {
         Ok(if self.engine.has_admin().await? { None } else { Some(self.engine.setup_token()) })
     }
 
-    /// Makes an account without signing anybody in. Each of the roles has to be there.
+    /// Makes an account without signing anybody in. Each of the roles has to be there. Without a
+    /// password its person gets an invitation by mail to choose one.
     ///
     /// # Errors
     /// `validation_failed`, `email_taken`, `phone_taken`.
@@ -334,11 +352,11 @@ impl Keyward {
         &self,
         email: &str,
         phone_number: Option<&str>,
-        password: Password,
+        password: Option<Password>,
         roles: Vec<String>,
         client: &Client,
     ) -> Result<Account, Error> {
-        self.engine.create_account(email, phone_number, Some(password), roles, client).await
+        self.engine.create_account(email, phone_number, password, roles, client).await
     }
 
     /// Makes sure that there is an active administrator of this name with this password.

@@ -10,6 +10,8 @@ use keyward_core::key::Algorithm;
 use keyward_core::password::{Cost, PasswordPolicy};
 use keyward_core::policy::Policy;
 use keyward_core::throttle::Limits;
+use lettre::Address;
+use lettre::message::Mailbox;
 use zeroize::Zeroizing;
 
 /// Everything that an installation may choose. The defaults are those of the configuration file.
@@ -37,6 +39,17 @@ pub struct Settings {
     pub browser_bearer: bool,
     /// Whether anyone may sign up (`accounts.signup`).
     pub open_signup: bool,
+    /// Whether nobody signs in before they have confirmed their address
+    /// (`accounts.require_verified_email`).
+    pub require_verified_email: bool,
+    /// The server that mails go through (`email.smtp_url`); `None`: each is written into the folder
+    /// `outbox` beside the database.
+    pub smtp: Option<Smtp>,
+    /// Whom mails are from (`email.from`).
+    pub mail_from: Sender,
+    /// Whether the mails in that folder are shown at `/dev/mailbox`. Only for where nobody but
+    /// people on this machine can reach it: they hold the secrets of links.
+    pub mailbox_page: bool,
     /// What a password must be (`passwords.*`).
     pub passwords: PasswordPolicy,
     /// What hashing one costs (`passwords.argon2_*`).
@@ -71,6 +84,10 @@ impl Default for Settings {
             claims: PersonalClaims::default(),
             browser_bearer: false,
             open_signup: true,
+            require_verified_email: false,
+            smtp: None,
+            mail_from: Sender::default(),
+            mailbox_page: false,
             passwords: PasswordPolicy::default(),
             cost: Cost::default(),
             limits: Limits::default(),
@@ -98,6 +115,11 @@ impl Secret {
     pub(crate) fn into_bytes(self) -> Zeroizing<Vec<u8>> {
         self.0
     }
+
+    /// The secret as text, where it was made of text.
+    pub(crate) fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(String::from_utf8_lossy(&self.0).into_owned())
+    }
 }
 
 impl From<Vec<u8>> for Secret {
@@ -109,6 +131,67 @@ impl From<Vec<u8>> for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
+    }
+}
+
+/// The server that mails go through. What it is told goes through TLS, from the start or by
+/// STARTTLS, unless the server or Keyward itself is for this machine alone.
+#[derive(Debug, Clone)]
+pub struct Smtp {
+    /// Whether the connection begins with TLS; else STARTTLS begins it.
+    pub implicit_tls: bool,
+    /// Its host, an IPv6 address in brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Who signs in there, and with which password; `None`: nobody does.
+    pub credentials: Option<(String, Secret)>,
+}
+
+/// Whom mails are from (RFC 5322 §3.4): an address, with a name or without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender(Mailbox);
+
+/// A text that names no sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an address such as \"Example <no-reply@example.com>\"")]
+pub struct InvalidSender;
+
+impl Sender {
+    /// The address without the name.
+    pub fn address(&self) -> &str {
+        self.0.email.as_ref()
+    }
+
+    pub(crate) const fn mailbox(&self) -> &Mailbox {
+        &self.0
+    }
+}
+
+impl Default for Sender {
+    fn default() -> Self {
+        let address = Address::new("no-reply", "localhost").expect("this is one");
+        Self(Mailbox::new(Some("Keyward".to_owned()), address))
+    }
+}
+
+impl FromStr for Sender {
+    type Err = InvalidSender;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSender> {
+        // A line break would let the name write headers of its own.
+        if text.chars().any(char::is_control) {
+            return Err(InvalidSender);
+        }
+        let mailbox: Mailbox = text.trim().parse().map_err(|_| InvalidSender)?;
+        let address: &str = mailbox.email.as_ref();
+        if address.is_ascii() { Ok(Self(mailbox)) } else { Err(InvalidSender) }
+    }
+}
+
+impl fmt::Display for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -288,6 +371,32 @@ mod tests {
             assert_eq!(bad.parse::<Origin>(), Err(InvalidOrigin), "{bad}");
         }
         assert_eq!("http://127.0.0.1:8080".parse(), Ok(Origin::default()));
+    }
+
+    #[test]
+    fn a_sender_has_an_address() {
+        let read = |text: &str| {
+            let sender: Sender = text.parse().ok()?;
+            Some((sender.0.name.clone().unwrap_or_default(), sender.address().to_owned()))
+        };
+        let is = |name: &str, address: &str| Some((name.to_owned(), address.to_owned()));
+        assert_eq!(read("Keyward <no-reply@localhost>"), is("Keyward", "no-reply@localhost"));
+        assert_eq!(read("\"Ada, Inc.\" <ada@example.com>"), is("Ada, Inc.", "ada@example.com"));
+        assert_eq!(read("ada@example.com"), is("", "ada@example.com"));
+        for text in [
+            "",
+            "Keyward",
+            "Keyward <>",
+            "ada@",
+            "a <b@c> d",
+            "A\r\nBcc: x@example.com <a@example.com>",
+            "a@example.com, b@example.com",
+            "\u{e4}@example.com",
+        ] {
+            assert_eq!(read(text), None, "{text:?}");
+        }
+        assert_eq!(Sender::default(), "Keyward <no-reply@localhost>".parse().expect("a sender"));
+        assert_eq!(Sender::default().to_string(), "Keyward <no-reply@localhost>");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use keyward_core::change::{Change, Committed, Conflict};
 use keyward_core::email::Email;
 use keyward_core::id::{SessionId, UserId};
 use keyward_core::key::KeyRecord;
+use keyward_core::mail::{Link, Mail, SecretHash};
 use keyward_core::phone::Phone;
 use keyward_core::revocation::Entry;
 use keyward_core::role::Roles;
@@ -189,10 +190,12 @@ pub(crate) const CLASSES: usize = 64;
 /// What a sweep may take away.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sweep {
-    /// The present moment: revocations that no longer matter go.
+    /// The present moment: revocations that no longer matter and links that are past go.
     pub(crate) now: Timestamp,
     /// Sessions whose newest refresh token was made before this go.
     pub(crate) sessions_before: Timestamp,
+    /// Mails that were given up and are from before this go.
+    pub(crate) mails_before: Timestamp,
     /// Where among the sessions this batch begins: after this one.
     pub(crate) after: SessionId,
     /// How many sessions, and how many revocations, one batch looks at.
@@ -243,6 +246,12 @@ pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
 
     /// Whether somebody signed in to this account from this network since then.
     fn signed_in_from<'a>(&'a self, user: UserId, network: &'a str, since: Timestamp) -> Answer<'a, bool>;
+
+    /// The link whose secret has this hash, with the account it is for.
+    fn link(&self, hash: SecretHash) -> Answer<'_, Option<(Link, Account)>>;
+
+    /// The mails that are due at this moment, the longest overdue first; at most `limit`.
+    fn due_mails(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Mail>>;
 
     /// Whether there is an active account with this role.
     fn has_role<'a>(&'a self, role: &'a str) -> Answer<'a, bool>;

@@ -8,15 +8,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use keyward::Origin;
 use keyward::core::key::Algorithm;
 use keyward::core::password::Require;
 use keyward::core::throttle::Limit;
+use keyward::{Origin, Sender};
 
 use super::address::{address, trusted_proxies};
 use super::choice::{Claim, LogFormat, LogLevel, Signup};
 use super::length::{DAY, HOUR, MINUTE, SECOND, duration, limit};
-use super::mail::{Mailbox, SmtpServer, mailbox, smtp_url};
+use super::mail::{SmtpServer, sender, smtp_url};
 use super::origin::{exact_origin, public_origin};
 use super::reader::Reader;
 use super::rule::{choice, flag, integer, list, name};
@@ -83,7 +83,7 @@ sections! {
 
     /// Who may have an account.
     accounts: Accounts {
-        /// "closed": administrators make accounts.
+        /// "closed": administrators make accounts and invite by mail.
         signup: Signup = "open", choice();
 
         /// Whether nobody signs in before they have confirmed their address.
@@ -189,11 +189,13 @@ sections! {
 
     /// How mails go out.
     email: Email {
-        /// The server that takes them. "" writes each one as a file into the data folder's outbox/.
+        /// The server that takes them: smtps:// begins with TLS, smtp:// with STARTTLS. "" writes each
+        /// one as a file into the data folder's outbox/; where listen and public_url are loopback,
+        /// /dev/mailbox shows them.
         smtp_url: Option<SmtpServer> = "", smtp_url();
 
         /// Whom they are from.
-        from: Mailbox = "Keyward <no-reply@localhost>", mailbox();
+        from: Sender = "Keyward <no-reply@localhost>", sender();
     }
 
     /// The record of what happened.

@@ -11,12 +11,7 @@ use super::table::Section;
 pub(super) type Later = (&'static str, &'static str);
 
 /// The keys that take their default alone.
-pub(super) const LATER: &[Later] = &[
-    ("accounts.require_verified_email", "send mail"),
-    ("email.smtp_url", "send mail"),
-    ("email.from", "send mail"),
-    ("edge.audience", "speak to proxies"),
-];
+pub(super) const LATER: &[Later] = &[("edge.audience", "speak to proxies")];
 
 /// What the default file and the schema say of such a key.
 pub(super) fn note(key: &str) -> Option<String> {

@@ -173,7 +173,7 @@ fn a_configuration_that_is_wrong() {
         ("SERVER__LISTEN", "localhost:8080", "an IP address with a port"),
         ("SERVER__PUBLIC_URL", "http://auth.example.com", "use https://"),
         ("SERVER__METRICS_LISTEN", "9000", "server.metrics_listen (KEYWARD_SERVER__METRICS_LISTEN)"),
-        ("EMAIL__SMTP_URL", "smtp://localhost", "this release does not send mail"),
+        ("EMAIL__SMTP_URL", "mail.example.com", "smtp://user:password@host:port"),
         ("DATABASE__URL", "postgres://localhost/keyward", "this build has only SQLite"),
         ("REDIS__URLS", "redis://localhost", "this build has only SQLite"),
         ("TOKENS__HS256_SECRET", "change-me-please-change-me-secret", "familiar words"),

@@ -9,6 +9,7 @@ mod failures;
 mod first_run;
 mod import;
 mod log;
+mod mail;
 mod monitor;
 mod stop;
 mod support;

@@ -6,6 +6,7 @@ use keyward_core::denial::Denial;
 use keyward_core::email::Email;
 use keyward_core::event::EventType;
 use keyward_core::id::{SessionId, UserId};
+use keyward_core::mail::Purpose;
 use keyward_core::password::Password;
 use keyward_core::phone::Phone;
 use keyward_core::revocation::Revocation;
@@ -14,6 +15,7 @@ use keyward_core::session::{End, EndReason, Session};
 use keyward_core::time::Timestamp;
 use serde_json::json;
 
+use super::links::New;
 use super::sign_up::{self, account};
 use super::{ATTEMPTS, crowded};
 use crate::Keyward;
@@ -77,8 +79,8 @@ impl Keyward {
 }
 
 impl Engine {
-    /// Makes an account without signing anybody in. Without a password nobody can sign in to it
-    /// until one is set.
+    /// Makes an account without signing anybody in. Without a password its person gets an invitation
+    /// by mail to choose one, else a mail to confirm the address.
     ///
     /// # Errors
     /// `validation_failed`, `email_taken`, `phone_taken`, `overloaded`.
@@ -99,9 +101,13 @@ impl Engine {
         for _ in 0..ATTEMPTS {
             let now = self.clock.now();
             let account = account(&new, password.clone(), roles.clone(), now);
+            let purpose = if new.password.is_some() { Purpose::Verification } else { Purpose::Invitation };
             let event = self.event(EventType::Signup, client, now).about(&account);
-            let create = Write::CreateAccount(Box::new(account.clone()));
-            if self.decided(Change::of([create]).with(event)).await?.is_some() {
+            let mut change = Change::of([Write::CreateAccount(Box::new(account.clone()))])
+                .with(event.saying("mail", purpose.as_str()));
+            let new_link = New { purpose, user: account.id, to: &account.email, client, now };
+            change.writes.extend(self.link(new_link)?);
+            if self.decided(change).await?.is_some() {
                 return Ok(account);
             }
             // A role was deleted meanwhile.
@@ -126,7 +132,7 @@ impl Engine {
                 self.are_there(roles).await?;
             }
             let account = self.store.account(&Name::Id(user)).await?.ok_or(Denial::NotFound)?;
-            let (after, change) = self.decide_change(account, &valid, client, self.clock.now());
+            let (after, change) = self.decide_change(account, &valid, client, self.clock.now())?;
             if change.is_empty() || self.decided(change).await?.is_some() {
                 return Ok(after);
             }
@@ -147,7 +153,7 @@ impl Engine {
         let valid = valid(AccountChange { phone_number: Some(phone_number), ..AccountChange::default() })?;
         for _ in 0..ATTEMPTS {
             let account = self.live(access).await?.account;
-            let (_, mut change) = self.decide_change(account, &valid, client, self.clock.now());
+            let (_, mut change) = self.decide_change(account, &valid, client, self.clock.now())?;
             for event in &mut change.events {
                 event.session = Some(access.session());
             }
@@ -166,7 +172,7 @@ impl Engine {
         wanted: &Valid,
         client: &Client,
         now: Timestamp,
-    ) -> (Account, Change) {
+    ) -> Result<(Account, Change), Error> {
         let mut after = before.clone();
         let mut change = Change::default();
         let until = self.matters_until(now);
@@ -197,6 +203,8 @@ impl Engine {
             after.email_verified = false;
             after.roles_version += 1;
             after.version += 1;
+            // After the address is another one, which ends every link.
+            change.writes.extend(self.email_changed(&after, &before.email, client, now)?);
         }
         if let Some(phone) = wanted.phone_number.as_ref().filter(|phone| **phone != before.phone_number) {
             change.writes.push(Write::SetPhone { user, version: after.version, phone_number: phone.clone() });
@@ -218,7 +226,7 @@ impl Engine {
             change.events.push(self.event(EventType::UserActivated, client, now).about(&before));
             after = Account { is_active: true, version: after.version + 1, ..after };
         }
-        (after, change)
+        Ok((after, change))
     }
 
     /// Deletes an account.
@@ -245,7 +253,7 @@ impl Engine {
 
     /// Makes sure that there is an administrator of this name with this password: a new account,
     /// or the one that has the address, active from now on. Its sessions end, for their holders
-    /// did not know that password.
+    /// did not know that password. Who runs the installation vouches for the address.
     pub(crate) async fn upsert_admin(
         &self,
         email: &str,
@@ -258,7 +266,7 @@ impl Engine {
             let now = self.clock.now();
             let Some(known) = self.store.account(&Name::Email(new.email.clone())).await? else {
                 let roles = vec![role::ADMIN.to_owned(), role::USER.to_owned()];
-                let account = account(&new, hash.clone(), roles, now);
+                let account = Account { email_verified: true, ..account(&new, hash.clone(), roles, now) };
                 let event = self.event(EventType::Signup, client, now).about(&account);
                 let create = Write::CreateAccount(Box::new(account.clone()));
                 match self.commit(Change::of([create]).with(event)).await {
@@ -268,6 +276,7 @@ impl Engine {
                 }
             };
             let mut roles = known.roles.clone();
+            self.load_roles().await?.retain_known(&mut roles);
             roles.push(role::ADMIN.to_owned());
             roles.sort();
             roles.dedup();
@@ -277,7 +286,9 @@ impl Engine {
                 Write::SetPassword { user: known.id, version: known.version, password: hash.clone() },
                 Write::SetRoles { user: known.id, version: known.version + 1, roles: roles.clone() },
                 Write::SetActive { user: known.id, version: known.version + 2, is_active: true },
+                Write::ConfirmEmail { user: known.id, email: known.email.clone() },
                 Write::EndSessionsOf { user: known.id, except: None, end, until },
+                self.password_notice(&known, client, now)?,
             ])
             .with(self.event(EventType::PasswordChanged, client, now).about(&known))
             .with(
@@ -287,7 +298,7 @@ impl Engine {
                     .saying("after", roles.clone()),
             );
             if self.decided(change).await?.is_some() {
-                return Ok(Account { roles, is_active: true, ..known });
+                return Ok(Account { roles, is_active: true, email_verified: true, ..known });
             }
         }
         Err(crowded())

@@ -6,6 +6,7 @@
 use keyward_core::change::{Change, Sealed, Write};
 use keyward_core::event::EventType;
 use keyward_core::seal::OpenError;
+use keyward_core::time::Timestamp;
 
 use super::audit::chain;
 use super::keys::purpose;
@@ -15,7 +16,14 @@ use crate::client::Client;
 use crate::clock;
 use crate::engine::{About as _, Engine};
 use crate::error::Error;
+use crate::mail;
 use crate::store::{Fault, StoredKeys};
+
+/// Every mail that is still to be sent is due by then.
+const EVER: Timestamp = Timestamp::from_micros(i64::MAX);
+/// How many mails are sealed anew at most, the ones that are due first. One more than that waits
+/// would have to be sent before the former key is forgotten.
+const MAILS: u32 = 100_000;
 
 impl Keyward {
     /// Seals everything under the master key that the one before it sealed; gives how many secrets
@@ -50,6 +58,15 @@ impl Engine {
                 let purpose = chain::purpose(key.since);
                 let name = "the key of the audit trail";
                 writes.extend(self.reseal(name, Sealed::ChainKey, &purpose, key.sealed)?);
+            }
+            for mail in self.store.due_mails(EVER, MAILS).await? {
+                let name = format!("the mail {}", mail.id);
+                writes.extend(self.reseal(
+                    &name,
+                    Sealed::Mail(mail.id),
+                    &mail::purpose(mail.id),
+                    mail.sealed,
+                )?);
             }
             let others = writes.iter().filter(|write| matches!(write, Write::Reseal { .. }));
             resealed += others.count();

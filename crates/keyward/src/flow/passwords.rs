@@ -1,12 +1,15 @@
-//! How does somebody change their password, or prove again that they know it?
+//! How does somebody change their password, reset a forgotten one, or prove again that they know it?
 
 use keyward_core::change::{Change, Write};
 use keyward_core::denial::Denial;
 use keyward_core::event::EventType;
+use keyward_core::mail::{Purpose, SecretHash};
 use keyward_core::password::Password;
 use keyward_core::session::{End, EndReason};
 use keyward_core::throttle::Throttle;
 
+use super::links::New;
+use super::sign_up::address;
 use super::{ATTEMPTS, Grant, RefreshPart, crowded};
 use crate::access::Access;
 use crate::client::Client;
@@ -14,7 +17,7 @@ use crate::clock;
 use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
 use crate::metrics::LoginMethod;
-use crate::store::Loaded;
+use crate::store::{Loaded, Name};
 
 impl Engine {
     /// Replaces the password of a session's person. Every other session of theirs ends, this one
@@ -46,10 +49,91 @@ impl Engine {
                 end,
                 until: self.matters_until(now),
             },
+            self.password_notice(&account, client, now)?,
         ])
         .with(self.event(EventType::PasswordChanged, client, now).about(&account).in_session(session.id));
         // The account changed since the present password was proven: it has to be proven anew.
         self.decided(change).await?.map(drop).ok_or_else(crowded)
+    }
+
+    /// Sends a link to choose a new password, if there is an active account of this address: who
+    /// asks is not told. As much is read, made and written for an address that nobody has.
+    ///
+    /// # Errors
+    /// `validation_failed` for what is no address; `rate_limited` for who asks too often.
+    pub(crate) async fn forgot_password(&self, email: &str, client: &Client) -> Result<(), Error> {
+        let email = address(email)?;
+        let key = format!("forgot {}", client.network());
+        self.limit(Throttle::PasswordForgot, &key, client, None).await?;
+        if !self.may_get_mail("forgot", &email, client).await {
+            return Ok(());
+        }
+        let account = self.store.account(&Name::Email(email.clone())).await?;
+        let now = self.clock.now();
+        let event = self.event(EventType::PasswordResetRequested, client, now);
+        let purpose = Purpose::Reset;
+        let (event, writes) = match &account {
+            Some(account) if account.is_active => {
+                let new = New { purpose, user: account.id, to: &account.email, client, now };
+                (event.about(account), self.link(new)?)
+            }
+            Some(account) => {
+                (event.about(account).failed("account_inactive"), self.no_link(purpose, &email, client, now)?)
+            }
+            None => (event.failed("no_account"), self.no_link(purpose, &email, client, now)?),
+        };
+        self.commit(Change::of(writes).with(event)).await?;
+        Ok(())
+    }
+
+    /// Replaces the password of who received a link, be it for a forgotten one or an invitation.
+    /// Every session of theirs ends. That they read the mail confirms their address, too.
+    ///
+    /// # Errors
+    /// `validation_failed` for the new password, which leaves the link good; `rate_limited`;
+    /// `invalid_reset_token` for a link that is used, past or unknown; `overloaded`.
+    pub(crate) async fn reset_password(
+        &self,
+        token: &str,
+        new: Password,
+        client: &Client,
+    ) -> Result<(), Error> {
+        let broken = self.broken_rules("new_password", &new);
+        if !broken.is_empty() {
+            return Err(Denied::invalid(broken).into());
+        }
+        self.limit(Throttle::Password, &format!("reset {}", client.network()), client, None).await?;
+        let invalid = Denial::InvalidResetToken;
+        let hash = SecretHash::of(token).ok_or(invalid)?;
+        let load = || self.account_of_link(hash, Purpose::sets_password);
+        let (mut link, mut account) = load().await?.ok_or(invalid)?;
+        let password = self.hashing.hash(new, clock::random(), self.settings.cost).await?;
+        for _ in 0..ATTEMPTS {
+            let now = self.clock.now();
+            let end = End { at: now, why: EndReason::PasswordChanged };
+            let until = self.matters_until(now);
+            let mut change = Change::of([
+                // First: a new password ends every link of the account, this one too.
+                Write::SpendLink { hash, at: now },
+                Write::SetPassword { user: account.id, version: account.version, password: password.clone() },
+                Write::ConfirmEmail { user: account.id, email: account.email.clone() },
+                Write::EndSessionsOf { user: account.id, except: None, end, until },
+                self.password_notice(&account, client, now)?,
+            ])
+            .with(
+                self.event(EventType::PasswordReset, client, now)
+                    .about(&account)
+                    .saying("by", link.purpose.as_str()),
+            );
+            if !account.email_verified {
+                change = change.with(self.event(EventType::EmailVerified, client, now).about(&account));
+            }
+            if self.decided(change).await?.is_some() {
+                return Ok(());
+            }
+            (link, account) = load().await?.ok_or(invalid)?;
+        }
+        Err(crowded())
     }
 
     /// A fresh access token whose `auth_time` is now, for who proves again who they are.

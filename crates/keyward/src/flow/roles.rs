@@ -1,10 +1,9 @@
 //! Which roles are there, and what may people of each do?
 
-use std::sync::Arc;
-
 use keyward_core::change::{Change, Write};
 use keyward_core::denial::Denial;
 use keyward_core::event::EventType;
+use keyward_core::id::UserId;
 use keyward_core::revocation::Revocation;
 use keyward_core::role::{self, InvalidRole, Roles};
 
@@ -14,7 +13,6 @@ use crate::client::Client;
 use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error, FieldError};
 use crate::store::{Key, Search};
-use keyward_core::id::UserId;
 
 /// From how many accounts a role is taken at once: short enough that nobody waits for it.
 const STEP: u32 = 500;
@@ -136,16 +134,16 @@ impl Engine {
     /// # Errors
     /// `validation_failed`, which says which ones there are.
     pub(crate) async fn are_there(&self, roles: &[String]) -> Result<(), Error> {
-        let known: Arc<Roles> = self.load_roles().await?;
-        let unknown = roles.iter().filter(|role| !known.permissions.contains_key(*role));
-        let names = known.permissions.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let mut wrong: Vec<_> = unknown
-            .map(|role| FieldError::new("roles", format!("{role:?} is no role; the roles are: {names}")))
-            .collect();
         if roles.len() > role::MOST_OF_ACCOUNT {
             let message = format!("an account can have {} roles at most", role::MOST_OF_ACCOUNT);
-            wrong = vec![FieldError::new("roles", message)];
+            return Err(Denied::invalid(vec![FieldError::new("roles", message)]).into());
         }
+        let known = self.load_roles().await?;
+        let unknown = roles.iter().filter(|role| !known.permissions.contains_key(*role));
+        let names = known.permissions.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let wrong: Vec<_> = unknown
+            .map(|role| FieldError::new("roles", format!("{role:?} is no role; the roles are: {names}")))
+            .collect();
         if wrong.is_empty() { Ok(()) } else { Err(Denied::invalid(wrong).into()) }
     }
 

@@ -143,8 +143,8 @@ impl AccountView {
 fn search(query: &AccountQuery) -> Result<Search, Error> {
     let (mut from, to) = range(&query.query);
     let mut wrong = Vec::new();
-    if query.query.len() > LONGEST_QUERY {
-        let message = format!("this has to be at most {LONGEST_QUERY} bytes long");
+    if query.query.len() > LONGEST_QUERY || query.query.chars().any(char::is_control) {
+        let message = format!("this has to be at most {LONGEST_QUERY} bytes long, on one line");
         wrong.push(FieldError::new("query", message));
     }
     if !(1..=LONGEST_PAGE).contains(&query.limit) {
@@ -195,10 +195,15 @@ fn cursor(key: &Key) -> String {
     URL_SAFE_NO_PAD.encode([&[kind], bytes].concat())
 }
 
+/// Whether this is of what e-mail addresses and phone numbers are made of.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 fn parse_cursor(text: &str) -> Option<Key> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let (kind, key) = bytes.split_first()?;
-    let text = || std::str::from_utf8(key).ok().filter(|text| text.is_ascii()).map(str::to_owned);
+    let text = || std::str::from_utf8(key).ok().filter(|text| is_plain(text)).map(str::to_owned);
     match kind {
         b'i' => Some(Key::Id(UserId::from_bytes(key.try_into().ok()?))),
         b'e' => text().map(Key::Email),

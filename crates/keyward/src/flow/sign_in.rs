@@ -52,7 +52,8 @@ impl Engine {
     ///
     /// # Errors
     /// `invalid_credentials`, the same for a wrong password and an unknown name, at the same cost;
-    /// `account_inactive`, told only to who knows the password; `rate_limited`; `overloaded`.
+    /// `account_inactive` and `email_not_verified`, told only to who knows the password;
+    /// `rate_limited`; `overloaded`.
     pub(crate) async fn sign_in(&self, sign_in: SignIn, client: &Client) -> Result<Grant, Error> {
         let result = self.prove_and_open(&sign_in, client).await;
         self.metrics.signed_in(LoginMethod::Password, &result);
@@ -100,13 +101,12 @@ impl Engine {
         // A name is what a stranger typed: of any length, and perhaps a password in the wrong field.
         let name = || self.keyed_hash(&format!("name {}", sign_in.name.trim().to_lowercase()));
         let (event, denial) = match account {
-            Some(account) if verified.right && account.is_active => {
-                self.give_back(Throttle::LoginFailures, &budget);
-                return Ok(account);
-            }
             Some(account) if verified.right => {
                 self.give_back(Throttle::LoginFailures, &budget);
-                (failed(Denial::LoginInactive).about(&account), Denial::LoginInactive)
+                match self.may_sign_in(&account) {
+                    Ok(()) => return Ok(account),
+                    Err(denial) => (failed(denial).about(&account), denial),
+                }
             }
             Some(account) => (failed(Denial::InvalidCredentials).about(&account), Denial::InvalidCredentials),
             None => (failed(Denial::InvalidCredentials).saying("name", name()), Denial::InvalidCredentials),
@@ -116,6 +116,17 @@ impl Engine {
         let longest = self.longest_verification().await?;
         self.clock.wait_until(verified.began + longest).await;
         Err(denial.into())
+    }
+
+    /// Whether who knows the password of this account may sign in to it.
+    fn may_sign_in(&self, account: &Account) -> Result<(), Denial> {
+        if !account.is_active {
+            Err(Denial::LoginInactive)
+        } else if self.settings.require_verified_email && !account.email_verified {
+            Err(Denial::EmailNotVerified)
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes that somebody gave a wrong password. From one network to one account the first of a

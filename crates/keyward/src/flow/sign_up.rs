@@ -34,16 +34,34 @@ pub(crate) struct SignUp {
 pub(crate) struct NewAccount {
     pub(super) email: Email,
     pub(super) phone_number: Option<Phone>,
-    /// None where nobody is to sign in yet.
+    /// `None`: its person is invited to choose one.
     pub(super) password: Option<Password>,
 }
 
+/// What a signup brings.
+pub(crate) enum SignedUp {
+    /// A session.
+    In(Box<Grant>),
+    /// An account whose address has to be confirmed before anybody signs in to it.
+    Unconfirmed(Box<Account>),
+}
+
+/// The address that somebody typed.
+///
+/// # Errors
+/// `validation_failed` where it is none.
+pub(super) fn address(text: &str) -> Result<Email, Error> {
+    let mut wrong = Vec::new();
+    email(text, &mut wrong).ok_or_else(|| Denied::invalid(wrong).into())
+}
+
 impl Engine {
-    /// Makes an account and opens its first session.
+    /// Makes an account, sends a mail to confirm its address, and opens its first session, unless
+    /// that has to wait for the address to be confirmed.
     ///
     /// # Errors
     /// `rate_limited`; `signup_closed`; `email_taken`, `phone_taken`; `overloaded`.
-    pub(crate) async fn sign_up(&self, sign_up: SignUp, client: &Client) -> Result<Grant, Error> {
+    pub(crate) async fn sign_up(&self, sign_up: SignUp, client: &Client) -> Result<SignedUp, Error> {
         let new = sign_up.new;
         self.limit(Throttle::Signup, &client.network(), client, None).await?;
         if !self.settings.open_signup {
@@ -54,12 +72,17 @@ impl Engine {
         let now = self.clock.now();
         let account = account(&new, password, vec![role::USER.to_owned()], now);
         let mut change = Change::of([Write::CreateAccount(Box::new(account.clone()))]);
+        change.writes.extend(self.verification(&account, client, now)?);
         self.replace(sign_up.replaces, &mut change, client, now).await?;
         let event =
             self.event(EventType::Signup, client, now).saying("transport", sign_up.transport.as_str());
-        let grant = self.open_session(account, sign_up.transport, change, event, client, now).await?;
         // Nobody else knows the account: only the session it replaces can have ended meanwhile.
-        grant.ok_or_else(crowded)
+        if self.settings.require_verified_email {
+            let done = self.decided(change.with(event.about(&account))).await?;
+            return done.map(|_| SignedUp::Unconfirmed(Box::new(account))).ok_or_else(crowded);
+        }
+        let grant = self.open_session(account, sign_up.transport, change, event, client, now).await?;
+        grant.map(|grant| SignedUp::In(Box::new(grant))).ok_or_else(crowded)
     }
 
     /// Reads what an account is to be made of.

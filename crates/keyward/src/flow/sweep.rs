@@ -1,5 +1,7 @@
 //! What goes by itself once its time is past, and in how small steps? What is left?
 
+use std::time::Duration;
+
 use keyward_core::change::Change;
 use keyward_core::event::{Event, EventType};
 use keyward_core::id::{SessionId, UserId};
@@ -13,6 +15,8 @@ use crate::store::Sweep;
 
 /// How many records one step looks at: short enough that nobody waits for it.
 const STEP: u32 = 500;
+/// How long a mail that could not be sent is kept, for whoever wants to know why.
+const GIVEN_UP: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// How many open sessions one read counts, roughly.
 const COUNTED: u32 = 5_000;
 
@@ -28,6 +32,7 @@ impl Engine {
             .sweep(Sweep {
                 now,
                 sessions_before: now.before(self.settings.policy.refresh_ttl),
+                mails_before: now.before(GIVEN_UP),
                 after,
                 limit: STEP,
             })

@@ -12,6 +12,7 @@ use keyward_core::password::Password;
 use keyward_core::session::Transport;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::form;
 use crate::error::{Denied, Error, FieldError};
 
 /// The fields of a body, and what is wrong with them so far.
@@ -47,6 +48,23 @@ impl Fields {
                 Err(Denied::from(Denial::MalformedJson).with_detail(format!("{what} ({place})")).into())
             }
         }
+    }
+
+    /// Reads the body that a form of a page sends.
+    ///
+    /// # Errors
+    /// `unsupported_media_type`; `malformed_form` where a field is there twice; `validation_failed`
+    /// where one is no UTF-8.
+    pub(crate) fn of_form(headers: &HeaderMap, body: &[u8]) -> Result<Self, Error> {
+        let mut form = Self::default();
+        for (name, text) in form::pairs(headers, body)? {
+            // What is no UTF-8 was replaced: it is not what was typed.
+            if text.contains(char::REPLACEMENT_CHARACTER) {
+                form.refuse(&name, "this is no UTF-8");
+            }
+            form.fields.push((name.into_owned(), Value::Text(text.into_owned())));
+        }
+        Ok(form)
     }
 
     /// A text that must be there.
@@ -301,6 +319,27 @@ mod tests {
             "text/plain, application/json",
         ] {
             assert_eq!(parse(media, "{}").err(), Some("unsupported_media_type"), "{media}");
+        }
+    }
+
+    #[test]
+    fn a_form_says_nothing_twice_and_is_sent_as_one() {
+        let form = |content_type: &'static str, body: &[u8]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+            Fields::of_form(&headers, body).map_err(|e| e.code())
+        };
+        let media = "application/x-www-form-urlencoded";
+        let mut fields = form(media, b"token=a%2Bb&new_password=x+y%26%C3%A9&extra=").expect("a form");
+        assert_eq!(
+            (fields.text("token").as_str(), fields.text("new_password").as_str()),
+            ("a+b", "x y&\u{e9}")
+        );
+        assert_eq!(form(media, b"a=1&a=2").err(), Some("malformed_form"));
+        let broken = form(media, b"a=%ff").expect("a form").finish();
+        assert_eq!(broken.map_err(|e| e.code()), Err("validation_failed"));
+        for other in ["application/json", "text/plain", "multipart/form-data", ""] {
+            assert_eq!(form(other, b"a=1").err(), Some("unsupported_media_type"), "{other}");
         }
     }
 

@@ -1,4 +1,6 @@
-//! What does a form say? The body of a request of RFC 7662 and RFC 7009.
+//! What does a form say? The body that a page sends, and of a request of RFC 7662 and RFC 7009.
+
+use std::borrow::Cow;
 
 use http::HeaderMap;
 use keyward_core::denial::Denial;
@@ -8,13 +10,14 @@ use crate::error::{Denied, Error, FieldError};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The token that a form names, whatever else it says. `token_type_hint` only says where to look
-/// first, and a token tells that by itself.
+/// A field and what it says.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+/// The fields of a form, each once.
 ///
 /// # Errors
-/// `unsupported_media_type`; `malformed_form` where something is said twice (RFC 6749 §3.2);
-/// `validation_failed` without a token.
-pub(crate) fn token(headers: &HeaderMap, body: &[u8]) -> Result<String, Error> {
+/// `unsupported_media_type`; `malformed_form` where something is said twice (RFC 6749 §3.2).
+pub(super) fn pairs<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Vec<Pair<'a>>, Error> {
     if !is_of_type(headers, FORM) {
         return Err(Denied::from(Denial::UnsupportedMediaType)
             .with_detail(format!("the body has to be {FORM}"))
@@ -24,9 +27,16 @@ pub(crate) fn token(headers: &HeaderMap, body: &[u8]) -> Result<String, Error> {
     let count = fields.len();
     fields.sort_unstable();
     fields.dedup_by(|a, b| a.0 == b.0);
-    if fields.len() < count {
-        return Err(Denial::MalformedForm.into());
-    }
+    if fields.len() < count { Err(Denial::MalformedForm.into()) } else { Ok(fields) }
+}
+
+/// The token that a form names, whatever else it says. `token_type_hint` only says where to look
+/// first, and a token tells that by itself.
+///
+/// # Errors
+/// Those of [`pairs`]; `validation_failed` without a token.
+pub(crate) fn token(headers: &HeaderMap, body: &[u8]) -> Result<String, Error> {
+    let fields = pairs(headers, body)?;
     let token = fields.into_iter().find(|(name, _)| name == "token").map(|(_, value)| value.into_owned());
     // What has no value counts as left out (RFC 6749 §3.2).
     token

@@ -25,7 +25,8 @@ use crate::error::Error;
 pub(crate) enum Guard {
     /// Nothing, and nothing changes: documents.
     Public,
-    /// Nothing; it signs in or out, so a browser has to send it from our own pages.
+    /// Nothing; what it changes has to be sent from our own pages by a browser: signing in and out,
+    /// and what is asked for or proven by mail.
     Open,
     /// A live session, of whatever transport.
     Session,

@@ -10,6 +10,7 @@ pub(crate) mod ends;
 pub(crate) mod feed;
 pub(crate) mod keys;
 pub(crate) mod lists;
+pub(crate) mod mail;
 pub(crate) mod races;
 pub(crate) mod random;
 pub(crate) mod roles;
@@ -29,6 +30,7 @@ use keyward_core::change::{Change, Committed, Conflict, Write};
 use keyward_core::event::{Event, EventType};
 use keyward_core::id::{EventId, SessionId, UserId};
 use keyward_core::key::KeyRecord;
+use keyward_core::mail::{Link, Mail};
 use keyward_core::revocation::{Entry, Revocation};
 use keyward_core::role::Roles;
 use keyward_core::session::{End, EndReason, Progress, Session, Transport};
@@ -45,6 +47,9 @@ pub(crate) trait Place: Send + Sync {
 
     /// The audit trail as it rests there, by id.
     fn trail(&self) -> Later<'_, Vec<Row>>;
+
+    /// The links as they rest there, by their account and purpose, and the mails by id.
+    fn mail(&self) -> Later<'_, (Vec<Link>, Vec<Mail>)>;
 }
 
 /// A row of the audit trail, as it rests.
@@ -91,6 +96,14 @@ macro_rules! contract {
                 a_session_ends_once, every_reason_comes_back, all_sessions_of_a_user_end_but_one,
                 every_session_of_everybody_ends, positions_rise_in_commit_order,
                 a_change_is_written_whole_or_not_at_all,
+            }
+            mail: {
+                a_newer_link_takes_the_place_of_the_older, a_link_is_spent_once_and_in_time,
+                a_link_comes_with_its_account, what_takes_an_account_over_ends_every_link_of_it,
+                an_address_is_confirmed_as_long_as_it_is_the_same, mails_come_as_they_are_due,
+                a_mail_is_claimed_once, what_failed_waits_and_what_is_given_up_rests,
+                a_mail_is_forgotten_whatever_became_of_it, of_many_that_spend_a_link_one_does,
+                links_and_mails_go_when_they_are_past,
             }
             keys: {
                 keys_are_replaced_at_their_version, a_key_for_refresh_tokens_has_a_free_number,
@@ -176,6 +189,8 @@ struct Dump {
     service_keys: StoredServiceKeys,
     revocations: Vec<Entry>,
     trail: Vec<Row>,
+    links: Vec<Link>,
+    mails: Vec<Mail>,
 }
 
 impl World {
@@ -253,6 +268,7 @@ impl World {
         let keys = store.keys().await.expect("readable");
         let mut access_ttls = store.access_ttls().await.expect("readable");
         access_ttls.sort_unstable();
+        let (links, mails) = self.place.mail().await;
         let roles = store.roles().await.expect("readable");
         let mut of_role = BTreeSet::new();
         // Those that were deleted, too.
@@ -276,6 +292,8 @@ impl World {
             service_keys: store.service_keys().await.expect("readable"),
             revocations: self.revocations().await,
             trail: self.place.trail().await,
+            links,
+            mails,
         }
     }
 

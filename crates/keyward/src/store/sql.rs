@@ -35,6 +35,9 @@ macro_rules! session_columns {
     };
 }
 
+pub(super) mod mail;
+mod sessions;
+
 /// How many columns a session has: where the columns after it begin.
 const SESSION_WIDTH: usize = 16;
 const ACCOUNT_WIDTH: usize = 12;
@@ -174,12 +177,15 @@ impl Plan {
                 changed,
                 [id(user), Value::Bytes(digest.to_vec())],
             ),
-            Write::SetPassword { user, version, password } => self.push(
-                "UPDATE account SET password = ?3, cost_class = ?4, version = version + 1 \
+            Write::SetPassword { user, version, password } => {
+                self.push(
+                    "UPDATE account SET password = ?3, cost_class = ?4, version = version + 1 \
                  WHERE id = ?1 AND version = ?2",
-                changed,
-                [id(user), number(version), text(password.as_str()), Value::Text(password.cost_class())],
-            ),
+                    changed,
+                    [id(user), number(version), text(password.as_str()), Value::Text(password.cost_class())],
+                );
+                self.end_links_of(user);
+            }
             Write::Rehash { user, version, password } => self.push(
                 "UPDATE account SET password = ?3, cost_class = ?4 WHERE id = ?1 AND version = ?2",
                 changed,
@@ -191,10 +197,16 @@ impl Plan {
                 changed,
                 [id(user), number(version), phone_number.map_or(Value::Null, |p| text(p.as_str()))],
             ),
-            Write::SetEmail { user, version, email } => self.set_email(user, version, &email),
+            Write::SetEmail { user, version, email } => {
+                self.set_email(user, version, &email);
+                self.end_links_of(user);
+            }
             Write::SetRoles { user, version, roles } => self.set_roles(user, version, roles),
             Write::SetActive { user, version, is_active } => self.set_active(user, version, is_active),
-            Write::DeleteAccount { user, version } => self.delete_account(user, version),
+            Write::DeleteAccount { user, version } => {
+                self.delete_account(user, version);
+                self.end_links_of(user);
+            }
             Write::SetRole { version, name, permissions } => self.set_role(version, name, &permissions),
             Write::DeleteRole { version, name } => self.delete_role(version, name),
             Write::TakeRole { name, limit } => self.take_role(&name, limit),
@@ -282,16 +294,34 @@ impl Plan {
                 changed,
                 [Value::Int(i64::from(id)), Value::Bytes(sealed), time(created_at)],
             ),
+            Write::IssueLink(link) => self.issue_link(*link),
+            Write::SpendLink { hash, at } => self.spend_link(hash, at),
+            Write::ConfirmEmail { user, email } => self.push(
+                "UPDATE account SET email_verified = TRUE WHERE id = ?1 AND email = ?2",
+                changed,
+                [id(user), text(email.as_str())],
+            ),
+            Write::QueueMail(mail) => self.queue_mail(*mail),
+            Write::ClaimMail { id, attempts, until } => self.claim_mail(id, attempts, until),
+            Write::ForgetMail { id } => self.forget_mail(id),
+            Write::PostponeMail { id, attempts, due_at, failure } => {
+                self.postpone_mail(id, attempts, due_at, failure);
+            }
             Write::AddChainKey { sealed, since } => self.add_chain_key(sealed, since),
             Write::Reseal { secret, former, sealed } => {
                 let (sql, id) = match secret {
-                    Sealed::MacKey(id) => {
-                        ("UPDATE mac_key SET sealed = ?3 WHERE id = ?1 AND sealed = ?2", id)
+                    Sealed::MacKey(number) => (
+                        "UPDATE mac_key SET sealed = ?3 WHERE id = ?1 AND sealed = ?2",
+                        Value::Int(number.into()),
+                    ),
+                    Sealed::ChainKey => {
+                        ("UPDATE event_key SET sealed = ?3 WHERE id = ?1 AND sealed = ?2", Value::Int(1))
                     }
-                    Sealed::ChainKey => ("UPDATE event_key SET sealed = ?3 WHERE id = ?1 AND sealed = ?2", 1),
+                    Sealed::Mail(mail) => {
+                        ("UPDATE outbox SET sealed = ?3 WHERE id = ?1 AND sealed = ?2", self::id(mail))
+                    }
                 };
-                let params = [Value::Int(i64::from(id)), Value::Bytes(former), Value::Bytes(sealed)];
-                self.push(sql, changed, params);
+                self.push(sql, changed, [id, Value::Bytes(former), Value::Bytes(sealed)]);
             }
             Write::SealEvents { seal, counts } => self.seal_events(&seal, counts),
             Write::RemoveEvents { number, removal } => self.remove_events(number, &removal),
@@ -316,65 +346,6 @@ impl Plan {
                 [number(ttl.as_secs()), time(at)],
             ),
         }
-    }
-
-    fn open_session(&mut self, session: Session, account_version: u64, limit: u32) {
-        // The condition stands on the row of the account, so that two logins at once, and a login
-        // beside a change of password, wait for one another on every engine.
-        self.push(
-            "UPDATE account SET last_login_at = ?3 WHERE id = ?1 AND version = ?2 AND is_active = TRUE \
-             AND (SELECT count(*) FROM session WHERE user_id = ?1 AND ended_at IS NULL) < ?4",
-            Expect::OneRow(Conflict::Changed),
-            [
-                id(session.user),
-                number(account_version),
-                time(session.opened_at),
-                Value::Int(i64::from(limit)),
-            ],
-        );
-        let progress = session.progress.unwrap_or(Progress::opened(session.opened_at));
-        self.push(
-            "INSERT INTO session (id, user_id, transport, opened_at, auth_time, amr, ip, user_agent, newest, \
-             parent, made_by, made_at, seen, last_active_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-            Expect::OneRow(Conflict::Changed),
-            [
-                id(session.id),
-                id(session.user),
-                text(session.transport.as_str()),
-                time(session.opened_at),
-                time(session.auth_time),
-                Value::Text(session.amr),
-                Value::Text(session.ip),
-                Value::Text(session.user_agent),
-                number(progress.newest),
-                progress.parent.map_or(Value::Null, number),
-                text(progress.made_by.as_str()),
-                time(progress.made_at),
-                Value::Bool(progress.seen),
-                time(progress.last_active_at),
-            ],
-        );
-    }
-
-    fn advance(&mut self, session: SessionId, newest: Option<u64>, unseen: bool, after: Progress) {
-        self.push(
-            "UPDATE session SET newest = ?2, parent = ?3, made_by = ?4, made_at = ?5, seen = ?6, \
-             last_active_at = CASE WHEN last_active_at < ?7 THEN ?7 ELSE last_active_at END \
-             WHERE id = ?1 AND newest = ?8 AND ended_at IS NULL AND (seen = FALSE OR ?9 = FALSE)",
-            Expect::OneRow(Conflict::Changed),
-            [
-                id(session),
-                number(after.newest),
-                after.parent.map_or(Value::Null, number),
-                text(after.made_by.as_str()),
-                time(after.made_at),
-                Value::Bool(after.seen),
-                time(after.last_active_at),
-                newest.map_or(Value::Int(-1), number),
-                Value::Bool(unseen),
-            ],
-        );
     }
 
     fn revoke(&mut self, revocation: Revocation, until: Timestamp) {

@@ -27,6 +27,7 @@ use std::time::Duration;
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Committed};
 use keyward_core::id::{SessionId, UserId};
+use keyward_core::mail::{Link, Mail, SecretHash};
 use keyward_core::role::Roles;
 use keyward_core::session::Session;
 use keyward_core::time::Timestamp;
@@ -280,6 +281,16 @@ impl Store for Sqlite {
         Box::pin(async move { Ok(self.one(sql::SIGNED_IN_FROM, &params, |_| Ok(()))?.is_some()) })
     }
 
+    fn link(&self, hash: SecretHash) -> Answer<'_, Option<(Link, Account)>> {
+        let params = [Value::Bytes(hash.as_bytes().to_vec())];
+        Box::pin(async move { self.one(sql::mail::LINK, &params, |row| sql::mail::link(row)) })
+    }
+
+    fn due_mails(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Mail>> {
+        let params = [sql::time(now), Value::Int(limit.into())];
+        Box::pin(async move { self.all(sql::mail::DUE_MAILS, &params, |row| sql::mail::mail(row)) })
+    }
+
     fn has_role<'a>(&'a self, role: &'a str) -> Answer<'a, bool> {
         Box::pin(async move { Ok(self.one(sql::HAS_ROLE, &[sql::text(role)], |_| Ok(()))?.is_some()) })
     }
@@ -342,13 +353,15 @@ impl Store for Sqlite {
             let full = seen.len() >= usize::try_from(sweep.limit).unwrap_or(usize::MAX);
             let next = seen.last().map(|s| s.id).filter(|_| full);
             let (gone, left): (Vec<Session>, Vec<Session>) = seen.into_iter().partition(past);
-            let mut statements = Vec::with_capacity(2);
+            let mut statements = Vec::with_capacity(4);
             if let Some(last) = gone.last() {
                 let range = [sql::id(sweep.after), sql::id(last.id), sql::time(sweep.sessions_before)];
                 statements.push(unconditional(sql::SWEEP_SESSION, range));
             }
             let limit = Value::Int(sweep.limit.into());
-            statements.push(unconditional(sql::SWEEP_REVOCATIONS, [sql::time(sweep.now), limit]));
+            statements.push(unconditional(sql::SWEEP_REVOCATIONS, [sql::time(sweep.now), limit.clone()]));
+            statements.push(unconditional(sql::mail::SWEEP_LINKS, [sql::time(sweep.now), limit.clone()]));
+            statements.push(unconditional(sql::mail::SWEEP_MAILS, [sql::time(sweep.mails_before), limit]));
             self.write(statements).await.map_err(|e| match e {
                 NotCommitted::Fault(fault) => fault,
                 NotCommitted::Conflict(_) => Fault::Unavailable("the sweep met a conflict".to_owned()),

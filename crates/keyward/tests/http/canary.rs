@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use crate::support::{ADA, App, Browser, Tokens, WINDOW, get, login, post};
+use crate::support::{ADA, App, BOB, Browser, Tokens, WINDOW, get, login, post};
 
 const SECRET: &str = "Canary-Password-4711";
 const NEXT: &str = "Canary-Successor-4712";
@@ -50,6 +50,11 @@ async fn no_password_and_no_token_is_in_any_file() {
     let mut files = 0;
     for entry in std::fs::read_dir(app.path().parent().expect("a folder")).expect("a folder") {
         let path = entry.expect("a file").path();
+        if path.is_dir() {
+            // The mails, where no server takes them: they are written to be read.
+            assert_eq!(path.file_name().and_then(|name| name.to_str()), Some("outbox"));
+            continue;
+        }
         let bytes = std::fs::read(&path).expect("bytes");
         files += usize::from(bytes.len() > 4_096);
         for needle in &needles {
@@ -63,6 +68,48 @@ async fn no_password_and_no_token_is_in_any_file() {
     for needle in &needles {
         if let Ok(text) = std::str::from_utf8(needle) {
             assert!(!dump.contains(text));
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_link_of_a_mail_is_in_any_file_or_in_the_log() {
+    let (app, log) = (App::new().await, crate::log::Log::default());
+    let reading = log.begin();
+    app.signup(ADA).await;
+    let mut tokens = vec![app.mail().await.token()];
+    // Some wait, as while a server is away; some are used, and some are sent and left.
+    for _ in 0..2 {
+        app.forgot(ADA).await.ok(202);
+        tokens.push(app.mail().await.token());
+    }
+    app.forgot(ADA).await.ok(202);
+    app.send(post("/api/auth/email/verify/resend").json(json!({"email": ADA}))).await.ok(202);
+    let client = keyward::Client::operator();
+    app.keyward.create_account(BOB, None, None, vec!["user".to_owned()], &client).await.expect("made");
+    let waiting = app.database_bytes();
+    app.send(get(&format!("/reset?token={}", tokens[2]))).await;
+    app.reset(&tokens[1], NEXT).await.refused(400, "invalid_reset_token");
+    let mails = app.mails().await;
+    assert_eq!(mails.len(), 3);
+    tokens.extend(mails.iter().map(crate::support::Mail::token));
+    let reset = mails.iter().find(|mail| mail.subject == "Choose a new password").expect("one").token();
+    app.reset(&reset, NEXT).await.ok(204);
+    app.tick().await;
+    drop(reading);
+    let written = log.text();
+    assert!(written.contains("outbox"), "the log names the file: {written}");
+    let mut places = waiting;
+    places.extend(app.database_bytes());
+    places.push(("the log".into(), written.into_bytes()));
+    for token in &tokens {
+        let secret = token.strip_prefix("kwm_").expect("a token of ours");
+        let bytes = URL_SAFE_NO_PAD.decode(secret).expect("base64url");
+        for needle in [secret.as_bytes(), &bytes, b"kwm_"] {
+            for (place, text) in &places {
+                let found = text.windows(needle.len()).any(|window| window == needle);
+                assert!(!found, "{token} in {}", place.display());
+            }
         }
     }
 }

@@ -29,7 +29,10 @@ fn sealed_under(app: &App, byte: u8) -> i64 {
     let name = format!("{:?}", key(byte));
     let fingerprint = name.trim_start_matches("MasterKey(").trim_end_matches(')').to_uppercase();
     let sealed = format!("WHERE substr(hex(sealed), 3, 16) = '{fingerprint}'");
-    ["signing_key", "mac_key", "event_key"].map(|table| app.count(&format!("{table} {sealed}"))).iter().sum()
+    ["signing_key", "mac_key", "event_key", "outbox"]
+        .map(|table| app.count(&format!("{table} {sealed}")))
+        .iter()
+        .sum()
 }
 
 async fn kids(keyward: &Keyward) -> Vec<String> {
@@ -48,7 +51,7 @@ async fn every_secret_comes_under_the_new_key_and_no_token_notices() {
     app.keyward.revoke_key(&active.kid, &Client::operator()).await.expect("revoked");
     let tokens = Tokens::of(&app.refresh(&tokens.refresh).await.ok(200));
     let (all, before) = (sealed_under(&app, OLD), kids(&app.keyward).await);
-    assert_eq!(all, 6, "four that sign or did, one for refresh tokens, one for the audit trail");
+    assert_eq!(all, 7, "four that sign or did, one for refresh tokens, one for the audit trail, a mail");
 
     // While both are known, what either sealed is good; new secrets are under the new one.
     let beside = open(&app, NEW, Some(OLD)).await.expect("both are known");

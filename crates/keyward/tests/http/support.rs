@@ -3,8 +3,11 @@
 mod ask;
 mod browser;
 mod database;
+mod mail;
+mod smtp;
 mod socket;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -26,6 +29,8 @@ use tower::ServiceExt as _;
 
 pub(crate) use self::ask::{Ask, Reply, delete, get, patch, post, put};
 pub(crate) use self::browser::Browser;
+pub(crate) use self::mail::{Mail, forgot, form, reset};
+pub(crate) use self::smtp::SmtpServer;
 pub(crate) use self::socket::Served;
 
 /// When every test begins: 2027-01-15T08:00:00Z.
@@ -50,6 +55,7 @@ pub(crate) struct App {
     settings: Settings,
     folder: TempDir,
     told: Mutex<Vec<database::Row>>,
+    read: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// Tokens as an app holds them.
@@ -91,7 +97,15 @@ impl App {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Clock::manual(Timestamp::from_seconds(START));
         let keyward = open(&folder, &settings, &clock).await;
-        Self { router: keyward.app(), keyward, clock, settings, folder, told: Mutex::default() }
+        Self {
+            router: keyward.app(),
+            keyward,
+            clock,
+            settings,
+            folder,
+            told: Mutex::default(),
+            read: Mutex::default(),
+        }
     }
 
     /// The same installation after its process was stopped and started again.
@@ -102,10 +116,10 @@ impl App {
 
     /// The same installation after its process was killed: what was only in memory is gone.
     pub(crate) async fn killed(self) -> Self {
-        let Self { keyward, clock, router, settings, folder, told } = self;
+        let Self { keyward, clock, router, settings, folder, told, read } = self;
         drop((router, keyward));
         let keyward = open(&folder, &settings, &clock).await;
-        Self { router: keyward.app(), keyward, clock, settings, folder, told }
+        Self { router: keyward.app(), keyward, clock, settings, folder, told, read }
     }
 
     /// The same installation after it was stopped and started with other settings.

@@ -200,3 +200,31 @@ pub(crate) async fn chain_key(
 pub(in crate::flow) fn purpose(since: Timestamp) -> String {
     format!("event-chain:{}", since.micros())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_notices_when_a_seal_that_it_knows_is_gone() {
+        let seal = |number: u64, mac: u8| Seal {
+            number,
+            sealed_at: Timestamp::default(),
+            newest: Timestamp::default(),
+            rows: 0,
+            digest: [0; 32],
+            entries: None,
+            mac: [mac; 32],
+            removed: None,
+        };
+        let saw = |seals: &[Option<Seal>]| {
+            let chain = Chain::new(ChainKey::new(&[1; 32], Timestamp::default()));
+            let mut gone = seals.iter().filter_map(|seal| chain.saw(seal.as_ref()));
+            (gone.next().map(|name| name.number), gone.next())
+        };
+        assert_eq!(saw(&[None, Some(seal(1, 1)), Some(seal(1, 1)), Some(seal(3, 3))]), (None, None));
+        assert_eq!(saw(&[Some(seal(2, 2)), None, None]), (Some(2), None), "said once");
+        assert_eq!(saw(&[Some(seal(2, 2)), Some(seal(1, 1)), Some(seal(2, 9))]), (Some(2), None));
+        assert_eq!(saw(&[Some(seal(2, 2)), Some(seal(2, 9))]), (Some(2), None), "another of that number");
+    }
+}

@@ -255,11 +255,12 @@ impl Engine {
 }
 
 /// What ends sessions without naming each of them.
-const FROM_OUTSIDE: [EventType; 5] = [
+const FROM_OUTSIDE: [EventType; 6] = [
     EventType::LogoutAll,
     EventType::PasswordChanged,
     EventType::PasswordReset,
     EventType::UserDeactivated,
+    EventType::UserDeleted,
     EventType::SessionRevoked,
 ];
 
@@ -292,6 +293,7 @@ fn reason_of(event: &Event) -> Option<EndReason> {
         EventType::SessionIdle => EndReason::Idle,
         EventType::PasswordChanged | EventType::PasswordReset => EndReason::PasswordChanged,
         EventType::UserDeactivated => EndReason::Deactivated,
+        EventType::UserDeleted => EndReason::Revoked,
         EventType::SessionRevoked => why().unwrap_or(EndReason::Revoked),
         _ => return None,
     })

@@ -1,6 +1,7 @@
 //! `/api/auth`: accounts and sessions, for the people they belong to.
 
 pub(crate) mod activity;
+pub(crate) mod email;
 pub(crate) mod events;
 pub(crate) mod introspect;
 pub(crate) mod login;

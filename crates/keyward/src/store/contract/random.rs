@@ -17,6 +17,7 @@ use tokio::task::block_in_place;
 
 use self::model::Model;
 use super::keys::key;
+use super::mail::{hash, link, mail, mail_id, purpose};
 use super::service_keys::service_key;
 use super::{Place, World, account, at, event, password, session, session_id, user_id};
 
@@ -42,7 +43,7 @@ fn draft() -> impl Strategy<Value = Draft> {
     let guess = prop_oneof![8 => Just(Guess::Right), 1 => Just(Guess::TooHigh), 1 => Just(Guess::TooLow)];
     // The kinds that open and move sessions are the most frequent.
     let kind = prop_oneof![
-        3 => 0..20u8, 2 => Just(5u8), 3 => Just(6u8), 1 => Just(0u8), 1 => Just(4u8), 1 => Just(17u8)
+        3 => 0..27u8, 2 => Just(5u8), 3 => Just(6u8), 1 => Just(0u8), 1 => Just(4u8), 1 => Just(17u8)
     ];
     (kind, 1..4u8, 10..18u8, 0..6u8, any::<bool>(), guess).prop_map(
         |(kind, user, session, number, flag, guess)| Draft { kind, user, session, number, flag, guess },
@@ -121,6 +122,10 @@ impl Draft {
             Guess::TooHigh => right + 1,
             Guess::TooLow => right.saturating_sub(1),
         }
+    }
+
+    fn tries(&self, model: &Model) -> u32 {
+        u32::try_from(self.guess(model.attempts(mail_id(self.number)).into())).expect("few")
     }
 
     fn write(&self, model: &Model) -> Write {
@@ -205,7 +210,7 @@ impl Draft {
                 version: self.guess(model.service_keys_version),
                 id: service_key(number).id,
             },
-            18 => Write::Reseal {
+            25 => Write::Reseal {
                 secret: Sealed::MacKey(number.into()),
                 former: vec![n],
                 sealed: vec![if flag { n } else { number }],
@@ -220,6 +225,21 @@ impl Draft {
                     _ => Write::TakeRole { name, limit: u32::from(number - 2) },
                 }
             }
+            18 => Write::IssueLink(Box::new(link(number % 4, n, purpose(self.session)))),
+            19 => Write::SpendLink { hash: hash(number % 4), at: if flag { at(0) } else { at(9_000) } },
+            20 => Write::ConfirmEmail {
+                user,
+                email: format!("user{number}@example.com").parse().expect("an address"),
+            },
+            21 => Write::QueueMail(Box::new(mail(number))),
+            22 => Write::ClaimMail { id: mail_id(number), attempts: self.tries(model), until: moment },
+            23 => Write::ForgetMail { id: mail_id(number) },
+            24 => Write::PostponeMail {
+                id: mail_id(number),
+                attempts: self.tries(model),
+                due_at: flag.then_some(moment),
+                failure: "busy".into(),
+            },
             _ => Write::NoteAccessTtl { ttl: Duration::from_secs(number.into()), at: moment },
         }
     }

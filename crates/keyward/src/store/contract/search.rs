@@ -9,9 +9,6 @@ use keyward_core::id::UserId;
 use super::{World, account, everybody, open, user_id};
 use crate::store::{Key, Search};
 
-/// A search, and whether it finds the account of that number.
-type Matching = (Search, fn(&u8) -> bool);
-
 fn create(n: u8, roles: &[&str], is_active: bool) -> Write {
     let roles = roles.iter().map(|&role| role.to_owned()).collect();
     let phone_number = n.is_multiple_of(2).then(|| format!("+4915100000{n:03}").parse().expect("a number"));

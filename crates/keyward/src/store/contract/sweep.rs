@@ -8,12 +8,18 @@ use keyward_core::session::Progress;
 use super::{World, at, end, session, session_id, user_id};
 use crate::store::{Sweep, Swept};
 
-fn sweep(now: i64) -> Sweep {
-    Sweep { now: at(now), sessions_before: at(0), after: SessionId::from_bytes([0; 16]), limit: 100 }
+pub(super) fn sweep(now: i64) -> Sweep {
+    Sweep {
+        now: at(now),
+        sessions_before: at(0),
+        mails_before: at(0),
+        after: SessionId::from_bytes([0; 16]),
+        limit: 100,
+    }
 }
 
 impl World {
-    async fn swept(&self, sweep: Sweep) -> Swept {
+    pub(super) async fn swept(&self, sweep: Sweep) -> Swept {
         self.store.sweep(sweep).await.expect("writable")
     }
 }

@@ -25,6 +25,7 @@ const STEPS: &[Step] = &[
     // What knows nothing of account_role would not keep it. Nothing that does not was ever released.
     Step { schema: 3, oldest: 3, sql: include_str!("../schema/sqlite/0003_account_search.sql") },
     Step { schema: 4, oldest: 1, sql: include_str!("../schema/sqlite/0004_event.sql") },
+    Step { schema: 6, oldest: 1, sql: include_str!("../schema/sqlite/0006_mail.sql") },
     Step { schema: 7, oldest: 1, sql: include_str!("../schema/sqlite/0007_import.sql") },
 ];
 

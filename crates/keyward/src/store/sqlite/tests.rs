@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keyward_core::event::{Event, EventType};
-use keyward_core::id::{EventId, SessionId, UserId};
+use keyward_core::id::{EventId, MailId, SessionId, UserId};
+use keyward_core::mail::{Link, Mail, Purpose, SecretHash};
 use keyward_core::time::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
@@ -55,6 +56,10 @@ impl Place for Folder {
     fn trail(&self) -> Later<'_, Vec<Row>> {
         Box::pin(std::future::ready(trail(&self.file()).expect("it can be read")))
     }
+
+    fn mail(&self) -> Later<'_, (Vec<Link>, Vec<Mail>)> {
+        Box::pin(std::future::ready(mail(&self.file()).expect("it can be read")))
+    }
 }
 
 fn trail(file: &Path) -> rusqlite::Result<Vec<Row>> {
@@ -82,4 +87,35 @@ fn trail(file: &Path) -> rusqlite::Result<Vec<Row>> {
         Ok(Row { event, network: row.get(6)?, count: row.get(12)? })
     })?;
     rows.collect()
+}
+
+fn mail(file: &Path) -> rusqlite::Result<(Vec<Link>, Vec<Mail>)> {
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut links = connection
+        .prepare("SELECT user_id, purpose, hash, email, until FROM mail_link ORDER BY user_id, purpose")?;
+    let links = links.query_map([], |row| {
+        Ok(Link {
+            user: UserId::from_bytes(row.get(0)?),
+            purpose: Purpose::parse(&row.get::<_, String>(1)?).expect("a purpose"),
+            hash: SecretHash::from_bytes(row.get(2)?),
+            email: row.get::<_, String>(3)?.parse().expect("an address"),
+            until: Timestamp::from_micros(row.get(4)?),
+        })
+    })?;
+    let mut mails = connection.prepare(
+        "SELECT id, kind, sealed, made_at, until, due_at, attempts, failure FROM outbox ORDER BY id",
+    )?;
+    let mails = mails.query_map([], |row| {
+        Ok(Mail {
+            id: MailId::from_bytes(row.get(0)?),
+            kind: row.get(1)?,
+            sealed: row.get(2)?,
+            made_at: Timestamp::from_micros(row.get(3)?),
+            until: Timestamp::from_micros(row.get(4)?),
+            due_at: row.get::<_, Option<_>>(5)?.map(Timestamp::from_micros),
+            attempts: row.get(6)?,
+            failure: row.get(7)?,
+        })
+    })?;
+    Ok((links.collect::<Result<_, _>>()?, mails.collect::<Result<_, _>>()?))
 }

@@ -1,5 +1,6 @@
 //! `/api/auth`
 mod activity;
+mod email;
 mod events;
 mod introspect;
 mod login;

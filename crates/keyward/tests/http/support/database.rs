@@ -1,5 +1,7 @@
 //! What stands in the database? Read from the file itself, beside the Keyward that serves it.
 
+use std::path::PathBuf;
+
 use keyward::core::id::SessionId;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
@@ -77,6 +79,32 @@ impl App {
         self.database()
             .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
             .expect("a count")
+    }
+
+    /// How long the mails are that wait, as they rest.
+    pub(crate) fn sealed_bytes(&self) -> Vec<i64> {
+        let db = self.database();
+        let mut statement = db.prepare("SELECT length(sealed) FROM outbox ORDER BY 1").expect("a statement");
+        let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+        rows.map(|length| length.expect("a length")).collect()
+    }
+
+    /// The mails that wait: how often each was tried, when it is due, and what went wrong.
+    pub(crate) fn outbox(&self) -> Vec<(i64, Option<i64>, Option<String>)> {
+        let db = self.database();
+        let mut statement =
+            db.prepare("SELECT attempts, due_at, failure FROM outbox ORDER BY id").expect("a statement");
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("rows");
+        rows.map(|row| row.expect("a mail")).collect()
+    }
+
+    /// The files of the database, to the byte.
+    pub(crate) fn database_bytes(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let entries = std::fs::read_dir(self.path().parent().expect("a folder")).expect("a folder");
+        let paths = entries.map(|entry| entry.expect("a file").path()).filter(|path| path.is_file());
+        let files: Vec<_> = paths.map(|path| (path.clone(), std::fs::read(path).expect("bytes"))).collect();
+        assert!(files.iter().any(|(_, bytes)| bytes.len() > 4_096), "there is something to look at");
+        files
     }
 
     /// How many sessions are open.

@@ -206,6 +206,9 @@ fn because(reason: EndReason, event: &Event) -> String {
     match reason {
         EndReason::Logout => format!("its person signed out {from}"),
         EndReason::LogoutAll => format!("its person signed out everywhere, {from}"),
+        EndReason::Revoked if event.kind == EventType::UserDeleted => {
+            format!("{who} deleted the account, {from}")
+        }
         EndReason::Revoked if event.session.is_some() => format!("{who} ended it, {from}"),
         EndReason::Revoked if event.user.is_some() => {
             format!("{who} ended every session of this person, {from}")

@@ -1,17 +1,17 @@
 //! `GET /api/auth/renew?next=/path`: a page navigation presents the refresh cookie and comes back
 //! with fresh ones, so that pages without a line of script stay signed in.
 
-use axum::body::Body;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, REFRESH, RETRY_AFTER};
-use http::{Response, StatusCode};
+use http::StatusCode;
+use http::header::{HeaderValue, REFRESH, RETRY_AFTER};
 use keyward_core::denial::Denial;
 use keyward_core::session::Transport;
 
-use crate::error::Error;
 use crate::http::guard::refresh_cookie;
+use crate::http::html::{page, see_other};
 use crate::http::problem::MARK;
 use crate::http::watch::Opened;
 use crate::http::{Answer, Call, csrf};
+use crate::page::document;
 
 pub(crate) async fn get(call: Call) -> Answer {
     // A script would read the answer; it has `refresh` for that.
@@ -28,7 +28,7 @@ pub(crate) async fn get(call: Call) -> Answer {
         return Err(Denial::MissingToken.into());
     }
     let engine = &call.engine;
-    let origin = engine.settings.public_url.as_str();
+    let settings = &engine.settings;
     let next = next(call.uri.query());
     let cookies = call.names.read(&call.headers);
     let refreshed = match refresh_cookie(engine, &cookies) {
@@ -39,9 +39,9 @@ pub(crate) async fn get(call: Call) -> Answer {
         Ok(grant) => {
             let in_circles = engine.bounces.again(grant.loaded.session.id, &next, grant.now);
             let mut response = if in_circles {
-                page(StatusCode::OK, IN_CIRCLES, None)
+                page(StatusCode::OK, document("Your session can\u{2019}t be kept", IN_CIRCLES), settings)
             } else {
-                see_other(&format!("{origin}{next}"))?
+                see_other(&next, settings)?
             };
             // A new refresh token is handed out in this answer or never.
             call.names.set(&grant, response.headers_mut());
@@ -51,13 +51,15 @@ pub(crate) async fn get(call: Call) -> Answer {
         Err(error) => match error.denied().denial() {
             Denial::RefreshPending => {
                 let wait = error.denied().retry_after().map_or(1, |after| after.as_secs() + 1);
-                let mut waiting = page(StatusCode::SERVICE_UNAVAILABLE, WAITING, Some(wait.min(5)));
+                let document = document("One moment", WAITING);
+                let mut waiting = page(StatusCode::SERVICE_UNAVAILABLE, document, settings);
+                waiting.headers_mut().insert(REFRESH, wait.min(5).into());
                 waiting.headers_mut().insert(RETRY_AFTER, wait.into());
                 waiting.headers_mut().insert(MARK, HeaderValue::from_static(Denial::RefreshPending.code()));
                 Ok(waiting)
             }
             denial if denial.status() == 401 || denial == Denial::AmbiguousCredentials => {
-                see_other(&format!("{origin}/login?next={}", encode(&next)))
+                see_other(&format!("/login?next={}", encode(&next)), settings)
             }
             _ => Err(error),
         },
@@ -119,41 +121,11 @@ fn encode(text: &str) -> String {
         .collect()
 }
 
-fn see_other(location: &str) -> Answer {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SEE_OTHER;
-    let location = HeaderValue::try_from(location).map_err(|_| Error::from(Denial::NotFound))?;
-    response.headers_mut().insert(LOCATION, location);
-    Ok(response)
-}
-
-const WAITING: &str = "<h1>One moment</h1><p>Your session is being renewed. This page goes on by itself.</p>\
+const WAITING: &str = "<p>Your session is being renewed. This page goes on by itself.</p>\
     <p><a href=\"/login\">Sign in anew</a> if it takes too long.</p>";
-const IN_CIRCLES: &str = "<h1>Your session can\u{2019}t be kept</h1><p>Your browser was sent back and forth three times: \
+const IN_CIRCLES: &str = "<p>Your browser was sent back and forth three times: \
     the cookies that keep you signed in do not reach this site. Either cookies are blocked in this browser, or a proxy in \
     front of this site drops them.</p><p><a href=\"/login\">Sign in anew</a></p>";
-
-fn page(status: StatusCode, body: &str, again_in: Option<u64>) -> Response<Body> {
-    let html = format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
-         <title>Keyward</title>{body}"
-    );
-    let mut response = Response::new(html.into());
-    *response.status_mut() = status;
-    let headers: &mut HeaderMap = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    headers.insert(
-        "content-security-policy",
-        HeaderValue::from_static(
-            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-        ),
-    );
-    headers.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
-    if let Some(seconds) = again_in {
-        headers.insert(REFRESH, seconds.into());
-    }
-    response
-}
 
 #[cfg(test)]
 mod tests {

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Conflict, Sealed, Write};
 use keyward_core::event::Event;
-use keyward_core::id::{EventId, ServiceKeyId, SessionId, UserId};
+use keyward_core::id::{EventId, MailId, ServiceKeyId, SessionId, UserId};
 use keyward_core::key::KeyRecord;
+use keyward_core::mail::{Link, Mail};
 use keyward_core::phone::Phone;
 use keyward_core::revocation::{Entry, Revocation};
 use keyward_core::role::Roles;
@@ -33,6 +34,9 @@ pub(super) struct Model {
     service_keys: BTreeMap<ServiceKeyId, ServiceKey>,
     revocations: Vec<Entry>,
     trail: BTreeMap<EventId, Row>,
+    /// By account and the name of their purpose.
+    links: BTreeMap<(UserId, &'static str), Link>,
+    mails: BTreeMap<MailId, Mail>,
 }
 
 impl Default for Model {
@@ -51,11 +55,17 @@ impl Default for Model {
             access_ttls: BTreeMap::new(),
             revocations: Vec::new(),
             trail: BTreeMap::new(),
+            links: BTreeMap::new(),
+            mails: BTreeMap::new(),
         }
     }
 }
 
 impl Model {
+    pub(super) fn attempts(&self, mail: MailId) -> u32 {
+        self.mails.get(&mail).map_or(0, |mail| mail.attempts)
+    }
+
     pub(super) fn version(&self, user: UserId) -> u64 {
         self.accounts.get(&user).map_or(0, |account| account.version)
     }
@@ -122,6 +132,8 @@ impl Model {
             },
             revocations: self.revocations,
             trail: self.trail.into_values().collect(),
+            links: self.links.into_values().collect(),
+            mails: self.mails.into_values().collect(),
         }
     }
 
@@ -141,6 +153,7 @@ impl Model {
                 let account = self.account(user, version)?;
                 account.password = password;
                 account.version += 1;
+                self.links.retain(|(holder, _), _| *holder != user);
             }
             Write::Rehash { user, version, password } => self.account(user, version)?.password = password,
             Write::SetPhone { user, version, phone_number } => {
@@ -155,6 +168,7 @@ impl Model {
                 account.email_verified = false;
                 account.roles_version += 1;
                 account.version += 1;
+                self.links.retain(|(holder, _), _| *holder != user);
             }
             Write::SetRoles { user, version, roles } => {
                 if !roles.iter().any(|role| role == "admin") {
@@ -180,6 +194,7 @@ impl Model {
                 self.accounts.remove(&user);
                 self.imported.remove(&user);
                 self.sessions.retain(|_, session| session.user != user);
+                self.links.retain(|(holder, _), _| *holder != user);
             }
             Write::SetRole { version, name, permissions } => {
                 let held = self.accounts.values().any(|account| account.roles.contains(&name));
@@ -261,10 +276,46 @@ impl Model {
                 }
                 self.mac_keys.insert(id, sealed);
             }
-            Write::Reseal { secret: Sealed::ChainKey, .. } => unreachable!("never drawn"),
+            Write::Reseal { secret: Sealed::ChainKey | Sealed::Mail(_), .. } => unreachable!("never drawn"),
             Write::Reseal { secret: Sealed::MacKey(id), former, sealed } => {
                 let known = self.mac_keys.get_mut(&id).filter(|known| **known == former);
                 *known.ok_or(Conflict::Changed)? = sealed;
+            }
+            Write::IssueLink(link) => {
+                let key = (link.user, link.purpose.as_str());
+                if self.links.iter().any(|(other, known)| *other != key && known.hash == link.hash) {
+                    return Err(Conflict::Changed);
+                }
+                self.links.insert(key, *link);
+            }
+            Write::SpendLink { hash, at } => {
+                let good = |link: &Link| link.hash == hash && at < link.until;
+                let found = self.links.iter().find(|(_, link)| good(link)).map(|(key, _)| *key);
+                self.links.remove(&found.ok_or(Conflict::Changed)?);
+            }
+            Write::ConfirmEmail { user, email } => {
+                let account = self.accounts.get_mut(&user).filter(|account| account.email == email);
+                account.ok_or(Conflict::Changed)?.email_verified = true;
+            }
+            Write::QueueMail(mail) => {
+                if self.mails.contains_key(&mail.id) {
+                    return Err(Conflict::Changed);
+                }
+                self.mails.insert(mail.id, *mail);
+            }
+            Write::ClaimMail { id, attempts, until } => {
+                let mail = self.mail(id, attempts)?;
+                if mail.due_at.is_none() {
+                    return Err(Conflict::Changed);
+                }
+                mail.due_at = Some(until);
+                mail.attempts += 1;
+            }
+            Write::ForgetMail { id } => drop(self.mails.remove(&id)),
+            Write::PostponeMail { id, attempts, due_at, failure } => {
+                let mail = self.mail(id, attempts)?;
+                mail.due_at = due_at;
+                mail.failure = Some(failure);
             }
             Write::AddChainKey { .. } | Write::SealEvents { .. } | Write::RemoveEvents { .. } => {
                 unreachable!("never drawn: the cases of the chain are `contract::chain`")
@@ -309,6 +360,10 @@ impl Model {
 
     fn account(&mut self, user: UserId, version: u64) -> Result<&mut Account, Conflict> {
         self.accounts.get_mut(&user).filter(|account| account.version == version).ok_or(Conflict::Changed)
+    }
+
+    fn mail(&mut self, id: MailId, attempts: u32) -> Result<&mut Mail, Conflict> {
+        self.mails.get_mut(&id).filter(|mail| mail.attempts == attempts).ok_or(Conflict::Changed)
     }
 
     fn are_there(&self, roles: &[String]) -> Result<(), Conflict> {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{
-    ADA, App, Browser, DAY, HOUR, MINUTE, OTHER_PASSWORD, PASSWORD, Tokens, WINDOW, delete, get, login,
+    ADA, App, Ask, Browser, DAY, HOUR, MINUTE, OTHER_PASSWORD, PASSWORD, Tokens, WINDOW, delete, get, login,
     moment, post, settings, text,
 };
 
@@ -123,6 +123,36 @@ async fn what_ended_it_and_by_whom_is_told_for_every_reason() {
     let first = browser.session(&app).await.ok(200)["session_id"].as_str().expect("an id").to_owned();
     browser.login(&app, ADA).await.ok(200);
     expect(&first, "replaced", &["another sign-in in the same browser took its place"]).await;
+    app.events();
+}
+
+#[tokio::test]
+async fn an_administrator_and_a_service_are_named() {
+    let app = App::new().await;
+    let admin = app.admin().await;
+    let key = app.service_key(&["admin"]).await;
+    let ada = app.signup(ADA).await;
+    let user = format!("/api/admin/users/{}", ada.user);
+    let patch = |active: bool| Ask::new(http::Method::PATCH, &user).json(json!({"is_active": active}));
+    app.pass(1);
+    app.send(patch(false).bearer(&admin.access).from("192.0.2.9")).await.ok(200);
+    let story = told(&app, &admin, &ada.session).await;
+    assert_eq!(
+        (&story["session"]["state"], &story["session"]["end_reason"]),
+        (&json!("ended"), &json!("deactivated"))
+    );
+    let expected = format!("the administrator {} deactivated the account, from 192.0.2.9", admin.user);
+    assert!(why(&story).contains(&expected), "{}", why(&story));
+    app.send(patch(true).bearer(&admin.access)).await.ok(200);
+    app.pass(1);
+    let again = app.login(ADA).await;
+    app.pass(1);
+    app.send(delete(&user).bearer(&key).from("192.0.2.10")).await.ok(204);
+    let story = told(&app, &admin, &again.session).await;
+    assert_eq!(story["session"]["state"], "forgotten");
+    let said = sentences(&story);
+    assert!(said.contains("the service key \"key 0 admin\" deleted the account, from 192.0.2.10"), "{said}");
+    assert!(said.contains("whose account is not there any more"), "{said}");
     app.events();
 }
 
@@ -260,6 +290,9 @@ async fn one_whose_record_is_gone_is_told_from_its_events() {
     app.send(post("/api/auth/logout-all").bearer(&two.access).from("192.0.2.2")).await.ok(200);
     app.pass(1);
     let four = app.login(ADA).await;
+    // It ends every other session, and not the one it is done in.
+    let body = json!({"current_password": PASSWORD, "new_password": OTHER_PASSWORD});
+    app.send(post("/api/auth/password/change").bearer(&four.access).json(body)).await.ok(204);
     app.pass(8 * DAY);
     let admin = app.admin().await;
     app.tick().await;

@@ -1,2 +1,4 @@
 //! `/api/auth/password`
 mod change;
+mod forgot;
+mod reset;

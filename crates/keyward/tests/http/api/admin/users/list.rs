@@ -128,6 +128,8 @@ async fn what_is_no_query_is_named() {
         ("?role=Admin".to_owned(), vec!["role"]),
         ("?role=a,b".to_owned(), vec!["role"]),
         (format!("?query={}", "a".repeat(255)), vec!["query"]),
+        ("?query=%00".to_owned(), vec!["query"]),
+        ("?query=a%0D%0Ab".to_owned(), vec!["query"]),
         ("?cursor=x".to_owned(), vec!["cursor"]),
         (format!("?cursor={cursor}x"), vec!["cursor"]),
         (format!("?query=ada&cursor={cursor}"), vec!["cursor"]),

@@ -1,0 +1,2 @@
+//! `/dev`: what is there in development alone.
+pub(crate) mod mailbox;

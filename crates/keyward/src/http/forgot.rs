@@ -1,0 +1,27 @@
+//! `GET /forgot`, `POST /forgot`: the page on which somebody asks for a mail to choose a new password.
+
+use http::StatusCode;
+
+use super::body::Fields;
+use super::html::{page, query_field, refusal, see_other, told};
+use super::{Answer, Call};
+use crate::error::Error;
+use crate::page::forgot;
+
+pub(crate) async fn get(call: Call) -> Answer {
+    let done = query_field(call.uri.query(), "done").is_some();
+    let document = if done { forgot::done() } else { forgot::form("", &[]) };
+    Ok(page(StatusCode::OK, document, &call.engine.settings))
+}
+
+pub(crate) async fn post(call: Call) -> Answer {
+    let mut fields = Fields::of_form(&call.headers, &call.body)?;
+    let email = fields.text("email");
+    fields.finish()?;
+    let settings = &call.engine.settings;
+    match call.engine.forgot_password(&email, &call.client()).await {
+        Ok(()) => see_other("/forgot?done=1", settings),
+        Err(Error::Denied(denied)) => Ok(refusal(&denied, forgot::form(&email, &told(&denied)), settings)),
+        Err(fault) => Err(fault),
+    }
+}

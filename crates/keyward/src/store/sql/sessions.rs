@@ -1,0 +1,68 @@
+//! How does a store of SQL open a session and move it on?
+
+use keyward_core::change::Conflict;
+use keyward_core::id::SessionId;
+use keyward_core::session::{Progress, Session};
+
+use super::{Expect, Plan, Value, id, number, text, time};
+
+impl Plan {
+    pub(super) fn open_session(&mut self, session: Session, account_version: u64, limit: u32) {
+        // The condition stands on the row of the account, so that two logins at once, and a login
+        // beside a change of password, wait for one another on every engine.
+        self.push(
+            "UPDATE account SET last_login_at = ?3 WHERE id = ?1 AND version = ?2 AND is_active = TRUE \
+             AND (SELECT count(*) FROM session WHERE user_id = ?1 AND ended_at IS NULL) < ?4",
+            Expect::OneRow(Conflict::Changed),
+            [
+                id(session.user),
+                number(account_version),
+                time(session.opened_at),
+                Value::Int(i64::from(limit)),
+            ],
+        );
+        let progress = session.progress.unwrap_or(Progress::opened(session.opened_at));
+        self.push(
+            "INSERT INTO session (id, user_id, transport, opened_at, auth_time, amr, ip, user_agent, newest, \
+             parent, made_by, made_at, seen, last_active_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+            Expect::OneRow(Conflict::Changed),
+            [
+                id(session.id),
+                id(session.user),
+                text(session.transport.as_str()),
+                time(session.opened_at),
+                time(session.auth_time),
+                Value::Text(session.amr),
+                Value::Text(session.ip),
+                Value::Text(session.user_agent),
+                number(progress.newest),
+                progress.parent.map_or(Value::Null, number),
+                text(progress.made_by.as_str()),
+                time(progress.made_at),
+                Value::Bool(progress.seen),
+                time(progress.last_active_at),
+            ],
+        );
+    }
+
+    pub(super) fn advance(&mut self, session: SessionId, newest: Option<u64>, unseen: bool, after: Progress) {
+        self.push(
+            "UPDATE session SET newest = ?2, parent = ?3, made_by = ?4, made_at = ?5, seen = ?6, \
+             last_active_at = CASE WHEN last_active_at < ?7 THEN ?7 ELSE last_active_at END \
+             WHERE id = ?1 AND newest = ?8 AND ended_at IS NULL AND (seen = FALSE OR ?9 = FALSE)",
+            Expect::OneRow(Conflict::Changed),
+            [
+                id(session),
+                number(after.newest),
+                after.parent.map_or(Value::Null, number),
+                text(after.made_by.as_str()),
+                time(after.made_at),
+                Value::Bool(after.seen),
+                time(after.last_active_at),
+                newest.map_or(Value::Int(-1), number),
+                Value::Bool(unseen),
+            ],
+        );
+    }
+}

@@ -1,0 +1,2 @@
+//! `/api/auth/email`
+mod verify;

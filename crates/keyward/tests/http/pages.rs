@@ -1,0 +1,119 @@
+//! What goes for every page: what holds others out, what it holds in, and who may send its form.
+
+use keyward::Settings;
+
+use crate::support::{ADA, App, Ask, OTHER_PASSWORD, Reply, form, get, settings};
+
+/// What every page carries, whatever it says.
+fn is_kept_safe(reply: &Reply) {
+    assert_eq!(reply.all("content-type"), ["text/html; charset=utf-8"]);
+    assert_eq!(reply.all("cache-control"), ["no-store"]);
+    assert_eq!(reply.all("referrer-policy"), ["no-referrer"]);
+    assert_eq!(reply.all("x-content-type-options"), ["nosniff"]);
+    assert_eq!(reply.all("cross-origin-opener-policy"), ["same-origin"]);
+    assert_eq!(reply.all("x-request-id").len(), 1);
+    let policy = reply.one("content-security-policy").expect("a policy");
+    let says: Vec<&str> = policy.split("; ").collect();
+    for rule in [
+        "default-src 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "object-src 'none'",
+    ] {
+        assert!(says.contains(&rule), "{rule} in {policy}");
+    }
+    assert!(!policy.contains("unsafe"), "{policy}");
+    let page = reply.text();
+    for forbidden in ["<script", "<style", " style=", " onclick", "javascript:", "http-equiv"] {
+        assert!(!page.contains(forbidden), "{forbidden} in {page}");
+    }
+}
+
+const PAGES: [&str; 7] = [
+    "/forgot",
+    "/forgot?done=1",
+    "/reset",
+    "/reset?token=kwm_x",
+    "/reset?done=1",
+    "/verify-email?token=kwm_x",
+    "/verify-email?done=1",
+];
+
+#[tokio::test]
+async fn every_page_is_kept_safe_whatever_it_says() {
+    let https = "https://auth.example.com".parse().expect("an origin");
+    let app = App::with(Settings { public_url: https, ..settings() }).await;
+    for path in PAGES {
+        let reply = app.send(get(path)).await;
+        is_kept_safe(&reply);
+        assert_eq!(reply.one("strict-transport-security"), Some("max-age=31536000"));
+    }
+    is_kept_safe(&app.send(form("/forgot", &[("email", "x")])).await);
+    is_kept_safe(&app.send(form("/reset", &[("token", "x"), ("new_password", "x")])).await);
+    is_kept_safe(&app.send(form("/verify-email", &[("token", "x")])).await);
+    let app = App::new().await;
+    assert_eq!(app.send(get("/forgot")).await.one("strict-transport-security"), None, "over plain HTTP");
+}
+
+#[tokio::test]
+async fn a_form_is_sent_from_its_own_page_or_changes_nothing() {
+    let app = App::new().await;
+    app.signup(ADA).await;
+    let verification = app.mail().await.token();
+    let token = app.reset_token().await;
+    app.events();
+    let before = app.dump();
+    let forms = || {
+        // In this order: a new password, and a newer link, end the others.
+        [
+            form("/verify-email", &[("token", &verification)]),
+            form("/reset", &[("token", &token), ("new_password", OTHER_PASSWORD)]),
+            form("/forgot", &[("email", ADA)]),
+        ]
+    };
+    for ask in forms() {
+        for (site, origin) in [
+            (Some("cross-site"), Some("https://evil.example")),
+            (Some("same-site"), Some("https://sibling.example")),
+            (Some("cross-site"), Some("null")),
+            (None, Some("https://evil.example")),
+            (None, Some("null")),
+        ] {
+            let mut bare = Ask::clone(&ask).without("sec-fetch-site").without("origin");
+            for (name, value) in [("sec-fetch-site", site), ("origin", origin)] {
+                if let Some(value) = value {
+                    bare = bare.header(name, value);
+                }
+            }
+            app.send(bare).await.refused(403, "cross_site_request");
+        }
+    }
+    assert_eq!(app.dump(), before);
+    // A page of `no-referrer` makes a browser send this with its own form (Fetch §3.1).
+    for ask in forms() {
+        let own = ask.without("origin").header("origin", "null");
+        assert_eq!(app.send(own).await.status, 303);
+    }
+}
+
+#[tokio::test]
+async fn a_form_is_a_form() {
+    let app = App::new().await;
+    let before = app.dump();
+    for path in ["/forgot", "/reset", "/verify-email"] {
+        let json = form(path, &[]).raw("application/json", r#"{"email":"ada@example.com"}"#);
+        app.send(json).await.refused(415, "unsupported_media_type");
+        let twice = form(path, &[("token", "a"), ("token", "b"), ("email", "a"), ("email", "b")]);
+        app.send(twice).await.refused(400, "malformed_form");
+        app.send(form(path, &[])).await.refused(422, "validation_failed");
+        let media = "application/x-www-form-urlencoded";
+        app.send(form(path, &[]).raw(media, &b"email=%ff&token=%ff"[..]))
+            .await
+            .refused(422, "validation_failed");
+        app.send(form(path, &[]).raw(media, "a=".to_owned() + &"x".repeat(65 << 10)))
+            .await
+            .refused(413, "body_too_large");
+    }
+    assert_eq!(app.dump(), before);
+}
