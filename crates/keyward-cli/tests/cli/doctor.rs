@@ -139,6 +139,15 @@ fn each_value_that_would_bite_is_found() {
             owned(&[("ACCOUNTS__SIGNUP", "closed")]),
             ["warning", "email.smtp_url", "people come in by invitations alone", "set email.smtp_url"],
         ),
+        (
+            owned(&[("ACCOUNTS__REQUIRE_VERIFIED_EMAIL", "true")]),
+            [
+                "error",
+                "email.smtp_url",
+                "nobody can sign in before they followed a link",
+                "set email.smtp_url",
+            ],
+        ),
         (owned(&[("LOG__LEVEL", "debug")]), ["warning", "log.level", "debug: the log grows fast", "to info"]),
         (owned(&[("LOG__LEVEL", "trace")]), ["warning", "log.level", "trace: the log grows fast", "to info"]),
     ];
@@ -151,6 +160,13 @@ fn each_value_that_would_bite_is_found() {
         let home = values.iter().fold(sound(), |home, (name, value)| home.with(name, value));
         is_found(&home, level, subject, message, next);
         assert!(home.snapshot().is_empty(), "nothing is made");
+    }
+    for home in [
+        sound().with("ACCOUNTS__SIGNUP", "closed").with("EMAIL__SMTP_URL", "smtp://mail.example.com"),
+        sound().with("ACCOUNTS__SIGNUP", "closed").with("SERVER__PUBLIC_URL", local),
+    ] {
+        let about_mail = findings(&home).into_iter().find(|finding| finding[1] == "email.smtp_url");
+        assert_eq!(about_mail, None);
     }
     for (memory, passes) in [("47104", "1"), ("12288", "3"), ("9216", "4"), ("7168", "5")] {
         let home = sound().with("PASSWORDS__ARGON2_MEMORY_KIB", memory);

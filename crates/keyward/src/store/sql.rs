@@ -8,11 +8,10 @@ pub(super) mod trail;
 
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Conflict, Sealed, Write};
-use keyward_core::id::{ServiceKeyId, SessionId, UserId};
+use keyward_core::id::{SessionId, UserId};
 use keyward_core::key::{Algorithm, KeyRecord, KeyState};
 use keyward_core::password::PasswordHash;
 use keyward_core::revocation::{Entry, Revocation};
-use keyward_core::service_key::{Scope, ServiceKey};
 use keyward_core::session::{End, EndReason, MadeBy, Progress, Session, Transport};
 use keyward_core::time::Timestamp;
 
@@ -27,6 +26,7 @@ macro_rules! account_columns {
 
 mod accounts;
 pub(super) mod search;
+pub(super) mod service_keys;
 
 macro_rules! session_columns {
     () => {
@@ -99,8 +99,6 @@ pub(super) const COUNTERS: &str = "SELECT name, value FROM counter";
 pub(super) const KEYS: &str = "SELECT kid, algorithm, state, created_at, active_from, retired_at, revoked_at, sealed \
      FROM signing_key ORDER BY created_at, kid";
 pub(super) const MAC_KEYS: &str = "SELECT id, sealed FROM mac_key ORDER BY id DESC";
-pub(super) const SERVICE_KEYS: &str =
-    "SELECT id, name, hash, scopes, created_at, last_used_at FROM service_key ORDER BY id";
 pub(super) const ACCESS_TTLS: &str = "SELECT ttl, last_in_force FROM access_ttl";
 pub(super) const REVOCATIONS: &str = "SELECT position, kind, subject, value, until FROM revocation \
      WHERE position > ?1 ORDER BY position LIMIT ?2";
@@ -325,20 +323,9 @@ impl Plan {
             }
             Write::SealEvents { seal, counts } => self.seal_events(&seal, counts),
             Write::RemoveEvents { number, removal } => self.remove_events(number, &removal),
-            Write::AddServiceKey { version, key } => {
-                self.raise_service_keys(version);
-                self.insert_service_key(*key);
-            }
-            Write::RemoveServiceKey { version, id: key } => {
-                self.raise_service_keys(version);
-                self.push("DELETE FROM service_key WHERE id = ?1", changed, [id(key)]);
-            }
-            Write::NoteServiceKey { id: key, used_at } => self.push(
-                "UPDATE service_key SET last_used_at = ?2 \
-                 WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)",
-                Anything,
-                [id(key), time(used_at)],
-            ),
+            Write::AddServiceKey { version, key } => self.add_service_key(version, *key),
+            Write::RemoveServiceKey { version, id } => self.remove_service_key(version, id),
+            Write::NoteServiceKey { id, used_at } => self.note_service_key(id, used_at),
             Write::NoteAccessTtl { ttl, at } => self.push(
                 "INSERT INTO access_ttl (ttl, last_in_force) VALUES (?1, ?2) \
                  ON CONFLICT (ttl) DO UPDATE SET last_in_force = excluded.last_in_force",
@@ -380,31 +367,6 @@ impl Plan {
                 key.retired_at.map_or(Value::Null, time),
                 key.revoked_at.map_or(Value::Null, time),
                 Value::Bytes(key.secret),
-            ],
-        );
-    }
-
-    fn raise_service_keys(&mut self, version: u64) {
-        self.push(
-            "UPDATE counter SET value = value + 1 WHERE name = 'service_keys_version' AND value = ?1",
-            Expect::OneRow(Conflict::Changed),
-            [number(version)],
-        );
-    }
-
-    fn insert_service_key(&mut self, key: ServiceKey) {
-        let scopes: Vec<&str> = key.scopes.iter().map(|scope| scope.as_str()).collect();
-        self.push(
-            "INSERT INTO service_key (id, name, hash, scopes, created_at, last_used_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            Expect::OneRow(Conflict::Changed),
-            [
-                id(key.id),
-                Value::Text(key.name),
-                Value::Bytes(key.hash.to_vec()),
-                Value::Text(scopes.join(",")),
-                time(key.created_at),
-                key.last_used_at.map_or(Value::Null, time),
             ],
         );
     }
@@ -539,18 +501,6 @@ pub(super) fn key(row: &impl Row) -> Result<KeyRecord, Fault> {
 pub(super) fn mac_key(row: &impl Row) -> Result<StoredMacKey, Fault> {
     let id = u16::try_from(row.int(0)?).map_err(|_| corrupt("mac_key.id"))?;
     Ok(StoredMacKey { id, sealed: row.bytes(1)? })
-}
-
-pub(super) fn service_key(row: &impl Row) -> Result<ServiceKey, Fault> {
-    let scope = |name: String| Scope::parse(&name).ok_or_else(|| corrupt("service_key.scopes"));
-    Ok(ServiceKey {
-        id: ServiceKeyId::from_bytes(uuid(row, 0)?),
-        name: row.text(1)?,
-        hash: row.bytes(2)?.try_into().map_err(|_| corrupt("service_key.hash"))?,
-        scopes: list(&row.text(3)?).into_iter().map(scope).collect::<Result<_, _>>()?,
-        created_at: Timestamp::from_micros(row.int(4)?),
-        last_used_at: row.optional_int(5)?.map(Timestamp::from_micros),
-    })
 }
 
 pub(super) fn access_ttl(row: &impl Row) -> Result<(u64, Timestamp), Fault> {

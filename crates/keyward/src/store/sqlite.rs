@@ -319,7 +319,8 @@ impl Store for Sqlite {
             let version = self.counters()?.remove("service_keys_version").unwrap_or_default();
             Ok(StoredServiceKeys {
                 version,
-                keys: self.all(sql::SERVICE_KEYS, &[], |row| sql::service_key(row))?,
+                keys: self
+                    .all(sql::service_keys::SERVICE_KEYS, &[], |row| sql::service_keys::service_key(row))?,
             })
         })
     }
