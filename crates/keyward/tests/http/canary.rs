@@ -12,8 +12,7 @@ const NEXT: &str = "Canary-Successor-4712";
 
 #[tokio::test]
 async fn no_password_and_no_token_is_in_any_file() {
-    let (app, log) = (App::new().await, Log::default());
-    let _reading = log.begin();
+    let (app, log) = (App::new().await, Log::begin());
     let body = json!({"email": ADA, "password": SECRET, "phone_number": "+4915112345678"});
     let mut all = Vec::new();
     let mut keep = |tokens: &Tokens| all.extend([tokens.access.clone(), tokens.refresh.clone()]);
@@ -121,8 +120,7 @@ async fn no_link_of_a_mail_is_in_any_file_or_in_the_log() {
 
 #[tokio::test]
 async fn a_secret_that_is_put_anywhere_is_neither_told_back_nor_logged() {
-    let (app, log) = (App::new().await, Log::default());
-    let _reading = log.begin();
+    let (app, log) = (App::new().await, Log::begin());
     let fields =
         ["email", "phone_number", "password", "current_password", "new_password", "refresh_token", "token"];
     let body: serde_json::Map<String, serde_json::Value> =

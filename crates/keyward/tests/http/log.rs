@@ -1,20 +1,26 @@
 //! Is each request one line of the log, whatever it holds, and does that find it?
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use serde_json::Value;
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::support::{ADA, App, Browser, PASSWORD, get, login, post};
 
-/// A log that is read.
-#[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What this thread logged, where that is read. A test runs on a thread of its own.
+    static LOGGED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
 
-impl io::Write for Log {
+/// The log of this thread, until it is dropped.
+pub(crate) struct Log(());
+
+struct Line;
+
+impl io::Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no panic").extend(bytes);
+        LOGGED.with_borrow_mut(|logged| logged.iter_mut().for_each(|text| text.extend(bytes)));
         Ok(bytes.len())
     }
 
@@ -23,34 +29,27 @@ impl io::Write for Log {
     }
 }
 
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 impl Log {
-    /// Takes what this thread logs until the guard is dropped.
-    pub(crate) fn begin(&self) -> tracing::subscriber::DefaultGuard {
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .flatten_event(true)
-            .with_max_level(tracing::Level::TRACE)
-            .with_writer(self.clone())
-            .finish();
-        tracing::subscriber::set_default(subscriber)
+    pub(crate) fn begin() -> Self {
+        // One for all tests: what is registered while others come and go can be missed.
+        static BEGUN: Once = Once::new();
+        BEGUN.call_once(|| {
+            let log = tracing_subscriber::fmt().json().flatten_event(true).with_writer(|| Line);
+            log.with_max_level(tracing_subscriber::filter::LevelFilter::TRACE).init();
+        });
+        LOGGED.set(Some(Vec::new()));
+        Self(())
     }
 
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.0.lock().expect("no panic").clone()).expect("UTF-8")
+        let logged = LOGGED.with_borrow(|logged| logged.clone().expect("it is read"));
+        String::from_utf8(logged).expect("UTF-8")
     }
 
     /// The lines about requests since this was asked last.
     fn requests(&self) -> Vec<Value> {
         let text = self.text();
-        self.0.lock().expect("no panic").clear();
+        LOGGED.set(Some(Vec::new()));
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
         lines.filter(|line| line["target"] == "keyward::request").collect()
     }
@@ -62,10 +61,15 @@ impl Log {
     }
 }
 
+impl Drop for Log {
+    fn drop(&mut self) {
+        LOGGED.set(None);
+    }
+}
+
 #[tokio::test]
 async fn each_request_is_one_line_that_says_what_became_of_it() {
-    let (app, log) = (App::new().await, Log::default());
-    let _reading = log.begin();
+    let (app, log) = (App::new().await, Log::begin());
     let tokens = app.signup(ADA).await;
     let line = log.request();
     let tag = tokens.session.parse::<keyward::core::id::SessionId>().expect("an id").tag();
@@ -94,8 +98,7 @@ async fn each_request_is_one_line_that_says_what_became_of_it() {
 
 #[tokio::test]
 async fn a_caller_finds_its_request_by_its_trace() {
-    let (app, log) = (App::new().await, Log::default());
-    let _reading = log.begin();
+    let (app, log) = (App::new().await, Log::begin());
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     app.send(get("/healthz").header("traceparent", trace)).await;
     let line = log.request();
@@ -109,8 +112,7 @@ async fn a_caller_finds_its_request_by_its_trace() {
 
 #[tokio::test]
 async fn whatever_a_request_holds_it_is_one_line_without_a_word_of_it() {
-    let (app, log) = (App::new().await, Log::default());
-    let _reading = log.begin();
+    let (app, log) = (App::new().await, Log::begin());
     // No HTTP library lets a control character into a header, so ESC is for bodies.
     let typed = "Zebra\u{1b}[31m\r\n{\"level\":\"ERROR\"}";
     let hostile = "Zebra\u{2028}\u{2029}\u{202e}\u{85}{\"level\":\"ERROR\"}";
@@ -135,8 +137,7 @@ async fn whatever_a_request_holds_it_is_one_line_without_a_word_of_it() {
 
 #[tokio::test]
 async fn a_browser_is_logged_without_its_cookies() {
-    let (app, log) = (App::new().await, Log::default());
-    let _reading = log.begin();
+    let (app, log) = (App::new().await, Log::begin());
     app.signup(ADA).await;
     let mut browser = Browser::default();
     let body = serde_json::json!({"email": ADA, "password": PASSWORD});
