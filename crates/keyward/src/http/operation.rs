@@ -157,6 +157,10 @@ impl Field {
             Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
             Kind::Id => json!({ "type": "string", "format": "uuid" }),
         };
+        if !in_body && matches!(self.kind, Kind::Id | Kind::Moment) {
+            // As a form sends what was left out.
+            schema = json!({ "anyOf": [schema, { "type": "string", "maxLength": 0 }] });
+        }
         schema["description"] = self.about.into();
         match self.kind {
             // A cursor that was made up would be refused.

@@ -78,8 +78,7 @@ async fn no_password_and_no_token_is_in_any_file() {
 
 #[tokio::test]
 async fn no_link_of_a_mail_is_in_any_file_or_in_the_log() {
-    let (app, log) = (App::new().await, crate::log::Log::default());
-    let reading = log.begin();
+    let (app, log) = (App::new().await, Log::begin());
     app.signup(ADA).await;
     let mut tokens = vec![app.mail().await.token()];
     // Some wait, as while a server is away; some are used, and some are sent and left.
@@ -100,7 +99,6 @@ async fn no_link_of_a_mail_is_in_any_file_or_in_the_log() {
     let reset = mails.iter().find(|mail| mail.subject == "Choose a new password").expect("one").token();
     app.reset(&reset, NEXT).await.ok(204);
     app.tick().await;
-    drop(reading);
     let written = log.text();
     assert!(written.contains("outbox"), "the log names the file: {written}");
     let mut places = waiting;

@@ -110,7 +110,9 @@ impl Described {
         if let Some(reference) = schema["$ref"].as_str() {
             return self.names(self.0.pointer(&reference[1..]).expect(reference), named, open);
         }
-        *open |= !schema["additionalProperties"].is_null() || schema["oneOf"].is_array();
+        let more = &schema["additionalProperties"];
+        *open |= !more.is_null() && *more != false;
+        *open |= schema["oneOf"].is_array();
         *open |= schema["type"] == "object" && schema["properties"].is_null() && schema["allOf"].is_null();
         named
             .extend(schema["properties"].as_object().into_iter().flat_map(|members| members.keys().cloned()));

@@ -15,6 +15,7 @@ use keyward_core::denial::Denial;
 
 /// The account, where no session is opened before its address is confirmed.
 #[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Unconfirmed<'a> {
     #[schema(value_type = Id)]
     user_id: UserId,
