@@ -13,6 +13,7 @@ mod key;
 mod log;
 mod migrate;
 mod open;
+mod openapi;
 mod password;
 mod print;
 mod role;
@@ -77,6 +78,8 @@ enum Noun {
     /// The configuration
     #[command(subcommand)]
     Config(config::verbs::Verb),
+    /// Print the description of the HTTP interface (OpenAPI 3.1)
+    Openapi,
     /// Print what completes commands in a shell
     Completions(completions::Completions),
 }
@@ -110,6 +113,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
         Some(Noun::Key(verb)) => to_the_end(verb.run(file)),
         Some(Noun::ServiceKey(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Config(verb)) => verb.run(file),
+        Some(Noun::Openapi) => openapi::run(),
         Some(Noun::Completions(completions)) => completions.run(),
     }
 }

@@ -20,7 +20,7 @@ pub struct Denied {
 }
 
 /// Something in a request that is missing or not as it has to be.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct FieldError {
     /// The field.
     pub field: String,

@@ -11,14 +11,19 @@ pub(crate) mod cookie;
 mod cors;
 pub(crate) mod csrf;
 mod dev;
+mod docs;
 mod forgot;
 mod form;
 mod guard;
+mod healthz;
 mod html;
 pub(crate) mod monitor;
+pub(crate) mod openapi;
+mod operation;
 mod origin;
 pub(crate) mod problem;
 mod query;
+mod readyz;
 mod reset;
 pub(crate) mod serve;
 mod setup;
@@ -48,6 +53,7 @@ use serde::Serialize;
 use self::caught::caught;
 use self::cookie::Names;
 use self::guard::{Guard, Who};
+use self::operation::Operation;
 use self::watch::Watch;
 use crate::access::Access;
 use crate::client::{By, Client};
@@ -140,16 +146,28 @@ pub(crate) struct Route {
     pub(crate) method: Method,
     pub(crate) path: &'static str,
     pub(crate) guard: Guard,
+    operation: &'static Operation,
     handler: Handler,
 }
 
+/// What stands beside a handler under the name of its method, or under the one that the row gives.
+macro_rules! beside {
+    ($name:ident [$($module:ident)*] $handler:ident) => { $($module::)*$name };
+    ($name:ident [$($module:ident)*] $next:ident $($rest:ident)+) => {
+        beside!($name [$($module)* $next] $($rest)+)
+    };
+    ($method:ident as $name:ident; $($rest:ident)+) => { beside!($name [] $($rest)+) };
+    ($method:ident; $($rest:ident)+) => { beside!($method [] $($rest)+) };
+}
+
 macro_rules! routes {
-    ($($method:ident $path:literal $guard:ident$(($scope:ident))? $($handler:ident)::+;)*) => {
+    ($($method:ident $path:literal $guard:ident$(($scope:ident))? $($handler:ident)::+ $(as $name:ident)?;)*) => {
         /// Every route there is.
         pub(crate) const ROUTES: &[Route] = &[$(Route {
             method: Method::$method,
             path: $path,
             guard: Guard::$guard$((Scope::$scope))?,
+            operation: &beside!($method $(as $name)?; $($handler)+),
             handler: |call| Box::pin($($handler)::+(call)),
         },)*];
     };
@@ -174,13 +192,13 @@ routes! {
     POST   "/api/auth/email/verify"                    Open    api::auth::email::verify::post;
     POST   "/api/auth/email/verify/resend"             Open    api::auth::email::verify::resend::post;
     POST   "/api/auth/reauthenticate"                  Session api::auth::reauthenticate::post;
-    GET    "/api/admin/users"                          Read    api::admin::users::list;
+    GET    "/api/admin/users"                          Read    api::admin::users::list as LIST;
     POST   "/api/admin/users"                          Grave   api::admin::users::post;
     GET    "/api/admin/users/{id}"                     Read    api::admin::users::get;
     PATCH  "/api/admin/users/{id}"                     Admin   api::admin::users::patch;
     DELETE "/api/admin/users/{id}"                     Grave   api::admin::users::delete;
     GET    "/api/admin/users/{id}/sessions"            Read    api::admin::users::sessions::list;
-    DELETE "/api/admin/users/{id}/sessions"            Admin   api::admin::users::sessions::delete_all;
+    DELETE "/api/admin/users/{id}/sessions"            Admin   api::admin::users::sessions::delete_all as DELETE_ALL;
     DELETE "/api/admin/users/{id}/sessions/{sid}"      Admin   api::admin::users::sessions::delete;
     GET    "/api/admin/roles"                          Read    api::admin::roles::list;
     PUT    "/api/admin/roles/{name}"                   Grave   api::admin::roles::put;
@@ -191,8 +209,8 @@ routes! {
     GET    "/api/admin/events/suspicious"              Read    api::admin::events::suspicious::get;
     GET    "/api/admin/sessions/{id}"                  Read    api::admin::sessions::get;
     GET    "/api/admin/keys"                           Read    api::admin::keys::get;
-    POST   "/api/admin/keys/rotate"                    Grave   api::admin::keys::rotate;
-    POST   "/api/admin/keys/{kid}/revoke"              Grave   api::admin::keys::revoke;
+    POST   "/api/admin/keys/rotate"                    Grave   api::admin::keys::rotate::post;
+    POST   "/api/admin/keys/{kid}/revoke"              Grave   api::admin::keys::revoke::post;
     GET    "/api/admin/service-keys"                   Read    api::admin::service_keys::get;
     POST   "/api/admin/service-keys"                   Grave   api::admin::service_keys::post;
     DELETE "/api/admin/service-keys/{id}"              Grave   api::admin::service_keys::delete;
@@ -205,8 +223,12 @@ routes! {
     GET    "/verify-email"                             Public  verify_email::get;
     POST   "/verify-email"                             Open    verify_email::post;
     GET    "/dev/mailbox"                              Public  dev::mailbox::get;
-    GET    "/healthz"                                  Public  well_known::health::alive;
-    GET    "/readyz"                                   Public  well_known::health::ready;
+    GET    "/openapi.json"                             Public  openapi::get;
+    GET    "/docs"                                     Public  docs::get;
+    GET    "/docs/docs.js"                             Public  docs::script::get;
+    GET    "/docs/docs.css"                            Public  docs::style::get;
+    GET    "/healthz"                                  Public  healthz::get;
+    GET    "/readyz"                                   Public  readyz::get;
     GET    "/setup"                                    Public  setup::get;
 }
 

@@ -36,6 +36,7 @@ mod metrics;
 mod notes;
 mod pace;
 mod page;
+mod schema;
 mod service_keys;
 mod settings;
 mod store;
@@ -318,6 +319,11 @@ impl Keyward {
         http::ROUTES
             .iter()
             .map(|route| (route.method.clone(), route.path, format!("{:?}", route.guard).to_lowercase()))
+    }
+
+    /// What can be asked over HTTP, how it is answered and how it is refused, as JSON: OpenAPI 3.1.
+    pub fn openapi() -> &'static str {
+        &http::openapi::DOCUMENT
     }
 
     /// The folder that mails are written into, where no server takes them.

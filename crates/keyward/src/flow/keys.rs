@@ -20,10 +20,12 @@ use crate::client::Client;
 use crate::clock::{self, KeyGeneration};
 use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
+use crate::schema::Moment;
 use crate::store::{Fault, NotCommitted, Store, StoredKeys};
 
 /// What is told of a key.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = SigningKey)]
 pub struct KeyView {
     /// Its name, `kid` in tokens.
     pub kid: String,
@@ -32,12 +34,16 @@ pub struct KeyView {
     /// Where it is in its life.
     pub state: &'static str,
     /// When it was made, and with that published.
+    #[schema(value_type = Moment)]
     pub created_at: Timestamp,
     /// When it began to sign.
+    #[schema(value_type = Option<Moment>, required)]
     pub active_from: Option<Timestamp>,
     /// When another took its place.
+    #[schema(value_type = Option<Moment>, required)]
     pub retired_at: Option<Timestamp>,
     /// When it was revoked.
+    #[schema(value_type = Option<Moment>, required)]
     pub revoked_at: Option<Timestamp>,
 }
 

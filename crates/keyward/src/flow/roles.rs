@@ -18,7 +18,8 @@ use crate::store::{Key, Search};
 const STEP: u32 = 500;
 
 /// A role, as administrators see it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Role)]
 pub struct RoleView {
     /// Its name.
     pub name: String,

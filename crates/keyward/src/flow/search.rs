@@ -11,6 +11,7 @@ use keyward_core::time::Timestamp;
 use crate::Keyward;
 use crate::engine::Engine;
 use crate::error::{Denied, Error, FieldError};
+use crate::schema::{Id, Moment};
 use crate::store::{Found, Key, Page, Search};
 
 /// How many accounts a page has at most.
@@ -46,23 +47,27 @@ impl Default for AccountQuery {
 
 /// Some accounts: by id, the oldest first, or where they were searched for by a name, by that. A
 /// page may have fewer than asked for, or none, and not be the last.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct AccountPage {
     /// The accounts.
     pub users: Vec<AccountView>,
     /// Where to go on; `None` after the last page. An account that is made meanwhile is on a later
     /// page or on none, and no other is left out or told twice.
+    #[schema(required)]
     pub next_cursor: Option<String>,
 }
 
 /// An account, as administrators see it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Account)]
 pub struct AccountView {
     /// Its name for ever.
+    #[schema(value_type = Id)]
     pub id: UserId,
     /// Its e-mail address.
     pub email: String,
     /// Its phone number.
+    #[schema(value_type = Option<String>, required)]
     pub phone_number: Option<Phone>,
     /// Whether it may sign in.
     pub is_active: bool,
@@ -71,8 +76,10 @@ pub struct AccountView {
     /// Its roles, sorted.
     pub roles: Vec<String>,
     /// When it was made.
+    #[schema(value_type = Moment)]
     pub created_at: Timestamp,
     /// When somebody last signed in to it.
+    #[schema(value_type = Option<Moment>, required)]
     pub last_login_at: Option<Timestamp>,
     /// How many sessions it has that have not ended. One that went idle counts until it is swept,
     /// some minutes later at most.

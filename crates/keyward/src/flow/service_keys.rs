@@ -14,31 +14,37 @@ use crate::client::Client;
 use crate::clock;
 use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error, FieldError};
+use crate::schema::{Id, Moment};
 use crate::store::StoredServiceKeys;
 
 /// What is told of a service key: never what one could ask with.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = ServiceKey)]
 pub struct ServiceKeyView {
     /// Its name for programs.
+    #[schema(value_type = Id)]
     pub id: ServiceKeyId,
     /// Its name for people.
     pub name: String,
     /// What it is good for.
     pub scopes: Vec<&'static str>,
     /// When it was made.
+    #[schema(value_type = Moment)]
     pub created_at: Timestamp,
     /// When it was used last, to the minute; `None` where it never was.
+    #[schema(value_type = Option<Moment>, required)]
     pub last_used_at: Option<Timestamp>,
 }
 
 /// A service key that was made just now.
-#[derive(Clone, serde::Serialize)]
+#[derive(Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct NewServiceKey {
     /// What is told of it from now on.
     #[serde(flatten)]
     pub view: ServiceKeyView,
     /// Its text, `kws_…`, which nobody can be told again.
     #[serde(serialize_with = "as_text")]
+    #[schema(value_type = String)]
     pub key: Zeroizing<String>,
 }
 

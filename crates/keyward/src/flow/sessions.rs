@@ -12,28 +12,35 @@ use crate::access::Access;
 use crate::client::{Client, device};
 use crate::engine::{About as _, Engine};
 use crate::error::Error;
+use crate::schema::{self, Id, Moment};
 use crate::store::Loaded;
 
 /// A session, as its person sees it.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub(crate) struct Device {
     /// The session.
+    #[schema(value_type = Id)]
     pub(crate) id: SessionId,
     /// Whether it is the one that asks.
     pub(crate) current: bool,
     /// How its tokens travel.
+    #[schema(value_type = schema::Transport)]
     pub(crate) transport: &'static str,
     /// What it is called for people.
+    #[schema(examples("Firefox on Linux"))]
     pub(crate) device: String,
     /// The address it was opened from.
     pub(crate) ip_address: String,
     /// The user agent it was opened by.
     pub(crate) user_agent: String,
     /// When it was opened.
+    #[schema(value_type = Moment)]
     pub(crate) created_at: Timestamp,
     /// When its person last did something with it.
+    #[schema(value_type = Moment)]
     pub(crate) last_active_at: Timestamp,
     /// When it ends if nothing further happens.
+    #[schema(value_type = Moment)]
     pub(crate) expires_at: Timestamp,
 }
 

@@ -5,6 +5,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_A
 use http::{Response, StatusCode};
 use keyward_core::denial::Denial;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::{Denied, Error, FieldError};
 
@@ -13,15 +14,20 @@ pub(crate) const MARK: HeaderName = HeaderName::from_static("x-keyward-error");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-#[derive(Serialize)]
-struct Problem<'a> {
+/// A refusal, as it is told (RFC 9457 §3.1).
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Problem<'a> {
+    /// `urn:keyward:problem:` and the code.
     r#type: String,
     title: &'static str,
     status: u16,
     detail: &'a str,
+    /// A stable word.
     code: &'static str,
     request_id: &'a str,
+    /// What is wrong with which field.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(required = false)]
     errors: &'a [FieldError],
 }
 

@@ -6,9 +6,22 @@ use keyward_core::denial::Denial;
 
 use super::body::Fields;
 use super::html::{page, query_field, refusal, see_other, told};
+use super::operation::{Field, Operation, Told};
 use super::{Answer, Call};
 use crate::error::{Denied, Error};
 use crate::page::reset;
+
+pub(crate) const GET: Operation = Operation {
+    summary: "The page to choose a new password",
+    page: true,
+    query: &[
+        Field::text("token", "The secret of the link", "lE5fV0m3…").optional(),
+        Field::text("done", "That it is done", "1").optional(),
+    ],
+    answers: &[Told::media(200, "text/html", "The page")],
+    refuses: &[Denial::InvalidResetToken],
+    ..Operation::NONE
+};
 
 pub(crate) async fn get(call: Call) -> Answer {
     let settings = &call.engine.settings;
@@ -22,6 +35,19 @@ pub(crate) async fn get(call: Call) -> Answer {
         None => Ok(refusal(&Denied::from(Denial::InvalidResetToken), reset::invalid(), settings)),
     }
 }
+
+pub(crate) const POST: Operation = Operation {
+    summary: "Choose a new password",
+    page: true,
+    form: true,
+    takes: &[
+        Field::text("token", "The secret of the link", "lE5fV0m3…"),
+        Field::password("new_password", "The one to come"),
+    ],
+    answers: &[Told::nothing(303, "Done").with(&[("Location", "The page that says so")])],
+    refuses: &[Denial::InvalidResetToken, Denial::RateLimited],
+    ..Operation::NONE
+};
 
 pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::of_form(&call.headers, &call.body)?;

@@ -3,7 +3,16 @@
 use http::StatusCode;
 use keyward_core::denial::Denial;
 
+use super::operation::{Field, Operation, Told};
 use crate::http::{Answer, Call, text};
+
+pub(crate) const GET: Operation = Operation {
+    summary: "How the first administrator is made",
+    query: &[Field::text("token", "The one that was printed at the start", "5f0c1e2d3b4a5968").optional()],
+    answers: &[Told::media(200, "text/plain", "What to do")],
+    refuses: &[Denial::NotFound, Denial::StoreUnavailable],
+    ..Operation::NONE
+};
 
 pub(crate) async fn get(call: Call) -> Answer {
     let given = call.uri.query().and_then(|query| query.strip_prefix("token=")).unwrap_or_default();

@@ -6,9 +6,22 @@ use keyward_core::denial::Denial;
 
 use super::body::Fields;
 use super::html::{page, query_field, refusal, see_other, told};
+use super::operation::{Field, Operation, Told};
 use super::{Answer, Call};
 use crate::error::{Denied, Error};
 use crate::page::verify_email;
+
+pub(crate) const GET: Operation = Operation {
+    summary: "The page to confirm an address",
+    page: true,
+    query: &[
+        Field::text("token", "The secret of the link", "lE5fV0m3…").optional(),
+        Field::text("done", "That it is done", "1").optional(),
+    ],
+    answers: &[Told::media(200, "text/html", "The page")],
+    refuses: &[Denial::InvalidVerificationToken],
+    ..Operation::NONE
+};
 
 pub(crate) async fn get(call: Call) -> Answer {
     let settings = &call.engine.settings;
@@ -23,6 +36,16 @@ pub(crate) async fn get(call: Call) -> Answer {
         }
     }
 }
+
+pub(crate) const POST: Operation = Operation {
+    summary: "Confirm an address",
+    page: true,
+    form: true,
+    takes: &[Field::text("token", "The secret of the link", "lE5fV0m3…")],
+    answers: &[Told::nothing(303, "Done").with(&[("Location", "The page that says so")])],
+    refuses: &[Denial::InvalidVerificationToken, Denial::RateLimited],
+    ..Operation::NONE
+};
 
 pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::of_form(&call.headers, &call.body)?;

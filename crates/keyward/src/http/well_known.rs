@@ -1,4 +1,3 @@
-//! `/.well-known`, and what monitors ask.
-pub(crate) mod health;
+//! `/.well-known`: what programs find without being told where.
 pub(crate) mod jwks;
 pub(crate) mod oauth_authorization_server;

@@ -6,6 +6,7 @@ use keyward_core::id::{EventId, SessionId, UserId};
 use keyward_core::time::Timestamp;
 
 use super::{Answer, StoredChainKey};
+use crate::schema::Moment;
 
 /// Which events are asked for. They come newest first.
 #[derive(Debug, Clone, Default)]
@@ -54,7 +55,7 @@ pub(crate) struct Suspicion {
 }
 
 /// What is suspicious.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SuspicionKind {
     /// Many failed logins from one address.
@@ -84,7 +85,7 @@ impl SuspicionKind {
 }
 
 /// Something suspicious.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Suspect {
     /// What is suspicious.
     pub kind: SuspicionKind,
@@ -93,8 +94,10 @@ pub struct Suspect {
     /// How many times, or how many accounts.
     pub count: u64,
     /// When first.
+    #[schema(value_type = Moment)]
     pub first_at: Timestamp,
     /// When last.
+    #[schema(value_type = Moment)]
     pub last_at: Timestamp,
 }
 

@@ -4,14 +4,16 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use crate::support::{ADA, App, BOB, Browser, Tokens, WINDOW, get, login, post};
+use crate::log::Log;
+use crate::support::{ADA, App, Ask, BOB, Browser, Tokens, WINDOW, get, login, post};
 
 const SECRET: &str = "Canary-Password-4711";
 const NEXT: &str = "Canary-Successor-4712";
 
 #[tokio::test]
 async fn no_password_and_no_token_is_in_any_file() {
-    let app = App::new().await;
+    let (app, log) = (App::new().await, Log::default());
+    let _reading = log.begin();
     let body = json!({"email": ADA, "password": SECRET, "phone_number": "+4915112345678"});
     let mut all = Vec::new();
     let mut keep = |tokens: &Tokens| all.extend([tokens.access.clone(), tokens.refresh.clone()]);
@@ -65,9 +67,12 @@ async fn no_password_and_no_token_is_in_any_file() {
     assert!(files > 0, "there was something to look at");
     let dump = app.dump();
     assert!(dump.contains(ADA), "the dump shows what is written");
+    let log = log.text();
+    assert!(log.lines().count() > 10, "the log shows what was asked");
     for needle in &needles {
         if let Ok(text) = std::str::from_utf8(needle) {
             assert!(!dump.contains(text));
+            assert!(!log.contains(text), "{text} is logged");
         }
     }
 }
@@ -112,4 +117,39 @@ async fn no_link_of_a_mail_is_in_any_file_or_in_the_log() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_put_anywhere_is_neither_told_back_nor_logged() {
+    let (app, log) = (App::new().await, Log::default());
+    let _reading = log.begin();
+    let fields =
+        ["email", "phone_number", "password", "current_password", "new_password", "refresh_token", "token"];
+    let body: serde_json::Map<String, serde_json::Value> =
+        fields.iter().map(|name| ((*name).to_owned(), SECRET.into())).collect();
+    let mut asked = 0;
+    for (method, path, _) in keyward::Keyward::routes() {
+        let path = path.split(['{', '}']).enumerate();
+        let path: String = path.map(|(at, part)| if at % 2 == 1 { SECRET } else { part }).collect();
+        let ask = Ask::new(method, &format!("{path}?token={SECRET}&cursor={SECRET}&done={SECRET}"))
+            .header("authorization", format!("Bearer {SECRET}"))
+            .header(
+                "cookie",
+                format!("keyward_access={SECRET}; keyward_refresh={SECRET}; keyward_hint={SECRET}"),
+            )
+            .header("x-request-id", format!("{SECRET} "))
+            .header("traceparent", SECRET);
+        for ask in [
+            ask.clone().json(body.clone().into()),
+            ask.raw("application/x-www-form-urlencoded", format!("token={SECRET}")),
+        ] {
+            let reply = app.send(ask).await;
+            // A page hands the secret of its link on to its form.
+            let is_page = reply.one("content-type").is_some_and(|media| media.starts_with("text/html"));
+            assert!(is_page || !reply.text().contains(SECRET), "{path}: {}", reply.text());
+            asked += 1;
+        }
+    }
+    assert!(asked > 60 && log.text().lines().count() >= asked, "{asked}");
+    assert!(!log.text().contains(SECRET), "{}", log.text());
 }

@@ -3,6 +3,7 @@
 mod ask;
 mod browser;
 mod database;
+mod described;
 mod mail;
 mod smtp;
 mod socket;
@@ -29,6 +30,7 @@ use tower::ServiceExt as _;
 
 pub(crate) use self::ask::{Ask, Reply, delete, get, patch, post, put};
 pub(crate) use self::browser::Browser;
+pub(crate) use self::described::Described;
 pub(crate) use self::mail::{Mail, forgot, form, reset};
 pub(crate) use self::smtp::SmtpServer;
 pub(crate) use self::socket::Served;
@@ -150,14 +152,17 @@ impl App {
         self.clock.now().seconds()
     }
 
+    /// Asks. Whatever is answered has to be described in the API description.
     pub(crate) async fn send(&self, ask: Ask) -> Reply {
-        let (request, peer) = ask.request();
+        let (request, peer) = ask.clone().request();
         let mut request = request.map(Body::from);
         request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let (head, body) = response.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
-        Reply { status: head.status.as_u16(), headers: head.headers, body }
+        let reply = Reply { status: head.status.as_u16(), headers: head.headers, body };
+        Described::default().holds(&ask, &reply);
+        reply
     }
 
     /// Signs up by an app.

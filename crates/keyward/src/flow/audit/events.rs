@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 use crate::Keyward;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::schema::{Id, Moment};
 use crate::store::trail::{EventQuery, Suspect, Suspects, Suspicion, SuspicionKind};
 
 /// How many events one list has at most.
@@ -129,28 +130,37 @@ impl serde::Serialize for Cursor {
 }
 
 /// An event, as it is told.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Event)]
 pub struct EventView {
     /// Its name; names sort by time.
+    #[schema(value_type = Id)]
     pub id: EventId,
     /// To whose account.
+    #[schema(value_type = Option<Id>, required)]
     pub user_id: Option<UserId>,
     /// To which session.
+    #[schema(value_type = Option<Id>, required)]
     pub session_id: Option<SessionId>,
     /// What happened.
     pub event_type: &'static str,
     /// From which address.
+    #[schema(required)]
     pub ip_address: Option<String>,
     /// By which user agent.
+    #[schema(required)]
     pub user_agent: Option<String>,
     /// Whether the one who asked got what they asked for.
     pub success: bool,
     /// Why not.
+    #[schema(required)]
     pub failure_reason: Option<String>,
     /// When.
+    #[schema(value_type = Moment)]
     pub created_at: Timestamp,
     /// What else is worth knowing: `count` where events alike are counted into one, and with it
     /// when the last of them was.
+    #[schema(value_type = Object)]
     pub details: Map<String, Value>,
 }
 
@@ -178,22 +188,24 @@ impl From<Recorded> for EventView {
 }
 
 /// Some events, the newest first.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize, utoipa::ToSchema)]
 pub struct EventList {
     /// The events.
     pub events: Vec<EventView>,
     /// Where the list goes on; `None` at its end. Where several filters are given a list may be
     /// short, or empty, and still go on: one answer looks at a bounded number of events.
+    #[schema(value_type = Option<String>, required)]
     pub next_cursor: Option<Cursor>,
 }
 
 /// What is suspicious.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 pub struct Findings {
     /// Of each kind the largest first.
     pub findings: Vec<Suspect>,
     /// From when on every event was looked at. Where there are too many of them in the window for
     /// one answer it is later than the window's beginning, and the counts are of what came since.
+    #[schema(value_type = Moment)]
     pub since: Timestamp,
 }
 

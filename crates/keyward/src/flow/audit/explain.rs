@@ -14,6 +14,7 @@ use crate::Keyward;
 use crate::client::device;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::schema::{Id, Moment};
 use crate::store::Name;
 use crate::store::trail::EventQuery;
 
@@ -23,7 +24,7 @@ const OWN: u32 = 500;
 const ENDINGS: u32 = 1_000;
 
 /// The life of a session, and the reason of its end.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct SessionStory {
     /// The session as it is.
     pub session: SessionState,
@@ -34,48 +35,65 @@ pub struct SessionStory {
 }
 
 /// A session as it is. Where its record is forgotten only what its events tell is known.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct SessionState {
     /// The session.
+    #[schema(value_type = Id)]
     pub id: SessionId,
     /// Whose it is.
+    #[schema(value_type = Option<Id>, required)]
     pub user_id: Option<UserId>,
     /// The address of that account, where it is there.
+    #[schema(required)]
     pub email: Option<String>,
     /// `open`, `ended`, `expired`, `idle`, `account_inactive`, or `forgotten`.
     pub state: &'static str,
     /// How its tokens travel.
+    #[schema(required)]
     pub transport: Option<String>,
     /// What it is called for people.
+    #[schema(required)]
     pub device: Option<String>,
     /// The address it was opened from.
+    #[schema(required)]
     pub ip_address: Option<String>,
     /// The user agent it was opened by.
+    #[schema(required)]
     pub user_agent: Option<String>,
     /// When it was opened.
+    #[schema(value_type = Option<Moment>, required)]
     pub created_at: Option<Timestamp>,
     /// When its person last proved who they are.
+    #[schema(value_type = Option<Moment>, required)]
     pub auth_time: Option<Timestamp>,
     /// When its person last did something with it.
+    #[schema(value_type = Option<Moment>, required)]
     pub last_active_at: Option<Timestamp>,
     /// The generation of its newest refresh token.
+    #[schema(required)]
     pub generation: Option<u64>,
     /// When that was made.
+    #[schema(value_type = Option<Moment>, required)]
     pub refreshed_at: Option<Timestamp>,
     /// When it ended.
+    #[schema(value_type = Option<Moment>, required)]
     pub ended_at: Option<Timestamp>,
     /// Why.
+    #[schema(required)]
     pub end_reason: Option<&'static str>,
     /// When it ends for want of activity.
+    #[schema(value_type = Option<Moment>, required)]
     pub idle_expires_at: Option<Timestamp>,
     /// When it ends for want of a refresh.
+    #[schema(value_type = Option<Moment>, required)]
     pub refresh_expires_at: Option<Timestamp>,
     /// When it ends, whatever happens.
+    #[schema(value_type = Option<Moment>, required)]
     pub absolute_expires_at: Option<Timestamp>,
 }
 
 /// Something that happened to a session.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct Happening {
     /// The event.
     #[serde(flatten)]

@@ -25,43 +25,60 @@ use keyward_core::id::{SessionId, UserId};
 use keyward_core::session::Transport;
 use keyward_core::time::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::Error;
 use crate::flow::Grant;
 use crate::http::cookie::{Names, default_transport};
 use crate::http::watch::Opened;
 use crate::http::{Call, csrf, guard, json};
+use crate::schema::{self, Id, Moment};
 
 /// What signup, login, refresh and session answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
 struct SessionBody<'a> {
+    #[schema(value_type = Id)]
     user_id: UserId,
+    #[schema(examples("ada@example.com"))]
     email: &'a str,
     email_verified: bool,
     phone_number: Option<&'a str>,
     phone_number_verified: bool,
     roles: &'a [String],
     permissions: &'a [String],
+    #[schema(value_type = Id)]
     session_id: SessionId,
+    #[schema(value_type = schema::Transport)]
     transport: &'static str,
     token_type: &'static str,
+    /// The access token; absent for `cookie`.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
+    /// How long the access token is good for, in seconds.
     expires_in: i64,
+    #[schema(value_type = Moment)]
     expires_at: Timestamp,
+    /// Absent for `cookie`, and where none was made.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Moment>, nullable = false)]
     refresh_expires_at: Option<Timestamp>,
+    /// When to refresh; null where that could bring nothing.
+    #[schema(value_type = Option<Moment>, required)]
     refresh_at: Option<Timestamp>,
+    /// When the session ends unless its person does something.
+    #[schema(value_type = Option<Moment>, required)]
     idle_expires_at: Option<Timestamp>,
+    /// Whether a refresh made a new refresh token.
     #[serde(skip_serializing_if = "Option::is_none")]
     rotated: Option<bool>,
 }
 
 /// What the answer tells of the refresh token.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum Tells {
     /// A login, or the session as it is shown: its deadline.
     Deadline,
     /// A refresh: whether it rotated, and if so the deadline.
@@ -69,7 +86,7 @@ enum Told {
 }
 
 /// The answer that brings a grant: tokens in the body for an app, in cookies for a browser.
-fn granted(status: StatusCode, grant: &Grant, names: Names, told: Told) -> Response<Body> {
+fn granted(status: StatusCode, grant: &Grant, names: Names, told: Tells) -> Response<Body> {
     let (session, account) = (&grant.loaded.session, &grant.loaded.account);
     let in_body = session.transport == Transport::Bearer;
     let rotated = grant.refresh_token.is_some();
@@ -88,10 +105,10 @@ fn granted(status: StatusCode, grant: &Grant, names: Names, told: Told) -> Respo
         expires_in: (grant.expires_at.seconds() - grant.now.seconds()).max(0),
         expires_at: grant.expires_at,
         refresh_token: grant.refresh_token.as_ref().filter(|_| in_body).map(|token| token.as_str()),
-        refresh_expires_at: (told == Told::Deadline || rotated).then_some(grant.refresh_expires_at),
+        refresh_expires_at: (told == Tells::Deadline || rotated).then_some(grant.refresh_expires_at),
         refresh_at: grant.refresh_at,
         idle_expires_at: grant.idle_expires_at,
-        rotated: (told == Told::Rotation).then_some(rotated),
+        rotated: (told == Tells::Rotation).then_some(rotated),
     };
     let mut response = json(status, &body);
     if grant.access_token.is_some() {

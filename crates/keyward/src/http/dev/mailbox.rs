@@ -9,9 +9,19 @@ use http::{HeaderMap, StatusCode};
 use keyward_core::denial::Denial;
 
 use crate::http::html::page;
+use crate::http::operation::{Operation, Told};
 use crate::http::{Answer, Call};
 use crate::page::mailbox;
 use crate::settings::Origin;
+
+pub(crate) const GET: Operation = Operation {
+    summary: "The mails that would have been sent",
+    about: "For a person on the machine where Keyward runs for development alone.",
+    page: true,
+    answers: &[Told::media(200, "text/html", "The mails")],
+    refuses: &[Denial::NotFound],
+    ..Operation::NONE
+};
 
 pub(crate) async fn get(call: Call) -> Answer {
     let settings = &call.engine.settings;

@@ -3,11 +3,32 @@
 pub(crate) mod suspicious;
 
 use http::StatusCode;
+use keyward_core::denial::Denial;
 use keyward_core::event::EventType;
 
-use crate::flow::audit::events::{EVENTS, EventFilter, MOST_EVENTS};
+use crate::flow::audit::events::{EVENTS, EventFilter, EventList, MOST_EVENTS};
+use crate::http::operation::{CURSOR, Field, LIMIT, Operation, Told};
 use crate::http::query::Query;
 use crate::http::{Answer, Call, json};
+
+pub(crate) const GET: Operation = Operation {
+    summary: "What happened",
+    about: "The newest first. Where several filters are given a list may be short, or empty, and still go on.",
+    query: &[
+        Field::id("user_id", "To whose account").optional(),
+        Field::id("session_id", "To which session").optional(),
+        Field::text("type", "What happened", "login_failed").optional(),
+        Field::flag("success", "Whether the one who asked got what they asked for").optional(),
+        Field::text("ip_address", "From which address, or IPv6 network of /64", "203.0.113.7").optional(),
+        Field::moment("since", "Not before").optional(),
+        Field::moment("until", "Before").optional(),
+        LIMIT,
+        CURSOR,
+    ],
+    answers: &[Told::json::<EventList>(200, "Some events")],
+    refuses: &[Denial::ValidationFailed],
+    ..Operation::NONE
+};
 
 pub(crate) async fn get(call: Call) -> Answer {
     let mut query = Query::of(&call.uri);

@@ -1,24 +1,28 @@
-//! `GET /api/admin/keys`, `POST …/rotate`, `POST …/{kid}/revoke`: which keys sign access tokens?
+//! `GET /api/admin/keys`: which keys sign and verify access tokens?
+
+pub(crate) mod revoke;
+pub(crate) mod rotate;
 
 use http::StatusCode;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::http::body::Fields;
-use crate::http::{Answer, Call, json, no_content};
+use crate::flow::keys::KeyView;
+use crate::http::operation::{Operation, Told};
+use crate::http::{Answer, Call, json};
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SigningKeys {
+    pub(crate) keys: Vec<KeyView>,
+}
+
+pub(crate) const GET: Operation = Operation {
+    summary: "The keys that sign and verify access tokens",
+    answers: &[Told::json::<SigningKeys>(200, "The keys, without their private parts")],
+    ..Operation::NONE
+};
 
 pub(crate) async fn get(call: Call) -> Answer {
     let keys = call.engine.keys().await?;
-    Ok(json(StatusCode::OK, &json!({ "keys": keys })))
-}
-
-pub(crate) async fn rotate(call: Call) -> Answer {
-    Fields::parse(&call.headers, &call.body)?.finish()?;
-    let keys = call.engine.rotate_keys(&call.client()).await?;
-    Ok(json(StatusCode::CREATED, &json!({ "keys": keys })))
-}
-
-pub(crate) async fn revoke(call: Call) -> Answer {
-    Fields::parse(&call.headers, &call.body)?.finish()?;
-    call.engine.revoke_key(call.param("kid")?, &call.client()).await?;
-    Ok(no_content())
+    Ok(json(StatusCode::OK, &SigningKeys { keys }))
 }

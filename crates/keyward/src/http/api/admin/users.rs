@@ -10,10 +10,25 @@ use keyward_core::role;
 
 use crate::error::Error;
 use crate::flow::accounts::AccountChange;
-use crate::flow::search::{AccountQuery, AccountView, LONGEST_PAGE};
+use crate::flow::search::{AccountPage, AccountQuery, AccountView, LONGEST_PAGE};
 use crate::http::body::Fields;
+use crate::http::operation::{CURSOR, Field, LIMIT, Operation, Told};
 use crate::http::query::Query;
 use crate::http::{Answer, Call, json, no_content};
+
+pub(crate) const LIST: Operation = Operation {
+    summary: "Who has an account",
+    query: &[
+        Field::text("query", "A part of the address or of the phone number", "ada").optional(),
+        Field::one_of("status", "Whether they may sign in", &["active", "inactive"]).optional(),
+        Field::text("role", "Who has this role", "admin").optional(),
+        LIMIT,
+        CURSOR,
+    ],
+    answers: &[Told::json::<AccountPage>(200, "Some accounts")],
+    refuses: &[Denial::ValidationFailed],
+    ..Operation::NONE
+};
 
 pub(crate) async fn list(call: Call) -> Answer {
     let mut query = Query::of(&call.uri);
@@ -34,6 +49,20 @@ pub(crate) async fn list(call: Call) -> Answer {
     Ok(json(StatusCode::OK, &call.engine.search_accounts(&asked).await?))
 }
 
+pub(crate) const POST: Operation = Operation {
+    summary: "Make an account",
+    about: "Without a password the person is invited by mail to choose one, where mail is sent.",
+    takes: &[
+        Field::EMAIL,
+        Field::PHONE,
+        Field::password("password", "The password").optional(),
+        Field::texts("roles", "Its roles; `user` where there are none given", "user").optional(),
+    ],
+    answers: &[Told::json::<AccountView>(201, "The account")],
+    refuses: &[Denial::EmailTaken, Denial::PhoneTaken],
+    ..Operation::NONE
+};
+
 pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::parse(&call.headers, &call.body)?;
     let email = fields.text("email");
@@ -46,9 +75,30 @@ pub(crate) async fn post(call: Call) -> Answer {
     Ok(json(StatusCode::CREATED, &AccountView::new(made, 0)))
 }
 
+pub(crate) const GET: Operation = Operation {
+    summary: "An account",
+    answers: &[Told::json::<AccountView>(200, "The account")],
+    ..Operation::NONE
+};
+
 pub(crate) async fn get(call: Call) -> Answer {
     Ok(json(StatusCode::OK, &found(&call).await?))
 }
+
+pub(crate) const PATCH: Operation = Operation {
+    summary: "Change an account",
+    about: "What is missing stays. Deactivating somebody ends all their sessions at once. A change of the address or of \
+        roles is grave: it asks a person for a login that is not long ago.",
+    takes: &[
+        Field::flag("is_active", "Whether they may sign in").optional(),
+        Field::texts("roles", "All of its roles", "user").optional(),
+        Field::PHONE,
+        Field::EMAIL.optional(),
+    ],
+    answers: &[Told::json::<AccountView>(200, "The account, as it is now")],
+    refuses: &[Denial::ReauthenticationRequired, Denial::EmailTaken, Denial::PhoneTaken, Denial::LastAdmin],
+    ..Operation::NONE
+};
 
 pub(crate) async fn patch(call: Call) -> Answer {
     let mut fields = Fields::parse(&call.headers, &call.body)?;
@@ -66,6 +116,14 @@ pub(crate) async fn patch(call: Call) -> Answer {
     call.engine.change_account(user(&call)?, change, &call.client()).await?;
     Ok(json(StatusCode::OK, &found(&call).await?))
 }
+
+pub(crate) const DELETE: Operation = Operation {
+    summary: "Delete an account",
+    about: "Its sessions end at once; what happened to it stays in the audit trail.",
+    answers: &[Told::nothing(204, "Deleted")],
+    refuses: &[Denial::LastAdmin],
+    ..Operation::NONE
+};
 
 pub(crate) async fn delete(call: Call) -> Answer {
     Fields::parse(&call.headers, &call.body)?.finish()?;

@@ -2,10 +2,48 @@
 
 use http::StatusCode;
 use keyward_core::access_token::{self, Claims, Realm};
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::flow::introspect::Introspected;
+use crate::http::operation::{Field, Operation, Told};
 use crate::http::{Answer, Call, form, json};
+use crate::schema::Id;
+
+/// What a token stands for (RFC 7662 §2.2): of one that is not good, `active` alone. An access token's
+/// claims stand beside these.
+#[derive(Serialize, ToSchema)]
+struct Introspection {
+    active: bool,
+    #[schema(required = false)]
+    token_type: String,
+    #[schema(required = false)]
+    iss: String,
+    #[schema(required = false, value_type = Id)]
+    sub: String,
+    #[schema(required = false, value_type = Id)]
+    sid: String,
+    #[schema(required = false)]
+    iat: i64,
+    #[schema(required = false)]
+    exp: i64,
+    #[schema(required = false)]
+    scope: String,
+    #[schema(required = false)]
+    username: String,
+    #[serde(flatten)]
+    claims: std::collections::HashMap<String, Value>,
+}
+
+pub(crate) const POST: Operation = Operation {
+    summary: "Is this token good, and what does it stand for?",
+    about: "RFC 7662. Introspecting an access token counts as presenting it; of a refresh token it changes nothing.",
+    form: true,
+    takes: &[Field::text("token", "An access or refresh token", "kwr_AQEBkg…")],
+    answers: &[Told::json::<Introspection>(200, "What it stands for")],
+    ..Operation::NONE
+};
 
 pub(crate) async fn post(call: Call) -> Answer {
     let token = form::token(&call.headers, &call.body)?;

@@ -1,11 +1,29 @@
 //! `POST /api/auth/logout`: ends the session of the access or refresh token, even of an expired one.
 
 use http::StatusCode;
-use serde_json::json;
 
 use crate::http::body::Fields;
 use crate::http::guard::session_spoken_of;
+use crate::http::operation::{CLEARS_COOKIES, Field, Operation, Told};
 use crate::http::{Answer, Call, json};
+use keyward_core::denial::Denial;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+#[derive(Serialize, ToSchema)]
+struct SignedOut {
+    message: &'static str,
+}
+
+pub(crate) const POST: Operation = Operation {
+    summary: "Sign out here",
+    about: "Ends the session of the access or refresh token that is presented, even of an expired access token, and \
+        clears the cookies that came with it. Without any session the answer is the same.",
+    takes: &[Field::text("refresh_token", "The refresh token of an app", "kwr_AQEBkg…").optional()],
+    answers: &[Told::json::<SignedOut>(200, "Signed out").with(CLEARS_COOKIES)],
+    refuses: &[Denial::AmbiguousCredentials],
+    ..Operation::NONE
+};
 
 pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::parse(&call.headers, &call.body)?;
@@ -16,7 +34,7 @@ pub(crate) async fn post(call: Call) -> Answer {
     {
         call.engine.sign_out(session, &call.client()).await?;
     }
-    let mut response = json(StatusCode::OK, &json!({ "message": "signed out" }));
+    let mut response = json(StatusCode::OK, &SignedOut { message: "signed out" });
     call.names.clear(&call.headers, response.headers_mut());
     Ok(response)
 }

@@ -1,16 +1,31 @@
 //! `POST /api/auth/logout-all`: ends every session of the user.
 
 use http::StatusCode;
-use serde_json::json;
 
 use crate::http::body::Fields;
+use crate::http::operation::{CLEARS_COOKIES, Operation, Told};
 use crate::http::{Answer, Call, json};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// How many sessions ended.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Revoked {
+    pub(crate) revoked: usize,
+}
+
+pub(crate) const POST: Operation = Operation {
+    summary: "Sign out everywhere",
+    about: "Ends every session of the user, this one too.",
+    answers: &[Told::json::<Revoked>(200, "Signed out").with(CLEARS_COOKIES)],
+    ..Operation::NONE
+};
 
 pub(crate) async fn post(call: Call) -> Answer {
     Fields::parse(&call.headers, &call.body)?.finish()?;
     let claims = &call.access()?.token.claims;
     let revoked = call.engine.sign_out_everywhere(claims.user, claims.session, &call.client()).await?;
-    let mut response = json(StatusCode::OK, &json!({ "revoked": revoked }));
+    let mut response = json(StatusCode::OK, &Revoked { revoked });
     call.names.clear(&call.headers, response.headers_mut());
     Ok(response)
 }

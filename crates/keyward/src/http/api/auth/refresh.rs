@@ -3,10 +3,33 @@
 use http::StatusCode;
 use keyward_core::session::Transport;
 
-use super::{Told, granted};
+use super::{SessionBody, Tells, granted};
 use crate::http::body::Fields;
 use crate::http::guard::refresh_cookie;
+use crate::http::operation::{Field, Operation, SETS_COOKIES, Told};
 use crate::http::{Answer, Call};
+use keyward_core::denial::Denial;
+
+pub(crate) const POST: Operation = Operation {
+    summary: "Get a fresh access token",
+    about: "An app sends its refresh token in the body, a browser in its cookie. Where `rotated` is false no new \
+        refresh token was made: keep the one you have (RFC 6749 §6). On `refresh_pending` ask again after `Retry-After`.",
+    takes: &[Field::text("refresh_token", "The refresh token of an app", "kwr_AQEBkg…").optional()],
+    answers: &[Told::json::<SessionBody>(200, "Refreshed").with(SETS_COOKIES)],
+    refuses: &[
+        Denial::AmbiguousCredentials,
+        Denial::MissingToken,
+        Denial::InvalidRefreshToken,
+        Denial::RefreshTokenExpired,
+        Denial::RefreshTokenReused,
+        Denial::SessionRevoked,
+        Denial::SessionIdle,
+        Denial::AccountInactive,
+        Denial::RateLimited,
+        Denial::RefreshPending,
+    ],
+    ..Operation::NONE
+};
 
 pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::parse(&call.headers, &call.body)?;
@@ -20,5 +43,5 @@ pub(crate) async fn post(call: Call) -> Answer {
             call.engine.refresh(token, Transport::Cookie, &call.client()).await?
         }
     };
-    Ok(granted(StatusCode::OK, &grant, call.names, Told::Rotation))
+    Ok(granted(StatusCode::OK, &grant, call.names, Tells::Rotation))
 }

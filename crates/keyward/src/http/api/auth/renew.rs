@@ -8,10 +8,34 @@ use keyward_core::session::Transport;
 
 use crate::http::guard::refresh_cookie;
 use crate::http::html::{page, see_other};
+use crate::http::operation::{Field, Operation, SETS_COOKIES, Told};
 use crate::http::problem::MARK;
 use crate::http::watch::Opened;
 use crate::http::{Answer, Call, csrf};
 use crate::page::document;
+
+pub(crate) const GET: Operation = Operation {
+    summary: "Refresh by a page navigation",
+    about: "Presents the refresh cookie, sets fresh cookies and goes on to `next`; without a live session it goes to \
+        `/login`. Scripts use `POST /api/auth/refresh`: to them it says 401.",
+    page: true,
+    query: &[Field::text("next", "Where to go on, a path of this origin", "/tasks").optional()],
+    answers: &[
+        Told::media(200, "text/html", "Sent back and forth three times: a page that names the cause")
+            .with(SETS_COOKIES),
+        Told::media(503, "text/html", "`refresh_pending`: a page that tries again by itself"),
+        Told::nothing(303, "On to `next`, or to the login")
+            .with(&[("Location", "Where to, on the public origin"), ("Set-Cookie", "As with a refresh")]),
+    ],
+    refuses: &[
+        Denial::MissingToken,
+        Denial::RateLimited,
+        Denial::RefreshPending,
+        Denial::Overloaded,
+        Denial::StoreUnavailable,
+    ],
+    ..Operation::NONE
+};
 
 pub(crate) async fn get(call: Call) -> Answer {
     // A script would read the answer; it has `refresh` for that.

@@ -3,11 +3,24 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use keyward_core::denial::Denial;
 use keyward_core::duration;
 
-use crate::flow::audit::events::{MOST_THRESHOLD, THRESHOLD, WINDOW, WINDOWS};
+use crate::flow::audit::events::{Findings, MOST_THRESHOLD, THRESHOLD, WINDOW, WINDOWS};
+use crate::http::operation::{Field, Operation, Told};
 use crate::http::query::Query;
 use crate::http::{Answer, Call, json};
+
+pub(crate) const GET: Operation = Operation {
+    summary: "What looks like an attack",
+    query: &[
+        Field::text("window", "How far back: seconds, or a length such as 15m or 24h", "24h").optional(),
+        Field::number("threshold", "How often something has to have happened").optional(),
+    ],
+    answers: &[Told::json::<Findings>(200, "What was found")],
+    refuses: &[Denial::ValidationFailed],
+    ..Operation::NONE
+};
 
 pub(crate) async fn get(call: Call) -> Answer {
     let mut query = Query::of(&call.uri);

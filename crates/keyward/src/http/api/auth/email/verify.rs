@@ -2,8 +2,19 @@
 
 pub(crate) mod resend;
 
+use keyward_core::denial::Denial;
+
 use crate::http::body::Fields;
+use crate::http::operation::{Field, Operation, Told};
 use crate::http::{Answer, Call, no_content};
+
+pub(crate) const POST: Operation = Operation {
+    summary: "Confirm an address",
+    takes: &[Field::text("token", "The secret of the link", "lE5fV0m3…")],
+    answers: &[Told::nothing(204, "Confirmed")],
+    refuses: &[Denial::InvalidVerificationToken, Denial::RateLimited],
+    ..Operation::NONE
+};
 
 pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::parse(&call.headers, &call.body)?;
