@@ -156,7 +156,6 @@ pub(crate) async fn no_account_is_missed_or_told_twice_while_others_come_and_go(
                 world.write([new(n)]).await;
             }
         }
-        type Matching = (Search, fn(&u8) -> bool);
         let searches: [Matching; 4] = [
             (everybody(), |_| true),
             (emails("ada"), |n| n % 2 == 0),
