@@ -86,6 +86,7 @@ fn a_bad_line_is_told_by_its_number_and_skipped() {
         line("a@example.com").to_string(),
         json!({ "email": "a@example.com", "password_hash": OTHER_HASH }).to_string(),
         line("g@example.com").to_string(),
+        json!({ "email": "h@example.com", "password_hash": HASH, "roles": (0..17).map(|n| format!("r{n}")).collect::<Vec<_>>() }).to_string(),
     ];
     write(&home, &lines);
     let refusals = [
@@ -100,12 +101,13 @@ fn a_bad_line_is_told_by_its_number_and_skipped() {
         (9, "phone_number: another account has this phone number"),
         (10, "created_at: this lies ahead of now"),
         (12, "email: another account has this e-mail address, with another password"),
+        (14, "roles: an account can have 16 roles at most"),
     ];
     let ran = home.run(&["user", "import", "users.jsonl", "--json"]);
     assert_eq!(ran.code, 1);
     let mut told: Vec<&str> = ran.err.lines().collect();
     let last =
-        "keyward: 8 of 12 lines were refused; mend them and run this again, what was imported is passed over";
+        "keyward: 9 of 13 lines were refused; mend them and run this again, what was imported is passed over";
     assert_eq!(told.pop(), Some(last));
     // What can't be read is told before what can't be made of the same batch.
     told.sort_by_key(|told| told.split(':').nth(1).and_then(|n| n.parse::<u32>().ok()));
@@ -114,7 +116,7 @@ fn a_bad_line_is_told_by_its_number_and_skipped() {
     let outcome: Value = serde_json::from_str(&ran.out).expect("JSON");
     assert_eq!(
         (&outcome["lines"], &outcome["imported"], &outcome["already_there"], &outcome["refused"]),
-        (&json!(12), &json!(3), &json!(1), &json!(8))
+        (&json!(13), &json!(3), &json!(1), &json!(9))
     );
     let mut listed: Vec<(u64, String)> = outcome["refusals"]
         .as_array()

@@ -87,6 +87,11 @@ impl PasswordHash {
         Self::made(cost, [0; SALT], &[0; OUTPUT])
     }
 
+    /// Whether this is such a hash: of an account that has no password yet.
+    pub fn is_nobodys(&self) -> bool {
+        Self::dummy_of(&self.cost_class()).is_ok_and(|dummy| dummy == *self)
+    }
+
     /// The same of a [`PasswordHash::cost_class`], to learn how long that takes.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use keyward_core::phone::Phone;
 use keyward_core::revocation::Revocation;
 use keyward_core::role;
 use keyward_core::session::{End, EndReason, Session};
+use keyward_core::throttle::Throttle;
 use keyward_core::time::Timestamp;
 use serde_json::json;
 
@@ -143,7 +144,7 @@ impl Engine {
     /// Replaces the phone number of a session's person.
     ///
     /// # Errors
-    /// `validation_failed`; `phone_taken`; `session_revoked`; `overloaded`.
+    /// `validation_failed`; `rate_limited`; `phone_taken`; `session_revoked`; `overloaded`.
     pub(crate) async fn change_own_phone(
         &self,
         access: &Access,
@@ -151,6 +152,9 @@ impl Engine {
         client: &Client,
     ) -> Result<(), Error> {
         let valid = valid(AccountChange { phone_number: Some(phone_number), ..AccountChange::default() })?;
+        // Whose number it is that is taken is not for everybody to try out.
+        let session = access.session();
+        self.limit(Throttle::Password, &format!("profile {session}"), client, Some(session)).await?;
         for _ in 0..ATTEMPTS {
             let account = self.live(access).await?.account;
             let (_, mut change) = self.decide_change(account, &valid, client, self.clock.now())?;
@@ -282,7 +286,8 @@ impl Engine {
             roles.dedup();
             let end = End { at: now, why: EndReason::PasswordChanged };
             let until = self.matters_until(now);
-            let change = Change::of([
+            let event = |kind| self.event(kind, client, now).about(&known);
+            let mut change = Change::of([
                 Write::SetPassword { user: known.id, version: known.version, password: hash.clone() },
                 Write::SetRoles { user: known.id, version: known.version + 1, roles: roles.clone() },
                 Write::SetActive { user: known.id, version: known.version + 2, is_active: true },
@@ -290,13 +295,18 @@ impl Engine {
                 Write::EndSessionsOf { user: known.id, except: None, end, until },
                 self.password_notice(&known, client, now)?,
             ])
-            .with(self.event(EventType::PasswordChanged, client, now).about(&known))
-            .with(
-                self.event(EventType::RolesChanged, client, now)
-                    .about(&known)
-                    .saying("before", known.roles.clone())
-                    .saying("after", roles.clone()),
-            );
+            .with(event(EventType::PasswordChanged));
+            if roles != known.roles {
+                let (before, after) = (known.roles.clone(), roles.clone());
+                let changed = event(EventType::RolesChanged).saying("before", before).saying("after", after);
+                change.events.push(changed);
+            }
+            if !known.email_verified {
+                change.events.push(event(EventType::EmailVerified));
+            }
+            if !known.is_active {
+                change.events.push(event(EventType::UserActivated));
+            }
             if self.decided(change).await?.is_some() {
                 return Ok(Account { roles, is_active: true, email_verified: true, ..known });
             }

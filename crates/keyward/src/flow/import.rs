@@ -182,6 +182,10 @@ impl Engine {
                 refused("email", "another account has this e-mail address, with another password")
             }));
         }
+        if user.roles.len() > role::MOST_OF_ACCOUNT {
+            let message = format!("an account can have {} roles at most", role::MOST_OF_ACCOUNT);
+            return Ok(Some(refused("roles", &message)));
+        }
         let unknown: Vec<FieldError> = user
             .roles
             .iter()

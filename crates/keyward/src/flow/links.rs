@@ -78,11 +78,15 @@ impl Engine {
         client: &Client,
         now: Timestamp,
     ) -> Result<Vec<Write>, Error> {
-        let (purpose, to) = (Purpose::Verification, &account.email);
-        let new = New { purpose, user: account.id, to, client, now };
-        let mut writes = Vec::from(
-            self.link_in(new, Post::Sent, |secret, site, asked| letters::email_given(site, secret, asked))?,
-        );
+        // Who never had a password was invited to the address before, and never took that up.
+        let is_invited = account.password.is_nobodys();
+        let purpose = if is_invited { Purpose::Invitation } else { Purpose::Verification };
+        let new = New { purpose, user: account.id, to: &account.email, client, now };
+        let mut writes = Vec::from(if is_invited {
+            self.link(new)?
+        } else {
+            self.link_in(new, Post::Sent, |secret, site, asked| letters::email_given(site, secret, asked))?
+        });
         let letter = letters::email_replaced(self.settings.public_url.as_str(), &Asked { client, at: now });
         writes.push(self.mail(&letter, former, now.after(NEWS), now, Post::Sent)?);
         Ok(writes)

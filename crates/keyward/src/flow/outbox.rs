@@ -5,6 +5,8 @@
 //! at growing intervals, until nobody could use it any more or it failed too often; then it is kept
 //! for a week, and the log says why.
 
+use std::time::Duration;
+
 use keyward_core::change::{Change, Write};
 use keyward_core::mail::Mail;
 
@@ -18,6 +20,9 @@ use crate::store::Fault;
 
 /// How many mails are looked at in one turn.
 const TURN: u32 = 50;
+/// How long after the beginning of a turn another mail is begun. It may take a minute, and the whole
+/// turn two.
+const WHILE: Duration = Duration::from_secs(50);
 
 /// What became of an attempt.
 enum Attempt {
@@ -28,10 +33,12 @@ enum Attempt {
 }
 
 impl Engine {
-    /// Sends what mails are due.
+    /// Sends what mails are due, for a while: none is begun that would have to be broken off.
     pub(crate) async fn send_mails(&self) -> Result<(), Error> {
+        let began = self.clock.monotonic();
         for mail in self.store.due_mails(self.clock.now(), TURN).await? {
-            if let Attempt::Unreachable = self.send_mail(mail).await? {
+            let is_late = self.clock.monotonic().saturating_sub(began) > WHILE;
+            if is_late || matches!(self.send_mail(mail).await?, Attempt::Unreachable) {
                 break;
             }
         }

@@ -114,12 +114,13 @@ impl Delivery {
     }
 }
 
-/// Whether nobody stands between us and the server, or nobody's mail is at stake: it runs on this
-/// machine, or Keyward itself is for development on it. Anywhere else a mail goes through TLS with
+/// Whether nobody stands between us and the server, or nothing of worth is at stake: it runs on this
+/// machine, or Keyward itself is for development on it and shows the server no password. Anywhere else a mail goes through TLS with
 /// a certificate that is good, or not at all (RFC 8314 §3): it holds the secret of a link.
 fn is_own(server: &Smtp, public_url: &Origin) -> bool {
     let host = format!("https://{}", server.host).parse::<Origin>();
-    public_url.is_loopback() || host.is_ok_and(|host| host.is_loopback())
+    let is_trial = public_url.is_loopback() && server.credentials.is_none();
+    is_trial || host.is_ok_and(|host| host.is_loopback())
 }
 
 fn judged(error: &SmtpError) -> Undelivered {
@@ -213,6 +214,7 @@ fn shown(message: &str) -> Option<Shown> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Secret;
     use std::os::unix::fs::PermissionsExt as _;
 
     const MESSAGE: &str = "From: a@example.com\r\nTo: ada@example.com\r\nSubject: Hello\r\nDate: today\r\n\
@@ -253,6 +255,11 @@ mod tests {
         ] {
             assert_eq!(is_own(&server(host), &public(url)), own, "{host} {url}");
         }
+        // A password is worth something wherever Keyward is tried out.
+        let known =
+            |host| Smtp { credentials: Some(("ada".into(), Secret::from(b"pw".to_vec()))), ..server(host) };
+        let trial = public("http://127.0.0.1:8080");
+        assert!(!is_own(&known("mail.example.com"), &trial) && is_own(&known("localhost"), &trial));
     }
 
     #[test]

@@ -32,11 +32,13 @@ impl Asked<'_> {
         let time = self.at.to_string();
         let (day, clock) = time.split_once('T').unwrap_or((&time, ""));
         let clock = clock.get(..5).unwrap_or(clock);
-        let place =
-            self.client.ip.map_or_else(|| "by an administrator".to_owned(), |ip| format!("from {ip}"));
-        // Of a fixed list, whatever the client calls itself.
-        let device = self.client.ip.map(|_| format!(", {}", self.client.device())).unwrap_or_default();
-        format!("{day} {clock} UTC, {place}{device}")
+        // Where who administers sits is nobody else's affair, as in the events that people see.
+        let place = match self.client.ip.filter(|_| self.client.by.is_none()) {
+            // Of a fixed list, whatever the client calls itself.
+            Some(ip) => format!("from {ip}, {}", self.client.device()),
+            None => "by an administrator".to_owned(),
+        };
+        format!("{day} {clock} UTC, {place}")
     }
 }
 

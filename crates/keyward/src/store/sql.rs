@@ -90,7 +90,7 @@ pub(super) const SWEEP_REVOCATIONS: &str = "DELETE FROM revocation WHERE positio
      (SELECT position FROM revocation WHERE until <= ?1 ORDER BY until LIMIT ?2)";
 
 pub(super) const SIGNED_IN_FROM: &str = "SELECT 1 FROM event WHERE user_id = ?1 AND type IN ('login', 'signup') \
-     AND network = ?2 AND at >= ?3 LIMIT 1";
+     AND network = ?2 AND at >= ?3 AND session_id IS NOT NULL LIMIT 1";
 pub(super) const HAS_ROLE: &str = "SELECT 1 FROM account_role r JOIN account a ON a.id = r.user_id \
      WHERE r.role = ?1 AND a.is_active = TRUE LIMIT 1";
 

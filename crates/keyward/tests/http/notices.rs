@@ -25,6 +25,26 @@ async fn a_new_password_is_told_to_its_owner() {
     assert!(app.mail().await.message.contains("by an administrator"));
 }
 
+/// What an operator brings about has its events like everything else.
+#[tokio::test]
+async fn who_is_made_an_administrator_anew_is_told_of_in_the_trail() {
+    let app = App::new().await;
+    let ada = app.signup(ADA).await;
+    let admin = app.admin().await;
+    let path = format!("/api/admin/users/{}", ada.user);
+    let off = Ask::new(http::Method::PATCH, &path).bearer(&admin.access).json(json!({"is_active": false}));
+    app.send(off).await.ok(200);
+    app.events();
+    let upsert = async || {
+        let password = Password::try_from(PASSWORD.to_owned()).expect("short");
+        app.keyward.upsert_admin(ADA, password, &Client::operator()).await.expect("made");
+        app.events()
+    };
+    let all = ["email_verified", "password_changed", "roles_changed", "user_activated"];
+    assert_eq!(upsert().await, all);
+    assert_eq!(upsert().await, ["password_changed"], "the rest was so already");
+}
+
 #[tokio::test]
 async fn a_change_that_is_refused_is_not_told() {
     let app = App::new().await;
@@ -65,6 +85,11 @@ async fn a_new_address_is_told_to_both_and_confirmed_by_the_new_one() {
         ]
     );
     assert!(!mails[0].message.contains(NEW) && !mails[0].message.contains("kwm_"), "{}", mails[0].message);
+    // Where the administrator sits is not told.
+    for mail in &mails {
+        let by = (mail.message.contains("by an administrator"), mail.message.contains("203.0.113.1"));
+        assert_eq!(by, (true, false), "{}", mail.message);
+    }
     // What was sent to the old address is good for nothing, not even once it is back.
     app.verify(&verification).await.refused(400, "invalid_verification_token");
     app.reset(&token, OTHER_PASSWORD).await.refused(400, "invalid_reset_token");
@@ -90,6 +115,18 @@ async fn who_gets_an_account_without_a_password_is_invited() {
     assert_eq!((&made["email"], app.events()), (&json!(ADA), vec!["signup".to_owned()]));
     let mail = app.mail().await;
     assert_eq!((mail.to.as_str(), mail.subject.as_str()), (ADA, "You are invited"));
+    // Who was written to at a wrong address is invited at the right one.
+    let path = format!("/api/admin/users/{}", made["id"].as_str().expect("an id"));
+    let change =
+        |to| app.send(Ask::new(http::Method::PATCH, &path).bearer(&admin.access).json(json!({"email": to})));
+    change("right@example.com").await.ok(200);
+    let told = ["right@example.com: You are invited", "ada@example.com: Your e-mail address was changed"];
+    let mut mailed = app.mailed().await;
+    mailed.sort_unstable_by(|a, b| b.cmp(a));
+    assert_eq!(mailed, told);
+    app.reset(&mail.token(), PASSWORD).await.refused(400, "invalid_reset_token");
+    change(ADA).await.ok(200);
+    let mail = app.mails().await.into_iter().find(|mail| mail.to == ADA).expect("one");
     app.reset(&mail.token(), PASSWORD).await.ok(204);
     app.send(login(ADA, PASSWORD)).await.ok(200);
     app.mails().await;

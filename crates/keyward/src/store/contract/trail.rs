@@ -70,7 +70,9 @@ pub(crate) async fn a_login_is_known_by_its_network(world: World) {
         .with(at_ten(3, EventType::LoginFailed, "192.0.2.3"))
         .with(at_ten(4, EventType::Refresh, "192.0.2.4"))
         .with(Event { user: Some(user_id(2)), ..at_ten(5, EventType::Login, "192.0.2.5") })
-        .with(Event { ip: None, ..at_ten(6, EventType::Login, "") });
+        .with(Event { ip: None, ..at_ten(6, EventType::Login, "") })
+        // An account that an administrator made, say: nobody has signed in.
+        .with(Event { session: None, ..at_ten(7, EventType::Signup, "192.0.2.7") });
     world.change(change).await.expect("no condition");
     for (user, network, since, known) in [
         (1, "192.0.2.1", at(0), true),
@@ -81,6 +83,7 @@ pub(crate) async fn a_login_is_known_by_its_network(world: World) {
         (1, "192.0.2.3", at(0), false),
         (1, "192.0.2.4", at(0), false),
         (1, "192.0.2.5", at(0), false),
+        (1, "192.0.2.7", at(0), false),
         (2, "192.0.2.5", at(0), true),
         (3, "192.0.2.1", at(0), false),
         (1, "", at(0), false),

@@ -13,7 +13,7 @@ pub(crate) const PATCH: Operation = Operation {
     about: "A phone number of null takes it away; one that is missing stays.",
     takes: &[Field::PHONE],
     answers: &[Told::json::<SessionBody>(200, "The session, as it is now")],
-    refuses: &[Denial::PhoneTaken],
+    refuses: &[Denial::PhoneTaken, Denial::RateLimited],
     ..Operation::NONE
 };
 

@@ -1,8 +1,9 @@
 //! `PATCH /api/auth/profile`
 
+use keyward::core::throttle::Limits;
 use serde_json::json;
 
-use crate::support::{ADA, App, BOB, Browser, PASSWORD, patch, post};
+use crate::support::{ADA, App, BOB, Browser, PASSWORD, patch, post, settings};
 
 const NUMBER: &str = "+4915112345678";
 
@@ -33,6 +34,23 @@ async fn a_person_sets_and_removes_their_phone_number() {
     assert_eq!(body["phone_number"], json!(null));
     assert_eq!(app.events(), ["user_changed"]);
     app.send(by_phone).await.refused(401, "invalid_credentials");
+}
+
+/// Otherwise everybody with an account could try out which numbers have one.
+#[tokio::test]
+async fn nobody_tries_out_numbers_without_end() {
+    let limits = Limits { password: Some("5/1m".parse().expect("a limit")), ..Limits::OFF };
+    let app = App::with(keyward::Settings { limits, ..settings() }).await;
+    let (ada, bob) = (app.signup(ADA).await, app.signup(BOB).await);
+    let set =
+        |access: &str| patch("/api/auth/profile").bearer(access).json(json!({ "phone_number": NUMBER }));
+    app.send(set(&bob.access)).await.ok(200);
+    app.events();
+    for _ in 0..5 {
+        app.send(set(&ada.access)).await.refused(409, "phone_taken");
+    }
+    app.send(set(&ada.access)).await.refused(429, "rate_limited");
+    assert_eq!(app.events(), ["rate_limited: rate_limited"]);
 }
 
 #[tokio::test]
