@@ -20,7 +20,7 @@ use crate::store::{Fault, NotCommitted};
 const BATCH: usize = 512;
 /// How long is waited for more, where several came together the last time: a fraction of what one
 /// flush to the disk takes, which they then share.
-const GATHER: Duration = Duration::from_micros(500);
+const GATHER: Duration = Duration::from_micros(1_000);
 
 /// A change that waits to be written.
 pub(super) struct Job {
