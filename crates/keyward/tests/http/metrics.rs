@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use keyward::Settings;
 
-use crate::support::{ADA, App, Ask, BOB, WINDOW, get, limit, login, post, settings};
+use crate::support::{
+    ADA, App, Ask, BOB, OTHER_PASSWORD, PASSWORD, WINDOW, get, limit, login, post, settings,
+};
 
 /// The samples of a text of metrics, by name and labels.
 fn samples(text: &str) -> BTreeMap<String, f64> {
@@ -25,6 +27,19 @@ impl App {
     fn counted(&self, name: &str) -> f64 {
         let samples = samples(&self.keyward.metrics());
         *samples.get(name).unwrap_or_else(|| panic!("{name} in {samples:#?}"))
+    }
+}
+
+/// Right or wrong, of whomever: what costs most is done once.
+#[tokio::test]
+async fn a_login_costs_one_hash_and_one_commit() {
+    let app = App::new().await;
+    app.signup(ADA).await;
+    let costs = || (app.keyward.password_hashes(), app.counted("keyward_store_commit_seconds_count"));
+    for (name, password, status) in [(ADA, PASSWORD, 200), (ADA, OTHER_PASSWORD, 401), (BOB, PASSWORD, 401)] {
+        let (hashes, commits) = costs();
+        assert_eq!(app.send(login(name, password)).await.status, status);
+        assert_eq!(costs(), (hashes + 1, commits + 1.0), "{name} {status}");
     }
 }
 
