@@ -67,15 +67,17 @@ impl Query {
         self
     }
 
-    /// The rows that an index gives for these filters, in order of time.
-    fn range(&mut self, filters: &Filters, query: &EventQuery) {
+    /// The rows that an index gives for these filters, in order of time, down to that one.
+    fn range(&mut self, filters: &Filters, query: &EventQuery, down_to: Option<EventId>) {
         self.push(" FROM event e WHERE ");
         if let Some((column, value)) = &filters.driving {
             self.push(&format!("{column} = ")).bind(value.clone()).push(" AND ");
         }
         let until = [query.until.map(first_of), query.before].into_iter().flatten().min();
         self.push("e.id < ").bind(id(until.unwrap_or(EventId::from_bytes([0xff; 16]))));
-        self.push(" AND e.id >= ").bind(id(query.since.map_or(EventId::from_bytes([0; 16]), first_of)));
+        // One bound: of two an engine goes by one, and reads all that only the other keeps away.
+        let from = [query.since.map(first_of), down_to].into_iter().flatten().max();
+        self.push(" AND e.id >= ").bind(id(from.unwrap_or(EventId::from_bytes([0; 16]))));
     }
 }
 
@@ -111,7 +113,7 @@ pub(in crate::store) fn event_horizon(query: &EventQuery) -> Option<Query> {
         return None;
     }
     let mut sql = Query::of("SELECT e.id");
-    sql.range(&filters, query);
+    sql.range(&filters, query, None);
     sql.push(" ORDER BY e.id DESC LIMIT 1 OFFSET ").bind(Value::Int(i64::from(EXAMINED - 1)));
     Some(sql)
 }
@@ -120,10 +122,7 @@ pub(in crate::store) fn event_horizon(query: &EventQuery) -> Option<Query> {
 pub(in crate::store) fn event_list(query: &EventQuery, down_to: Option<EventId>) -> Query {
     let filters = Filters::of(query);
     let mut sql = Query::of(concat!("SELECT ", event_columns!()));
-    sql.range(&filters, query);
-    if let Some(down_to) = down_to {
-        sql.push(" AND e.id >= ").bind(id(down_to));
-    }
+    sql.range(&filters, query, down_to);
     for (column, value) in filters.others {
         // Not the bare column: no engine may take another index and sort what that gives.
         sql.push(&format!(" AND coalesce({column}, {column}) = ")).bind(value);
