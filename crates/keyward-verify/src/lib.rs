@@ -1,0 +1,1 @@
+//! Is this access token good, in a service that is not Keyward?

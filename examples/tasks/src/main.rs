@@ -1,0 +1,3 @@
+//! A to-do API of many users that embeds Keyward.
+
+fn main() {}
