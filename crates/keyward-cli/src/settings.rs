@@ -12,8 +12,9 @@ use crate::config::{Claim, Config, Signup};
 /// # Errors
 /// Where the cost of hashing is out of range. A configuration that was loaded has none.
 pub(crate) fn settings(config: &Config) -> Result<Settings, InvalidCost> {
-    let Config { server, keys, accounts, tokens, sessions, passwords, rate_limits, email, events, .. } =
-        config;
+    let Config {
+        server, keys, accounts, tokens, sessions, passwords, rate_limits, email, events, edge, ..
+    } = config;
     let claims = |claim| tokens.claims.contains(&claim);
     Ok(Settings {
         public_url: server.public_url.clone(),
@@ -69,6 +70,7 @@ pub(crate) fn settings(config: &Config) -> Result<Settings, InvalidCost> {
             refresh: rate_limits.refresh,
         },
         key_rotation: keys.rotation,
+        edge_audience: edge.audience.clone(),
         events_retention: events.retention,
         log_refresh: events.log_refresh,
         ..Settings::default()
@@ -151,6 +153,7 @@ mod tests {
             ("rate_limits.refresh", "11/1m"),
             ("events.retention", "30d"),
             ("events.log_refresh", "true"),
+            ("edge.audience", "https://jobs.example.com"),
         ];
         let mut seen = vec![of(&[])];
         for key in sections().into_iter().flat_map(|section| section.keys) {

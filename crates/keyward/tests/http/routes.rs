@@ -17,6 +17,7 @@ const RULES: &[(&str, &str, &str)] = &[
     ("POST", "/api/auth/login", "open"),
     ("POST", "/api/auth/refresh", "open"),
     ("GET", "/api/auth/renew", "public"),
+    ("ANY", "/api/auth/verify", "verify"),
     ("GET", "/api/auth/session", "session"),
     ("POST", "/api/auth/activity", "session"),
     ("POST", "/api/auth/logout", "open"),
@@ -120,9 +121,9 @@ fn rule(guard: &str, role: Role) -> Refused {
     };
     match (guard, role) {
         ("public" | "open", _) => None,
-        ("session" | "read" | "admin" | "grave", Role::Anonymous) => MISSING,
-        ("session", Role::Scopeless | Role::Service(_)) => INVALID,
-        ("session", _) => None,
+        ("session" | "verify" | "read" | "admin" | "grave", Role::Anonymous) => MISSING,
+        ("session" | "verify", Role::Scopeless | Role::Service(_)) => INVALID,
+        ("session" | "verify", _) => None,
         ("read", Role::Service(Scope::AdminRead) | Role::OldAdmin) => None,
         ("admin", Role::OldAdmin) => None,
         ("grave", Role::OldAdmin) => Some((403, "reauthentication_required")),
