@@ -9,7 +9,7 @@ use http::{HeaderMap, Method};
 use crate::settings::Settings;
 
 pub(crate) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-pub(crate) const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_USER: HeaderName = HeaderName::from_static("sec-fetch-user");
 
 /// Whether a browser made the request. Other clients send other `Sec-Fetch-*` headers, too.
@@ -65,6 +65,21 @@ pub(crate) fn is_activity(method: &Method, headers: &HeaderMap) -> bool {
 /// Whether the request fetches a page to show it.
 pub(crate) fn is_navigation(headers: &HeaderMap) -> bool {
     headers.get(SEC_FETCH_MODE).is_some_and(|mode| mode == "navigate")
+}
+
+/// Whether a page is to be answered, refusals too: a navigation, or an old browser that only says
+/// what it takes.
+pub(crate) fn wants_a_page(headers: &HeaderMap) -> bool {
+    if headers.contains_key(SEC_FETCH_MODE) {
+        return is_navigation(headers);
+    }
+    accepts_a_page(headers)
+}
+
+/// Whether the answer may be a page (RFC 9110 §12.5.1).
+pub(crate) fn accepts_a_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.to_ascii_lowercase().contains("text/html"))
 }
 
 fn is_navigation_by_user(headers: &HeaderMap) -> bool {

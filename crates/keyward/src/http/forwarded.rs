@@ -8,7 +8,7 @@
 use http::header::{HOST, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
-use super::next::is_path_here;
+use super::next;
 use crate::edge::Complaint;
 use crate::settings::{Origin, Settings};
 
@@ -77,7 +77,7 @@ impl<'a> Forwarded<'a> {
         }
         paths.dedup();
         match paths.as_slice() {
-            [path] if is_path_here(path) => paths.pop(),
+            [path] => next::of_text(path),
             _ => None,
         }
     }
@@ -247,7 +247,7 @@ mod tests {
             (&[(URL, "//evil.example/a")], None),
             (&[(URI, "//evil.example/a")], None),
             (&[(URI, "/\\evil.example")], None),
-            (&[(URI, "/a b")], None),
+            (&[(URI, "/a b")], Some("/a%20b")),
             (&[(URI, "/a"), (URI, "/a")], None),
             (&[(URI, "/a"), (URL, "/b")], None),
             (&[(URL, "javascript:alert(1)")], None),

@@ -1,43 +1,49 @@
-//! Where does a browser go on once it is signed in? A path of this origin, and nowhere else.
+//! Where does a page go on to? `?next=`, a path of this origin as a browser parses it, and no other
+//! place.
 
-use http::HeaderMap;
-use http::header::ACCEPT;
+use http::Uri;
 
-use super::csrf;
+/// How long a path may be, in bytes.
+const LENGTH: usize = 2_048;
 
-/// The page to come back to, as a browser would understand it; `/` for any other origin's.
-pub(crate) fn of(query: Option<&str>) -> String {
+/// The page that a query names in `next`; `None` where it names none, or any place elsewhere.
+pub(crate) fn of_query(query: Option<&str>) -> Option<String> {
     let named = query.into_iter().flat_map(|q| q.split('&')).filter_map(|pair| pair.strip_prefix("next="));
     let mut named = named.map(decode);
     match (named.next().flatten(), named.next()) {
-        (Some(path), None) if is_path_here(&path) => path,
-        _ => "/".to_owned(),
+        (Some(path), None) => of_text(&path),
+        _ => None,
     }
+}
+
+/// The page that this text names, as a form gives back what a query said. Other than printable ASCII
+/// is sent on in its encoded form.
+pub(crate) fn of_text(text: &str) -> Option<String> {
+    let path: String = text
+        .bytes()
+        .map(|b| if b.is_ascii_graphic() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect();
+    is_path_here(&path).then_some(path)
+}
+
+/// The address of this page with `next` in its query.
+pub(crate) fn with_next(page: &str, next: &str) -> String {
+    format!("{page}?next={}", encode(next))
+}
+
+/// The path and the query of a request, to come back to.
+pub(crate) fn back_to(uri: &Uri) -> String {
+    uri.path_and_query().and_then(|path| of_text(path.as_str())).unwrap_or_else(|| "/".to_owned())
 }
 
 /// Whether a browser takes this for a path of the origin that it is on (WHATWG URL §4.4): it skips
 /// tabs and line ends, and reads `\` as `/`.
-pub(crate) fn is_path_here(path: &str) -> bool {
+fn is_path_here(path: &str) -> bool {
     let mut bytes = path.bytes();
     bytes.next() == Some(b'/')
         && !matches!(bytes.next(), Some(b'/' | b'\\'))
-        && path.len() <= 2_048
+        && path.len() <= LENGTH
         && path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
-}
-
-/// Whether a browser asks for a page to show it, and no script or picture: what may be led on to
-/// another page.
-pub(crate) fn is_for_a_page(headers: &HeaderMap) -> bool {
-    if headers.contains_key(csrf::SEC_FETCH_MODE) {
-        return csrf::is_navigation(headers);
-    }
-    accepts_a_page(headers)
-}
-
-/// Whether the answer may be a page (RFC 9110 §12.5.1).
-pub(crate) fn accepts_a_page(headers: &HeaderMap) -> bool {
-    let mut lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
-    lines.any(|line| line.to_ascii_lowercase().contains("text/html"))
 }
 
 /// Percent-decodes once (RFC 3986 §2.1); what is left encoded stays so.
@@ -53,18 +59,10 @@ fn decode(text: &str) -> Option<String> {
             byte => byte,
         });
     }
-    let decoded = String::from_utf8(out).ok()?;
-    // A path that has other than printable ASCII is sent on in its encoded form.
-    Some(
-        decoded
-            .bytes()
-            .map(|b| if b.is_ascii_graphic() { char::from(b).to_string() } else { format!("%{b:02X}") })
-            .collect(),
-    )
+    String::from_utf8(out).ok()
 }
 
-/// As a value of a query (RFC 3986 §2.1).
-pub(crate) fn encode(text: &str) -> String {
+fn encode(text: &str) -> String {
     text.bytes()
         .map(|b| {
             if b.is_ascii_alphanumeric() || b"-._~/".contains(&b) {
@@ -88,8 +86,13 @@ mod tests {
             ("next=/a%20b", "/a%20b"),
             ("next=/caf%C3%A9", "/caf%C3%A9"),
             ("x=1&next=/tasks", "/tasks"),
+            ("next=/%0D%0ASet-Cookie:x", "/%0D%0ASet-Cookie:x"),
         ] {
-            assert_eq!(of(Some(query)), expected, "{query}");
+            let next = of_query(Some(query)).expect(query);
+            assert_eq!(next, expected, "{query}");
+            assert_eq!(of_text(&next).as_deref(), Some(expected), "a form gives it back");
+            let again = with_next("/login", &next);
+            assert_eq!(of_query(again.split_once('?').map(|(_, q)| q)).as_deref(), Some(expected), "{again}");
         }
         let long = format!("next=/{}", "a".repeat(10_000));
         for hostile in [
@@ -99,26 +102,24 @@ mod tests {
             "next=/%5Ce.example",
             "next=%5C%5Ce.example",
             "next=https:e.example",
-            "next=/%09/e.example",
             "next=%2F%2Fe.example",
             "next=@e.example",
             "next=javascript:alert(1)",
             "next=data:x",
-            "next=/%0D%0ASet-Cookie:x",
             "next=/a&next=//e",
             "next=%",
             "next=/%zz",
+            "next=/%ff",
             "next=.e.example",
+            "next=%09/e.example",
             &long,
         ] {
-            let next = of(Some(hostile));
-            assert!(next == "/" || (next.starts_with('/') && is_path_here(&next)), "{hostile} -> {next}");
-            assert!(
-                !next.contains(['\r', '\n', '\t', '\\']) && !next.starts_with("//"),
-                "{hostile} -> {next}"
-            );
+            assert_eq!(of_query(Some(hostile)), None, "{hostile}");
         }
-        assert_eq!(of(Some("next=//e.example")), "/");
-        assert_eq!(of(Some("next=/%5Ce.example")), "/");
+        // What a browser would skip is encoded, so that it skips nothing.
+        for hostile in ["next=/%09/e.example", "next=/%0A/e.example", "next=/%0d%0a/e.example"] {
+            let next = of_query(Some(hostile)).expect("a path");
+            assert!(next.starts_with("/%") && is_path_here(&next), "{next}");
+        }
     }
 }

@@ -11,8 +11,8 @@ use crate::http::html::{page, see_other};
 use crate::http::operation::{Field, Operation, SETS_COOKIES, Told};
 use crate::http::problem::MARK;
 use crate::http::watch::Opened;
-use crate::http::{Answer, Call, next};
-use crate::page::document;
+use crate::http::{Answer, Call, csrf, next};
+use crate::page::renew;
 
 pub(crate) const GET: Operation = Operation {
     summary: "Refresh by a page navigation",
@@ -39,12 +39,12 @@ pub(crate) const GET: Operation = Operation {
 
 pub(crate) async fn get(call: Call) -> Answer {
     // A script would read the answer; it has `refresh` for that.
-    if !next::is_for_a_page(&call.headers) {
+    if !csrf::wants_a_page(&call.headers) {
         return Err(Denial::MissingToken.into());
     }
     let engine = &call.engine;
     let settings = &engine.settings;
-    let next = next::of(call.uri.query());
+    let next = next::of_query(call.uri.query()).unwrap_or_else(|| "/".to_owned());
     let cookies = call.names.read(&call.headers);
     let refreshed = match refresh_cookie(engine, &cookies) {
         Ok(token) => engine.refresh(token, Transport::Cookie, &call.client()).await,
@@ -54,7 +54,7 @@ pub(crate) async fn get(call: Call) -> Answer {
         Ok(grant) => {
             let in_circles = engine.bounces.again(grant.loaded.session.id, &next, grant.now);
             let mut response = if in_circles {
-                page(StatusCode::OK, document("Your session can\u{2019}t be kept", IN_CIRCLES), settings)
+                page(StatusCode::OK, &renew::in_circles(&engine.assets), settings)?
             } else {
                 see_other(&next, settings)?
             };
@@ -66,23 +66,17 @@ pub(crate) async fn get(call: Call) -> Answer {
         Err(error) => match error.denied().denial() {
             Denial::RefreshPending => {
                 let wait = error.denied().retry_after().map_or(1, |after| after.as_secs() + 1);
-                let document = document("One moment", WAITING);
-                let mut waiting = page(StatusCode::SERVICE_UNAVAILABLE, document, settings);
+                let document = renew::waiting(&engine.assets);
+                let mut waiting = page(StatusCode::SERVICE_UNAVAILABLE, &document, settings)?;
                 waiting.headers_mut().insert(REFRESH, wait.min(5).into());
                 waiting.headers_mut().insert(RETRY_AFTER, wait.into());
                 waiting.headers_mut().insert(MARK, HeaderValue::from_static(Denial::RefreshPending.code()));
                 Ok(waiting)
             }
             denial if denial.status() == 401 || denial == Denial::AmbiguousCredentials => {
-                see_other(&format!("/login?next={}", next::encode(&next)), settings)
+                see_other(&next::with_next("/login", &next), settings)
             }
             _ => Err(error),
         },
     }
 }
-
-const WAITING: &str = "<p>Your session is being renewed. This page goes on by itself.</p>\
-    <p><a href=\"/login\">Sign in anew</a> if it takes too long.</p>";
-const IN_CIRCLES: &str = "<p>Your browser was sent back and forth three times: \
-    the cookies that keep you signed in do not reach this site. Either cookies are blocked in this browser, or a proxy in \
-    front of this site drops them.</p><p><a href=\"/login\">Sign in anew</a></p>";

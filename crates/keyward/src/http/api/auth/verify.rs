@@ -133,8 +133,8 @@ fn to_renew(
     demands: &Demands<'_>,
 ) -> Option<Response<Body>> {
     let is_page = method? == Method::GET
-        && next::accepts_a_page(&call.headers)
-        && next::is_for_a_page(&call.headers)
+        && csrf::accepts_a_page(&call.headers)
+        && csrf::wants_a_page(&call.headers)
         && !csrf::is_unsafe(&Method::GET, &call.headers);
     if !demands.redirect || !is_page {
         return None;
@@ -144,7 +144,7 @@ fn to_renew(
         complain(call, Complaint::NoAddress);
         return None;
     };
-    let location = format!("{}/api/auth/renew?next={}", settings.public_url, next::encode(&path));
+    let location = format!("{}{}", settings.public_url, next::with_next("/api/auth/renew", &path));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::FOUND;
     response.headers_mut().insert(LOCATION, HeaderValue::try_from(location).ok()?);
