@@ -7,6 +7,7 @@
 mod api;
 mod body;
 mod caught;
+mod client;
 pub(crate) mod cookie;
 mod cors;
 pub(crate) mod csrf;
@@ -17,6 +18,7 @@ mod form;
 mod guard;
 mod healthz;
 mod html;
+mod kept;
 pub(crate) mod monitor;
 pub(crate) mod openapi;
 mod operation;
@@ -223,6 +225,9 @@ routes! {
     GET    "/verify-email"                             Public  verify_email::get;
     POST   "/verify-email"                             Open    verify_email::post;
     GET    "/dev/mailbox"                              Public  dev::mailbox::get;
+    GET    "/client/keyward.js"                        Public  client::keyward::get;
+    GET    "/client/axios.js"                          Public  client::axios::get;
+    GET    "/client/private.js"                        Public  client::private::get;
     GET    "/openapi.json"                             Public  openapi::get;
     GET    "/docs"                                     Public  docs::get;
     GET    "/docs/docs.js"                             Public  docs::script::get;
