@@ -83,6 +83,9 @@ pub use crate::flow::service_keys::{NewServiceKey, ServiceKeyView};
 use crate::hashing::Hashing;
 use crate::mail::deliver::Delivery;
 use crate::metrics::Metrics;
+pub use crate::settings::branding::{
+    BrandName, Branding, Color, InvalidBrandName, InvalidColor, InvalidLogo, Logo,
+};
 pub use crate::settings::{
     InvalidOrigin, InvalidSender, Origin, PersonalClaims, Secret, Sender, Settings, Smtp,
 };
