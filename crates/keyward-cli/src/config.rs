@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use keyward::core::password::{Cost, InvalidCost};
+use keyward::diagnosis::SettingInForce;
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::choice::{Claim, LogFormat, LogLevel, Signup};
@@ -155,6 +156,19 @@ impl Loaded {
     /// or as JSON.
     pub(crate) fn show(&self, json: bool) -> String {
         if json { format!("{:#}\n", self.json()) } else { self.toml() }
+    }
+
+    /// The same, for the console.
+    pub(crate) fn shown(&self) -> Vec<SettingInForce> {
+        let told = |setting: &Setting| SettingInForce {
+            key: setting.key.to_owned(),
+            value: setting.value.clone(),
+            source: match self.derived(setting.key) {
+                Some(derived) => format!("{}; {derived}", setting.source),
+                None => setting.source.to_string(),
+            },
+        };
+        self.settings.iter().map(told).collect()
     }
 
     fn toml(&self) -> String {

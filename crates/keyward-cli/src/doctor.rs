@@ -8,10 +8,11 @@ use std::path::Path;
 
 use clap::Args;
 use keyward::clock::Clock;
-use serde::Serialize;
+use keyward::diagnosis::{self, Finding, Level};
 use serde_json::json;
 
 use crate::failure::Failure;
+use crate::settings::settings;
 use crate::{open, print};
 
 /// How the findings are printed.
@@ -22,41 +23,6 @@ pub(crate) struct Doctor {
     json: bool,
 }
 
-/// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Level {
-    Ok,
-    Warning,
-    Error,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Finding {
-    level: Level,
-    /// What: a key of the configuration, a file, or a word.
-    subject: String,
-    /// How it is.
-    message: String,
-    /// What to do about it.
-    next: Option<String>,
-}
-
-impl Finding {
-    fn ok(subject: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { level: Level::Ok, subject: subject.into(), message: message.into(), next: None }
-    }
-
-    fn warning(subject: impl Into<String>, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { level: Level::Warning, next: Some(next.into()), ..Self::ok(subject, message) }
-    }
-
-    fn error(subject: impl Into<String>, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { level: Level::Error, next: Some(next.into()), ..Self::ok(subject, message) }
-    }
-}
-
 impl Doctor {
     /// Looks at everything and prints what it found.
     ///
@@ -65,7 +31,10 @@ impl Doctor {
     pub(crate) fn run(&self, file: Option<&Path>) -> Result<(), Failure> {
         let loaded = open::configuration(file)?;
         let now = Clock::system().now();
-        let mut findings = rules::look(&loaded.config);
+        let settings =
+            settings(&loaded.config).map_err(|e| Failure::usage(format!("passwords.argon2_*: {e}")))?;
+        let mut findings = diagnosis::of_settings(&settings);
+        findings.push(rules::log_level(&loaded.config));
         findings.extend(files::look(&loaded));
         findings.extend(data::look(&loaded.config, now));
         let count = |level| findings.iter().filter(|finding| finding.level == level).count();
@@ -93,11 +62,7 @@ fn counted(count: usize, what: &str) -> String {
 fn text(findings: &[Finding]) -> String {
     let mut text = String::new();
     for Finding { level, subject, message, next } in findings {
-        let level = match level {
-            Level::Ok => "ok",
-            Level::Warning => "warning",
-            Level::Error => "error",
-        };
+        let level = level.as_str();
         text.push_str(&format!("{level:<9}{subject}: {message}\n"));
         if let Some(next) = next {
             text.push_str(&format!("{:9}-> {next}\n", ""));

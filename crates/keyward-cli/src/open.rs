@@ -43,8 +43,8 @@ pub(crate) async fn beside(file: Option<&Path>, missing: Missing) -> Result<(Key
 }
 
 /// The data, to serve it. `log_drops` counts what the log could not take.
-pub(crate) async fn to_serve(config: &Config, log_drops: Arc<AtomicU64>) -> Result<Keyward, Failure> {
-    builder(config)?.log_drops(log_drops).open().await.map_err(|e| failure(&e))
+pub(crate) async fn to_serve(loaded: &Loaded, log_drops: Arc<AtomicU64>) -> Result<Keyward, Failure> {
+    builder(&loaded.config)?.shown(loaded.shown()).log_drops(log_drops).open().await.map_err(|e| failure(&e))
 }
 
 fn builder(config: &Config) -> Result<keyward::Builder, Failure> {

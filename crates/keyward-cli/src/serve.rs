@@ -46,7 +46,7 @@ async fn serve(mut loaded: Loaded, file: Option<&Path>, log_drops: Arc<AtomicU64
     };
     loaded.listens_on(address);
     let config = &loaded.config;
-    let keyward = open::to_serve(config, log_drops).await?;
+    let keyward = open::to_serve(&loaded, log_drops).await?;
     if !config.server.public_url.is_https() {
         tracing::warn!(
             "plain HTTP at {}: cookies lack Secure and their prefixes; for development on this machine alone",

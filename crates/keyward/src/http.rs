@@ -4,6 +4,7 @@
 //! which checks in the order of the contract: body size, site, credential, and only then hands
 //! over to the handler.
 
+mod admin;
 mod api;
 mod assets;
 mod body;
@@ -231,6 +232,7 @@ routes! {
     DELETE "/api/admin/sessions"                       Admin   api::admin::sessions::delete_all as DELETE_ALL;
     GET    "/api/admin/sessions/{id}"                  Read    api::admin::sessions::get;
     DELETE "/api/admin/sessions/{id}"                  Admin   api::admin::sessions::delete;
+    GET    "/api/admin/diagnosis"                      Read    api::admin::diagnosis::get;
     GET    "/api/admin/statistics"                     Read    api::admin::statistics::get;
     GET    "/api/admin/keys"                           Read    api::admin::keys::get;
     POST   "/api/admin/keys/rotate"                    Grave   api::admin::keys::rotate::post;
@@ -246,6 +248,39 @@ routes! {
     POST   "/reset"                                    Open    reset::post;
     GET    "/verify-email"                             Public  verify_email::get;
     POST   "/verify-email"                             Open    verify_email::post;
+    GET    "/admin"                                    AdminPage admin::get;
+    GET    "/admin/users"                              AdminPage admin::users::list as GET;
+    GET    "/admin/users/new"                          GravePage admin::users::new::get;
+    POST   "/admin/users/new"                          GravePage admin::users::new::post;
+    GET    "/admin/users/{id}"                         AdminPage admin::users::get as ONE;
+    POST   "/admin/users/{id}/active"                  AdminPage admin::users::active::post;
+    POST   "/admin/users/{id}/sessions"                AdminPage admin::users::sessions::post;
+    POST   "/admin/users/{id}/verification"            AdminPage admin::users::verification::post;
+    GET    "/admin/users/{id}/edit"                    GravePage admin::users::edit::get;
+    POST   "/admin/users/{id}/edit"                    GravePage admin::users::edit::post;
+    GET    "/admin/users/{id}/delete"                  GravePage admin::users::delete::get;
+    POST   "/admin/users/{id}/delete"                  GravePage admin::users::delete::post;
+    GET    "/admin/sessions"                           AdminPage admin::sessions::list as GET;
+    POST   "/admin/sessions/end"                       AdminPage admin::sessions::end_all::post;
+    GET    "/admin/sessions/{id}"                      AdminPage admin::sessions::get as ONE;
+    POST   "/admin/sessions/{id}/end"                  AdminPage admin::sessions::end::post;
+    GET    "/admin/roles"                              AdminPage admin::roles::get;
+    GET    "/admin/roles/edit"                         GravePage admin::roles::edit::get;
+    POST   "/admin/roles/edit"                         GravePage admin::roles::edit::post;
+    POST   "/admin/roles/delete"                       GravePage admin::roles::delete::post;
+    GET    "/admin/events"                             AdminPage admin::events::get;
+    GET    "/admin/suspicious"                         AdminPage admin::suspicious::get;
+    GET    "/admin/keys"                               AdminPage admin::keys::get;
+    GET    "/admin/keys/rotate"                        GravePage admin::keys::rotate::get;
+    POST   "/admin/keys/rotate"                        GravePage admin::keys::rotate::post;
+    GET    "/admin/keys/{kid}/revoke"                  GravePage admin::keys::revoke::get;
+    POST   "/admin/keys/{kid}/revoke"                  GravePage admin::keys::revoke::post;
+    GET    "/admin/service-keys"                       AdminPage admin::service_keys::get;
+    GET    "/admin/service-keys/new"                   GravePage admin::service_keys::new::get;
+    POST   "/admin/service-keys/new"                   GravePage admin::service_keys::new::post;
+    GET    "/admin/service-keys/{id}/revoke"           GravePage admin::service_keys::revoke::get;
+    POST   "/admin/service-keys/{id}/revoke"           GravePage admin::service_keys::revoke::post;
+    GET    "/admin/settings"                           AdminPage admin::settings::get;
     GET    "/assets/{file}"                            Public  assets::get;
     GET    "/dev/mailbox"                              Public  dev::mailbox::get;
     GET    "/client/keyward.js"                        Public  client::keyward::get;

@@ -24,6 +24,7 @@ mod background;
 mod bounce;
 mod client;
 pub mod clock;
+pub mod diagnosis;
 mod edge;
 mod engine;
 mod error;
@@ -173,6 +174,12 @@ impl Builder {
     /// Where the application counts the lines that its log could not take; the metrics tell it.
     pub fn log_drops(mut self, count: Arc<AtomicU64>) -> Self {
         self.log_drops = count;
+        self
+    }
+
+    /// What is in force as an operator chose it, without secrets, for the console to show.
+    pub fn shown(mut self, settings: Vec<diagnosis::SettingInForce>) -> Self {
+        self.settings.shown = settings;
         self
     }
 

@@ -5,6 +5,7 @@
 //! it is a plain value. Its address, its status and its headers are the affair of `http`. Every page
 //! has a [`Frame`]; forms are made of [`field::Field`] and [`notice::Notice`].
 
+pub(crate) mod admin;
 pub(crate) mod assets;
 pub(crate) mod field;
 pub(crate) mod forgot;

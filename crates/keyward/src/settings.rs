@@ -16,6 +16,8 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use zeroize::Zeroizing;
 
+use crate::diagnosis::SettingInForce;
+
 use self::branding::Branding;
 
 /// Everything that an installation may choose. The defaults are those of the configuration file.
@@ -70,6 +72,8 @@ pub struct Settings {
     pub events_retention: Duration,
     /// Whether each rotation of a refresh token is an event (`events.log_refresh`).
     pub log_refresh: bool,
+    /// What is in force as an operator chose it, without secrets: what the console shows.
+    pub shown: Vec<SettingInForce>,
     /// How many threads hash passwords; each uses the memory of one hash for ever.
     pub hashing_threads: usize,
     /// Whether flushing, sweeping and polling run by themselves. Off in commands and in tests,
@@ -104,6 +108,7 @@ impl Default for Settings {
             edge_audience: None,
             events_retention: 90 * DAY,
             log_refresh: false,
+            shown: Vec::new(),
             hashing_threads: (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1),
             background: true,
         }

@@ -8,8 +8,8 @@ use keyward::core::policy::CLOCK_SKEW;
 use keyward::core::time::Timestamp;
 use keyward::{DatabaseReport, inspect_database};
 
-use super::Finding;
 use crate::config::Config;
+use keyward::diagnosis::Finding;
 
 /// Before this was written no clock can have been right: 2026-11-01T00:00:00Z.
 const WRITTEN: Timestamp = Timestamp::from_seconds(1_793_491_200);

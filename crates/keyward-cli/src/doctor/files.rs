@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access, statvfs};
 
-use super::Finding;
 use crate::config::{Config, Loaded, MASTER_KEY, Source, sections};
+use keyward::diagnosis::Finding;
 
 /// What is too little to go on with.
 const FULL: u64 = 100 << 20;
@@ -189,7 +189,7 @@ fn mode(path: &Path) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Level;
+    use keyward::diagnosis::Level;
 
     #[test]
     fn a_disk_that_fills_up_is_told_in_time() {

@@ -7,9 +7,11 @@
 
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue, SET_COOKIE};
+use keyward_core::policy::Policy;
 use keyward_core::session::Transport;
 use zeroize::Zeroizing;
 
+use crate::diagnosis::DiagnosedCookie;
 use crate::flow::Grant;
 
 /// How many cookies of one name are looked at: more are an attack, not a browser.
@@ -37,6 +39,29 @@ impl Names {
         } else {
             Self { access: "keyward_access", refresh: "keyward_refresh", hint: "keyward_hint", secure }
         }
+    }
+
+    /// The cookies as a login sets them.
+    pub(crate) fn described(&self, policy: &Policy) -> Vec<DiagnosedCookie> {
+        let (access, refresh) = (policy.access_ttl.as_secs(), policy.refresh_ttl.as_secs());
+        let of = |name, path, age, http_only| DiagnosedCookie {
+            name,
+            attributes: self.attributes(path, i64::try_from(age).unwrap_or(i64::MAX), http_only),
+        };
+        vec![
+            of(self.access, "/", access, true),
+            of(self.refresh, "/api/auth", refresh, true),
+            of(self.hint, "/", refresh, false),
+        ]
+    }
+
+    /// The attributes of a cookie, each after `; `.
+    fn attributes(&self, path: &str, age: i64, http_only: bool) -> String {
+        let http_only = if http_only { "; HttpOnly" } else { "" };
+        let secure = if self.secure { "; Secure" } else { "" };
+        format!("{http_only}{secure}; SameSite=Lax; Path={path}; Max-Age={}", age.max(0))
+            .trim_start_matches("; ")
+            .to_owned()
     }
 
     /// Sets the cookies that a grant brings: the access token, and with a new refresh token that
@@ -79,12 +104,8 @@ impl Names {
         age: i64,
         http_only: bool,
     ) {
-        let http_only = if http_only { "; HttpOnly" } else { "" };
-        let secure = if self.secure { "; Secure" } else { "" };
-        let age = age.max(0);
-        let cookie = Zeroizing::new(format!(
-            "{name}={value}{http_only}{secure}; SameSite=Lax; Path={path}; Max-Age={age}"
-        ));
+        let attributes = self.attributes(path, age, http_only);
+        let cookie = Zeroizing::new(format!("{name}={value}; {attributes}"));
         if let Ok(mut value) = HeaderValue::try_from(cookie.as_str()) {
             value.set_sensitive(true);
             headers.append(SET_COOKIE, value);

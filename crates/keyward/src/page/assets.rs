@@ -10,9 +10,10 @@ pub(crate) const PATH: &str = "/assets/";
 
 /// What pages load besides the style sheet and the pictures: what it is called in [`Assets::url`],
 /// and what it holds. Scripts are ES modules of their own: none imports another by its name.
-const SCRIPTS: &[(&str, &str)] = &[("page.js", include_str!("page.js"))];
+const SCRIPTS: &[(&str, &str)] =
+    &[("page.js", include_str!("page.js")), ("admin.js", include_str!("admin.js"))];
 
-const STYLE: &str = include_str!("style.css");
+const STYLE: &str = concat!(include_str!("style.css"), include_str!("admin.css"));
 
 /// Everything that pages of this installation load.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 //! [`support::Reply::refused`].
 
 mod access;
+mod admin;
 mod api;
 mod body;
 mod canary;

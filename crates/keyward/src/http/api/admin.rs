@@ -1,5 +1,6 @@
 //! `/api/admin`: the installation, for those who administer it.
 
+pub(crate) mod diagnosis;
 pub(crate) mod events;
 pub(crate) mod keys;
 pub(crate) mod roles;

@@ -1,5 +1,6 @@
 //! `/api/admin`
 
+mod diagnosis;
 mod events;
 mod keys;
 mod roles;

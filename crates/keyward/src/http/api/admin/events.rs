@@ -32,7 +32,15 @@ pub(crate) const GET: Operation = Operation {
 
 pub(crate) async fn get(call: Call) -> Answer {
     let mut query = Query::of(&call.uri);
-    let filter = EventFilter {
+    let filter = filter(&mut query);
+    let (limit, cursor) = (limit(&mut query), query.parsed("cursor"));
+    query.finish()?;
+    Ok(json(StatusCode::OK, &call.engine.events(filter, limit, cursor).await?))
+}
+
+/// Which events are asked for.
+pub(crate) fn filter(query: &mut Query<'_>) -> EventFilter {
+    EventFilter {
         user: query.parsed("user_id"),
         session: query.parsed("session_id"),
         kind: query.read("type", |text| EventType::parse(text).ok_or_else(types)),
@@ -40,10 +48,7 @@ pub(crate) async fn get(call: Call) -> Answer {
         from: query.parsed("ip_address"),
         since: query.parsed("since"),
         until: query.parsed("until"),
-    };
-    let (limit, cursor) = (limit(&mut query), query.parsed("cursor"));
-    query.finish()?;
-    Ok(json(StatusCode::OK, &call.engine.events(filter, limit, cursor).await?))
+    }
 }
 
 /// How many events are asked for.

@@ -132,11 +132,11 @@ pub(crate) async fn delete(call: Call) -> Answer {
 }
 
 /// The user that the path names.
-fn user(call: &Call) -> Result<UserId, Error> {
+pub(crate) fn user(call: &Call) -> Result<UserId, Error> {
     call.param("id")?.parse().map_err(|_| Denial::NotFound.into())
 }
 
 /// The account that the path names.
-async fn found(call: &Call) -> Result<AccountView, Error> {
+pub(crate) async fn found(call: &Call) -> Result<AccountView, Error> {
     call.engine.account_view(user(call)?).await?.ok_or_else(|| Denial::NotFound.into())
 }

@@ -31,7 +31,7 @@ pub(crate) async fn get(call: Call) -> Answer {
 }
 
 /// Whole seconds, as all lengths of time in the API, or one with its unit, as in the configuration.
-fn window(text: &str) -> Result<Duration, String> {
+pub(crate) fn window(text: &str) -> Result<Duration, String> {
     let seconds = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().map(Duration::from_secs));
     let window = match seconds {
         Some(seconds) => seconds.ok(),

@@ -1,0 +1,102 @@
+//! `/admin`: what do administrators see? Every page of the console, as plain values.
+
+pub(crate) mod lists;
+pub(crate) mod overview;
+pub(crate) mod people;
+
+use askama::Template;
+
+use super::Frame;
+use super::field::Field;
+use super::notice::Notice;
+use crate::client::device;
+use crate::flow::audit::events::EventView;
+use crate::store::trail::{Suspect, SuspicionKind};
+
+/// The pages of the console, in the order of its navigation.
+pub(crate) const PAGES: &[(&str, &str)] = &[
+    ("/admin", "Overview"),
+    ("/admin/users", "Users"),
+    ("/admin/sessions", "Sessions"),
+    ("/admin/roles", "Roles"),
+    ("/admin/events", "Events"),
+    ("/admin/suspicious", "Suspicious"),
+    ("/admin/keys", "Signing keys"),
+    ("/admin/service-keys", "Service keys"),
+    ("/admin/settings", "Settings"),
+];
+
+/// A row of a list of events.
+#[derive(Debug)]
+pub(crate) struct EventRow {
+    pub(crate) event: EventView,
+    pub(crate) tone: &'static str,
+    pub(crate) device: String,
+    pub(crate) details: String,
+}
+
+impl From<EventView> for EventRow {
+    fn from(event: EventView) -> Self {
+        let agent = event.user_agent.as_deref().unwrap_or_default();
+        let device = if agent.is_empty() { String::new() } else { device(agent) };
+        let tone = match (event.event_type, event.success) {
+            ("refresh_reused", _) => "bad",
+            (_, false) => "warn",
+            ("login" | "signup", true) => "good",
+            _ => "",
+        };
+        let said = event.details.iter().map(|(name, value)| match value {
+            serde_json::Value::String(text) => format!("{name}: {text}"),
+            other => format!("{name}: {other}"),
+        });
+        let details = said.collect::<Vec<_>>().join("; ");
+        Self { tone, device, details, event }
+    }
+}
+
+/// A row of a list of findings.
+#[derive(Debug)]
+pub(crate) struct FindingRow {
+    pub(crate) found: Suspect,
+    pub(crate) what: &'static str,
+    /// The events that it was counted from; empty where its subject is only a hash.
+    pub(crate) link: String,
+}
+
+impl From<Suspect> for FindingRow {
+    fn from(found: Suspect) -> Self {
+        let what = match found.kind {
+            SuspicionKind::FailedLoginsByIp => "Failed logins from one address",
+            SuspicionKind::FailedLoginsByAccount => "Failed logins to one account",
+            SuspicionKind::AccountsPerIp => "Many accounts from one address",
+            SuspicionKind::RefreshReuse => "Copied refresh token",
+        };
+        let subject: String = form_urlencoded::byte_serialize(found.subject.as_bytes()).collect();
+        let is_user = found.subject.parse::<keyward_core::id::UserId>().is_ok();
+        let link = match found.kind {
+            SuspicionKind::FailedLoginsByIp | SuspicionKind::AccountsPerIp => {
+                format!("/admin/events?ip_address={subject}")
+            }
+            SuspicionKind::FailedLoginsByAccount | SuspicionKind::RefreshReuse if is_user => {
+                format!("/admin/users/{subject}")
+            }
+            _ => String::new(),
+        };
+        Self { found, what, link }
+    }
+}
+
+/// A question before something that can't be undone.
+#[derive(Debug, Template)]
+#[template(path = "admin/confirm.html")]
+pub(crate) struct Confirm<'a> {
+    pub(crate) frame: Frame<'a>,
+    pub(crate) here: &'static str,
+    pub(crate) notice: Notice,
+    pub(crate) about: Vec<String>,
+    pub(crate) action: String,
+    pub(crate) hidden: Vec<(&'static str, String)>,
+    pub(crate) field: Option<Field>,
+    pub(crate) button: &'static str,
+    pub(crate) back: String,
+}
