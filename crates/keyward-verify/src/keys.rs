@@ -75,7 +75,13 @@ impl Keys {
         }
     }
 
-    async fn fetch(&self) -> Result<Duration, Unanswered> {
+    /// Whether there are any.
+    #[cfg(test)]
+    pub(crate) fn known(&self) -> bool {
+        self.current.borrow().is_some()
+    }
+
+    pub(crate) async fn fetch(&self) -> Result<Duration, Unanswered> {
         let response = self.web.get(self.url.clone()).timeout(PATIENCE).send().await?;
         let max_age = max_age(&response);
         let body = web::body(response, MAX_JWKS).await?;

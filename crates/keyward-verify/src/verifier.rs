@@ -149,6 +149,12 @@ impl Verifier {
         Layer::new(self.clone())
     }
 
+    /// What the tasks in the background hold.
+    #[cfg(test)]
+    pub(crate) fn listener(&self) -> Arc<impl Sized + use<>> {
+        Arc::clone(&self.0.core)
+    }
+
     pub(crate) fn takes(&self) -> TokenType {
         self.0.core.takes
     }
