@@ -3,7 +3,7 @@
 use keyward::core::password::{InvalidCost, PasswordPolicy};
 use keyward::core::policy::Policy;
 use keyward::core::throttle::Limits;
-use keyward::{PersonalClaims, Settings, Smtp};
+use keyward::{Branding, PersonalClaims, Settings, Smtp};
 
 use crate::config::{Claim, Config, Signup};
 
@@ -12,8 +12,20 @@ use crate::config::{Claim, Config, Signup};
 /// # Errors
 /// Where the cost of hashing is out of range. A configuration that was loaded has none.
 pub(crate) fn settings(config: &Config) -> Result<Settings, InvalidCost> {
-    let Config { server, keys, accounts, tokens, sessions, passwords, rate_limits, email, events, .. } =
-        config;
+    let Config {
+        server,
+        keys,
+        accounts,
+        tokens,
+        sessions,
+        passwords,
+        rate_limits,
+        email,
+        events,
+        branding,
+        edge,
+        ..
+    } = config;
     let claims = |claim| tokens.claims.contains(&claim);
     Ok(Settings {
         public_url: server.public_url.clone(),
@@ -55,6 +67,11 @@ pub(crate) fn settings(config: &Config) -> Result<Settings, InvalidCost> {
         }),
         mail_from: email.from.clone(),
         mailbox_page: config.is_local(),
+        branding: Branding {
+            name: branding.name.clone(),
+            logo: branding.logo.as_ref().map(|file| file.logo.clone()),
+            color: branding.color,
+        },
         passwords: PasswordPolicy {
             min_length: usize::try_from(passwords.min_length).unwrap_or(usize::MAX),
             require: passwords.require.clone(),
@@ -69,6 +86,7 @@ pub(crate) fn settings(config: &Config) -> Result<Settings, InvalidCost> {
             refresh: rate_limits.refresh,
         },
         key_rotation: keys.rotation,
+        edge_audience: edge.audience.clone(),
         events_retention: events.retention,
         log_refresh: events.log_refresh,
         ..Settings::default()
@@ -122,6 +140,9 @@ mod tests {
             ("accounts.require_verified_email", "true"),
             ("email.smtp_url", "smtps://ada:secret@mail.example.com"),
             ("email.from", "Auth <auth@example.com>"),
+            ("branding.name", "Acme"),
+            ("branding.logo", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/logo.svg")),
+            ("branding.color", "#0a7"),
             ("tokens.algorithm", "EdDSA"),
             ("tokens.issuer", "https://auth.example.com"),
             ("tokens.audience", "jobs"),
@@ -151,6 +172,7 @@ mod tests {
             ("rate_limits.refresh", "11/1m"),
             ("events.retention", "30d"),
             ("events.log_refresh", "true"),
+            ("edge.audience", "https://jobs.example.com"),
         ];
         let mut seen = vec![of(&[])];
         for key in sections().into_iter().flat_map(|section| section.keys) {

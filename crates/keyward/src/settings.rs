@@ -1,5 +1,7 @@
 //! What may an installation choose?
 
+pub(crate) mod branding;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -13,6 +15,8 @@ use keyward_core::throttle::Limits;
 use lettre::Address;
 use lettre::message::Mailbox;
 use zeroize::Zeroizing;
+
+use self::branding::Branding;
 
 /// Everything that an installation may choose. The defaults are those of the configuration file.
 #[derive(Debug, Clone)]
@@ -50,6 +54,8 @@ pub struct Settings {
     /// Whether the mails in that folder are shown at `/dev/mailbox`. Only for where nobody but
     /// people on this machine can reach it: they hold the secrets of links.
     pub mailbox_page: bool,
+    /// What pages are called and look like (`branding.*`).
+    pub branding: Branding,
     /// What a password must be (`passwords.*`).
     pub passwords: PasswordPolicy,
     /// What hashing one costs (`passwords.argon2_*`).
@@ -58,6 +64,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How long a key signs (`keys.rotation`).
     pub key_rotation: Duration,
+    /// `aud` of what a service behind a proxy is told (`edge.audience`); `None`: the public URL.
+    pub edge_audience: Option<String>,
     /// How long events are kept (`events.retention`).
     pub events_retention: Duration,
     /// Whether each rotation of a refresh token is an event (`events.log_refresh`).
@@ -88,10 +96,12 @@ impl Default for Settings {
             smtp: None,
             mail_from: Sender::default(),
             mailbox_page: false,
+            branding: Branding::default(),
             passwords: PasswordPolicy::default(),
             cost: Cost::default(),
             limits: Limits::default(),
             key_rotation: 30 * DAY,
+            edge_audience: None,
             events_retention: 90 * DAY,
             log_refresh: false,
             hashing_threads: (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1),
@@ -104,6 +114,11 @@ impl Settings {
     /// `iss` of tokens.
     pub fn issuer(&self) -> &str {
         self.issuer.as_deref().unwrap_or(self.public_url.as_str())
+    }
+
+    /// `aud` of what a service behind a proxy is told.
+    pub fn edge_audience(&self) -> &str {
+        self.edge_audience.as_deref().unwrap_or(self.public_url.as_str())
     }
 }
 

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, StatusCode};
 use keyward_core::denial::Denial;
 use serde_json::{Map, Value, json};
 use utoipa::PartialSchema as _;
@@ -50,7 +50,9 @@ pub(crate) static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
             }
         }
         let path = paths.entry(route.path).or_default();
-        path.insert(route.method.as_str().to_ascii_lowercase(), operation(route));
+        // A description knows no way to say: by any method. `x-any-method` does.
+        let method = route.method.as_ref().map_or("get", Method::as_str);
+        path.insert(method.to_ascii_lowercase(), operation(route));
     }
     schemas.insert("Problem".to_owned(), value(Problem::schema()));
     schemas.insert("FieldError".to_owned(), value(FieldError::schema()));
@@ -111,6 +113,9 @@ fn operation(route: &Route) -> Value {
         "security": security(*guard),
         "responses": responses(route),
     });
+    if route.method.is_none() {
+        described["x-any-method"] = true.into();
+    }
     if !operation.about.is_empty() {
         described["description"] = operation.about.into();
     }
@@ -124,7 +129,7 @@ fn operation(route: &Route) -> Value {
 fn operation_id(route: &Route) -> String {
     let path = route.path.strip_prefix("/api").unwrap_or(route.path);
     let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let mut id = route.method.as_str().to_ascii_lowercase();
+    let mut id = route.method_name().to_ascii_lowercase();
     for word in words {
         let (first, rest) = word.split_at(1);
         id.push_str(&first.to_ascii_uppercase());
@@ -156,7 +161,9 @@ fn parameters(route: &Route) -> Vec<Value> {
 fn security(guard: Guard) -> Value {
     match guard {
         Guard::Public | Guard::Open => json!([]),
-        Guard::Session => json!([{ "cookie": [] }, { "bearer": [] }]),
+        Guard::Session | Guard::Verify | Guard::Page | Guard::AdminPage | Guard::GravePage => {
+            json!([{ "cookie": [] }, { "bearer": [] }])
+        }
         Guard::Read | Guard::Admin | Guard::Grave => {
             json!([{ "cookie": [] }, { "bearer": [] }, { "serviceKey": [] }])
         }
@@ -186,6 +193,10 @@ fn responses(route: &Route) -> Value {
     for told in route.operation.answers {
         responses.insert(told.status.to_string(), answer(told));
     }
+    let leads_on = responses.contains_key("303");
+    if route.guard.is_of_a_page() && !leads_on {
+        responses.insert("303".to_owned(), answer(&LEADS_ON));
+    }
     let mut by_status: BTreeMap<u16, Vec<Denial>> = BTreeMap::new();
     for denial in refusals(route) {
         by_status.entry(denial.status()).or_default().push(denial);
@@ -204,15 +215,23 @@ fn responses(route: &Route) -> Value {
     Value::Object(responses)
 }
 
+/// What a page says to a browser instead of 401.
+const LEADS_ON: Told =
+    Told::nothing(303, "To the renewal of the session, or to where one signs in again, and back")
+        .with(&[("Location", "Where to")]);
+
 /// Every refusal that a route can answer with: its own, those of its guard, and those that come
 /// with any body or method.
 fn refusals(route: &Route) -> Vec<Denial> {
+    if route.guard == Guard::Verify {
+        return route.operation.refuses.to_vec();
+    }
     // Another site can send a WebSocket's GET with a cookie, too.
     let mut denials =
         vec![Denial::CrossSiteRequest, Denial::BodyTooLarge, Denial::RequestTimeout, Denial::Internal];
     denials.extend(route.guard.refuses());
     denials.extend(route.operation.refuses);
-    if !route.method.is_safe() {
+    if route.method.as_ref().is_some_and(|method| !method.is_safe()) {
         denials.push(Denial::Overloaded);
         denials.push(Denial::UnsupportedMediaType);
         denials.push(if route.operation.form { Denial::MalformedForm } else { Denial::MalformedJson });
@@ -243,6 +262,8 @@ fn answer(told: &Told) -> Value {
         headers[*name] = json!({ "description": about, "schema": { "type": "string" } });
     }
     let mut answer = json!({ "description": told.about, "headers": headers });
+    let others: Map<String, Value> =
+        told.others.iter().map(|media| ((*media).to_owned(), json!({}))).collect();
     match told.body {
         Body::Nothing => {}
         Body::Media(media) => answer["content"] = json!({ media: {} }),
@@ -251,6 +272,9 @@ fn answer(told: &Told) -> Value {
             answer["content"] =
                 json!({ media: { "schema": { "$ref": format!("#/components/schemas/{name}") } } });
         }
+    }
+    if let Some(content) = answer["content"].as_object_mut() {
+        content.extend(others);
     }
     answer
 }

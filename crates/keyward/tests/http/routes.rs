@@ -17,6 +17,7 @@ const RULES: &[(&str, &str, &str)] = &[
     ("POST", "/api/auth/login", "open"),
     ("POST", "/api/auth/refresh", "open"),
     ("GET", "/api/auth/renew", "public"),
+    ("ANY", "/api/auth/verify", "verify"),
     ("GET", "/api/auth/session", "session"),
     ("POST", "/api/auth/activity", "session"),
     ("POST", "/api/auth/logout", "open"),
@@ -46,7 +47,11 @@ const RULES: &[(&str, &str, &str)] = &[
     ("POST", "/api/auth/revoke", "service(revoke)"),
     ("GET", "/api/admin/events", "read"),
     ("GET", "/api/admin/events/suspicious", "read"),
+    ("GET", "/api/admin/sessions", "read"),
+    ("DELETE", "/api/admin/sessions", "admin"),
     ("GET", "/api/admin/sessions/{id}", "read"),
+    ("DELETE", "/api/admin/sessions/{id}", "admin"),
+    ("GET", "/api/admin/statistics", "read"),
     ("GET", "/api/admin/keys", "read"),
     ("POST", "/api/admin/keys/rotate", "grave"),
     ("POST", "/api/admin/keys/{kid}/revoke", "grave"),
@@ -55,6 +60,9 @@ const RULES: &[(&str, &str, &str)] = &[
     ("DELETE", "/api/admin/service-keys/{id}", "grave"),
     ("GET", "/.well-known/jwks.json", "public"),
     ("GET", "/.well-known/oauth-authorization-server", "public"),
+    ("GET", "/client/keyward.js", "public"),
+    ("GET", "/client/axios.js", "public"),
+    ("GET", "/client/private.js", "public"),
     ("GET", "/openapi.json", "public"),
     ("GET", "/docs", "public"),
     ("GET", "/docs/docs.js", "public"),
@@ -65,6 +73,7 @@ const RULES: &[(&str, &str, &str)] = &[
     ("POST", "/reset", "open"),
     ("GET", "/verify-email", "public"),
     ("POST", "/verify-email", "open"),
+    ("GET", "/assets/{file}", "public"),
     ("GET", "/dev/mailbox", "public"),
     ("GET", "/healthz", "public"),
     ("GET", "/readyz", "public"),
@@ -120,9 +129,16 @@ fn rule(guard: &str, role: Role) -> Refused {
     };
     match (guard, role) {
         ("public" | "open", _) => None,
-        ("session" | "read" | "admin" | "grave", Role::Anonymous) => MISSING,
-        ("session", Role::Scopeless | Role::Service(_)) => INVALID,
-        ("session", _) => None,
+        ("session" | "verify" | "page" | "read" | "admin" | "grave", Role::Anonymous) => MISSING,
+        ("adminpage" | "gravepage", Role::Anonymous) => MISSING,
+        // A page is for people.
+        ("page" | "adminpage" | "gravepage" | "session" | "verify", Role::Scopeless | Role::Service(_)) => {
+            INVALID
+        }
+        ("session" | "verify" | "page", _) => None,
+        ("adminpage" | "gravepage", Role::User) => FORBIDDEN,
+        ("adminpage" | "gravepage", Role::Admin) | ("adminpage", Role::OldAdmin) => None,
+        ("gravepage", Role::OldAdmin) => Some((403, "reauthentication_required")),
         ("read", Role::Service(Scope::AdminRead) | Role::OldAdmin) => None,
         ("admin", Role::OldAdmin) => None,
         ("grave", Role::OldAdmin) => Some((403, "reauthentication_required")),
@@ -236,6 +252,9 @@ async fn who_asks_without_a_credential_of_ours_is_told_so_and_nothing_changes() 
             // Who does not know its secret is told that there is nothing.
             ("public", "/setup" | "/dev/mailbox") => drop(app.send(ask).await.refused(404, "not_found")),
             ("public", "/api/auth/renew") => drop(app.send(ask).await.refused(401, "missing_token")),
+            ("public", file) if file.starts_with("/assets/") => {
+                drop(app.send(ask).await.refused(404, "not_found"));
+            }
             // Without its link a page has nothing to ask for.
             ("public", "/reset" | "/verify-email") => assert_eq!(app.send(ask).await.status, 400),
             ("public", _) => assert_eq!(app.send(ask).await.status, 200),
