@@ -4,6 +4,7 @@
 //! at once, each in a line that names the key, its source and what is allowed.
 
 mod address;
+mod brand;
 mod check;
 mod choice;
 mod document;

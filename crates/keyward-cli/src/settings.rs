@@ -3,7 +3,7 @@
 use keyward::core::password::{InvalidCost, PasswordPolicy};
 use keyward::core::policy::Policy;
 use keyward::core::throttle::Limits;
-use keyward::{PersonalClaims, Settings, Smtp};
+use keyward::{Branding, PersonalClaims, Settings, Smtp};
 
 use crate::config::{Claim, Config, Signup};
 
@@ -12,8 +12,19 @@ use crate::config::{Claim, Config, Signup};
 /// # Errors
 /// Where the cost of hashing is out of range. A configuration that was loaded has none.
 pub(crate) fn settings(config: &Config) -> Result<Settings, InvalidCost> {
-    let Config { server, keys, accounts, tokens, sessions, passwords, rate_limits, email, events, .. } =
-        config;
+    let Config {
+        server,
+        keys,
+        accounts,
+        tokens,
+        sessions,
+        passwords,
+        rate_limits,
+        email,
+        events,
+        branding,
+        ..
+    } = config;
     let claims = |claim| tokens.claims.contains(&claim);
     Ok(Settings {
         public_url: server.public_url.clone(),
@@ -55,6 +66,11 @@ pub(crate) fn settings(config: &Config) -> Result<Settings, InvalidCost> {
         }),
         mail_from: email.from.clone(),
         mailbox_page: config.is_local(),
+        branding: Branding {
+            name: branding.name.clone(),
+            logo: branding.logo.as_ref().map(|file| file.logo.clone()),
+            color: branding.color,
+        },
         passwords: PasswordPolicy {
             min_length: usize::try_from(passwords.min_length).unwrap_or(usize::MAX),
             require: passwords.require.clone(),
@@ -122,6 +138,9 @@ mod tests {
             ("accounts.require_verified_email", "true"),
             ("email.smtp_url", "smtps://ada:secret@mail.example.com"),
             ("email.from", "Auth <auth@example.com>"),
+            ("branding.name", "Acme"),
+            ("branding.logo", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/logo.svg")),
+            ("branding.color", "#0a7"),
             ("tokens.algorithm", "EdDSA"),
             ("tokens.issuer", "https://auth.example.com"),
             ("tokens.audience", "jobs"),

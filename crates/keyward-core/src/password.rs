@@ -94,6 +94,14 @@ impl Require {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
+    const fn in_words(self) -> &'static str {
+        match self {
+            Self::Uppercase => "an upper-case letter",
+            Self::Lowercase => "a lower-case letter",
+            Self::Digit => "a digit",
+        }
+    }
+
     fn is(self, c: char) -> bool {
         match self {
             Self::Uppercase => c.is_uppercase(),
@@ -136,6 +144,23 @@ impl Default for PasswordPolicy {
     }
 }
 
+/// The rules in words: `8 to 128 characters, with an upper-case letter and a digit`.
+impl fmt::Display for PasswordPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {MAX_LENGTH} characters", self.min_length)?;
+        let last = self.require.len().saturating_sub(1);
+        for (at, kind) in self.require.iter().enumerate() {
+            f.write_str(match at {
+                0 => ", with ",
+                at if at == last => " and ",
+                _ => ", ",
+            })?;
+            f.write_str(kind.in_words())?;
+        }
+        Ok(())
+    }
+}
+
 /// A rule that a chosen password breaks; its text is for the person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BrokenRule {
@@ -156,9 +181,7 @@ impl fmt::Display for BrokenRule {
             Self::TooShort { min: 1 } => f.write_str("must not be empty"),
             Self::TooShort { min } => write!(f, "must have at least {min} characters"),
             Self::TooLong => PasswordTooLong.fmt(f),
-            Self::Missing(Require::Uppercase) => f.write_str("must have an upper-case letter"),
-            Self::Missing(Require::Lowercase) => f.write_str("must have a lower-case letter"),
-            Self::Missing(Require::Digit) => f.write_str("must have a digit"),
+            Self::Missing(kind) => write!(f, "must have {}", kind.in_words()),
         }
     }
 }
@@ -169,6 +192,18 @@ mod tests {
 
     fn broken(password: &str) -> Vec<BrokenRule> {
         PasswordPolicy::default().check(password).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_policy_is_told_in_words() {
+        let words =
+            |require: &[Require]| PasswordPolicy { min_length: 12, require: require.to_vec() }.to_string();
+        assert_eq!(
+            PasswordPolicy::default().to_string(),
+            "8 to 128 characters, with an upper-case letter, a lower-case letter and a digit"
+        );
+        assert_eq!(words(&[]), "12 to 128 characters");
+        assert_eq!(words(&[Require::Digit]), "12 to 128 characters, with a digit");
     }
 
     #[test]

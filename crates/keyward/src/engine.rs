@@ -32,6 +32,7 @@ use crate::mail::deliver::Delivery;
 use crate::metrics::{Metrics, Written};
 use crate::notes::Notes;
 use crate::pace::Pace;
+use crate::page::assets::Assets;
 use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
 use crate::store::{Fault, News, NotCommitted, Store};
@@ -57,6 +58,8 @@ pub(crate) struct Engine {
     pub(crate) throttles: Throttles,
     pub(crate) verified: AccessCache,
     pub(crate) bounces: Bounces,
+    /// What pages load.
+    pub(crate) assets: Assets,
     pub(crate) service_keys: ServiceKeys,
     pub(crate) metrics: Metrics,
     /// How many lines the log could not take.
@@ -109,6 +112,7 @@ impl Engine {
             throttles: Throttles::new(&settings.limits),
             verified: AccessCache::default(),
             bounces: Bounces::default(),
+            assets: Assets::new(&settings.branding),
             pace: Pace::default(),
             happened: subscription::sender(),
             service_keys: ServiceKeys::default(),

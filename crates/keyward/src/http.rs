@@ -5,11 +5,14 @@
 //! over to the handler.
 
 mod api;
+mod assets;
 mod body;
 mod caught;
+mod client;
 pub(crate) mod cookie;
 mod cors;
 pub(crate) mod csrf;
+mod detour;
 mod dev;
 mod docs;
 mod embed;
@@ -19,8 +22,10 @@ mod form;
 mod guard;
 mod healthz;
 mod html;
+mod kept;
 pub(crate) mod layer;
 pub(crate) mod monitor;
+mod next;
 pub(crate) mod openapi;
 mod operation;
 mod origin;
@@ -225,7 +230,11 @@ routes! {
     POST   "/reset"                                    Open    reset::post;
     GET    "/verify-email"                             Public  verify_email::get;
     POST   "/verify-email"                             Open    verify_email::post;
+    GET    "/assets/{file}"                            Public  assets::get;
     GET    "/dev/mailbox"                              Public  dev::mailbox::get;
+    GET    "/client/keyward.js"                        Public  client::keyward::get;
+    GET    "/client/axios.js"                          Public  client::axios::get;
+    GET    "/client/private.js"                        Public  client::private::get;
     GET    "/openapi.json"                             Public  openapi::get;
     GET    "/docs"                                     Public  docs::get;
     GET    "/docs/docs.js"                             Public  docs::script::get;
@@ -281,7 +290,11 @@ fn allowed_methods(path: &str) -> String {
 
 async fn not_found(engine: Arc<Engine>, times: Arc<RouteTimes>, request: Request<Body>) -> Response<Body> {
     let watch = Watch::begin(&engine, request.headers(), peer(request.extensions()));
-    let response = problem::respond(&Denial::NotFound.into(), &watch.id);
+    let response = if csrf::wants_a_page(request.headers()) {
+        html::refused(&engine, &Denial::NotFound.into(), &watch.id)
+    } else {
+        problem::respond(&Denial::NotFound.into(), &watch.id)
+    };
     let response = finish(cors::Granted::of(request.headers(), &engine.settings), response, &watch.id);
     watch.end(&engine, &times, None, &response);
     response
@@ -322,6 +335,7 @@ async fn enter(
     };
     let cors = cors::Granted::of(&head.headers, &engine.settings);
     let names = Names::new(engine.settings.public_url.has_secure_cookies());
+    let navigated = csrf::wants_a_page(&head.headers).then(|| head.uri.clone());
     let mut call = Call {
         engine: Arc::clone(&engine),
         names,
@@ -342,11 +356,27 @@ async fn enter(
     };
     let response = match answer.await {
         Ok(response) => response,
-        Err(error) => problem::of(&error, &watch.id),
+        Err(error) => refused(&engine, route, navigated.as_ref(), &error, &watch.id),
     };
     let response = finish(cors, response, &watch.id);
     watch.end(&engine, &times, known.as_ref(), &response);
     response
+}
+
+/// The answer to who is refused: a page where a person navigated to one, else a problem.
+fn refused(
+    engine: &Engine,
+    route: &Route,
+    navigated: Option<&Uri>,
+    error: &Error,
+    id: &str,
+) -> Response<Body> {
+    let Some(uri) = navigated else { return problem::of(error, id) };
+    match detour::instead(route, uri, error) {
+        Some(Ok(detour)) => detour,
+        _ if route.operation.page || route.guard.is_of_a_page() => html::refused(engine, error, id),
+        _ => problem::of(error, id),
+    }
 }
 
 /// Who is at the other end of the connection.

@@ -206,6 +206,9 @@ pub use crate::flow::sign_up::SignedUp;
 pub use crate::http::extract::{Admin, Owner, RecentLogin};
 pub use crate::http::layer::{Guarded, Layer};
 pub use crate::session::Session;
+pub use crate::settings::branding::{
+    BrandName, Branding, Color, InvalidBrandName, InvalidColor, InvalidLogo, Logo,
+};
 pub use crate::settings::{
     InvalidOrigin, InvalidSender, Origin, PersonalClaims, Secret, Sender, Settings, Smtp,
 };

@@ -1,30 +1,56 @@
-//! What stands in the pages that people see? Plain HTML, which works without a line of script.
+//! What stands in the pages that people see? Templates, which escape whatever is put into them, and
+//! which work without a line of script.
 //!
-//! A page is a text; its address, its status and its headers are the affair of `http`. Whatever
-//! comes from outside is escaped where it is put in.
+//! A page is a struct beside its template in `templates/`: it says what is shown, and everything in
+//! it is a plain value. Its address, its status and its headers are the affair of `http`. Every page
+//! has a [`Frame`]; forms are made of [`field::Field`] and [`notice::Notice`].
 
+pub(crate) mod assets;
+pub(crate) mod field;
 pub(crate) mod forgot;
 pub(crate) mod mailbox;
+pub(crate) mod notice;
+pub(crate) mod renew;
 pub(crate) mod reset;
+pub(crate) mod told;
 pub(crate) mod verify_email;
 
-use crate::mail::escaped;
+use self::assets::Assets;
+use self::notice::Notice;
 
-/// A page of this title and this content, which is HTML.
-pub(crate) fn document(title: &str, content: &str) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
-         <main>\n<h1>{title}</h1>\n{content}</main>\n</html>\n",
-        title = escaped(title)
-    )
+/// What is around the content of every page (`frame.html`, and of it `narrow.html` for one task and
+/// `wide.html` with a bar and a navigation).
+#[derive(Debug, Clone)]
+pub(crate) struct Frame<'a> {
+    /// What the page is called, in the tab and perhaps above it.
+    pub(crate) title: String,
+    /// What every page loads, and the name and the looks of the installation.
+    pub(crate) assets: &'a Assets,
+    /// The addresses of further scripts.
+    pub(crate) scripts: Vec<String>,
+    /// Who is signed in, as far as the page is about them.
+    pub(crate) person: Option<String>,
+    /// Whether what was sent has to be sent again, as the session had to be renewed first.
+    pub(crate) again: bool,
 }
 
-/// What went wrong, for who filled in a form.
-fn problems(problems: &[String]) -> String {
-    if problems.is_empty() {
-        return String::new();
+impl<'a> Frame<'a> {
+    /// A frame of this title.
+    pub(crate) fn new(title: impl Into<String>, assets: &'a Assets) -> Self {
+        Self { title: title.into(), assets, scripts: Vec::new(), person: None, again: false }
     }
-    let items: String = problems.iter().map(|text| format!("<li>{}</li>\n", escaped(text))).collect();
-    format!("<ul role=\"alert\">\n{items}</ul>\n")
+
+    /// The same, of a page on which something is wrong: a screen reader begins with the title.
+    pub(crate) fn wrong_if(mut self, wrong: bool) -> Self {
+        if wrong {
+            self.title = format!("Error: {}", self.title);
+        }
+        self
+    }
+
+    /// What is told where something has to be sent again.
+    fn again(&self) -> Notice {
+        let text = "Nothing was changed: your session had to be renewed first. Please do it once more.";
+        if self.again { Notice::warning(text) } else { Notice::default() }
+    }
 }

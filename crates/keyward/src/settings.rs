@@ -1,5 +1,7 @@
 //! What may an installation choose?
 
+pub(crate) mod branding;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -13,6 +15,8 @@ use keyward_core::throttle::Limits;
 use lettre::Address;
 use lettre::message::Mailbox;
 use zeroize::Zeroizing;
+
+use self::branding::Branding;
 
 /// Everything that an installation may choose. The defaults are those of the configuration file.
 #[derive(Debug, Clone)]
@@ -50,6 +54,8 @@ pub struct Settings {
     /// Whether the mails in that folder are shown at `/dev/mailbox`. Only for where nobody but
     /// people on this machine can reach it: they hold the secrets of links.
     pub mailbox_page: bool,
+    /// What pages are called and look like (`branding.*`).
+    pub branding: Branding,
     /// What a password must be (`passwords.*`).
     pub passwords: PasswordPolicy,
     /// What hashing one costs (`passwords.argon2_*`).
@@ -88,6 +94,7 @@ impl Default for Settings {
             smtp: None,
             mail_from: Sender::default(),
             mailbox_page: false,
+            branding: Branding::default(),
             passwords: PasswordPolicy::default(),
             cost: Cost::default(),
             limits: Limits::default(),

@@ -11,9 +11,10 @@ use ipnet::IpNet;
 use keyward::core::key::Algorithm;
 use keyward::core::password::Require;
 use keyward::core::throttle::Limit;
-use keyward::{Origin, Sender};
+use keyward::{BrandName, Color, Origin, Sender};
 
 use super::address::{address, trusted_proxies};
+use super::brand::{LogoFile, brand_name, color, logo};
 use super::choice::{Claim, LogFormat, LogLevel, Signup};
 use super::length::{DAY, HOUR, MINUTE, SECOND, duration, limit};
 use super::mail::{SmtpServer, sender, smtp_url};
@@ -196,6 +197,20 @@ sections! {
 
         /// Whom they are from.
         from: Sender = "Keyward <no-reply@localhost>", sender();
+    }
+
+    /// What pages are called and look like.
+    branding: Branding {
+        /// What the installation is called.
+        name: BrandName = "Keyward", brand_name();
+
+        /// The picture above every page: a file of SVG or PNG, relative to where this is started. ""
+        /// shows the name alone.
+        logo: Option<LogoFile> = "", logo();
+
+        /// The colour of buttons and links. What is written on it, and the shades in which links can
+        /// be read, follow from it.
+        color: Color = "#3451d1", color();
     }
 
     /// The record of what happened.

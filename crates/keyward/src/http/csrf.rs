@@ -55,6 +55,16 @@ pub(crate) fn is_navigation(headers: &HeaderMap) -> bool {
     headers.get(SEC_FETCH_MODE).is_some_and(|mode| mode == "navigate")
 }
 
+/// Whether a page is to be answered, refusals too: a navigation, or an old browser that only says
+/// what it takes.
+pub(crate) fn wants_a_page(headers: &HeaderMap) -> bool {
+    if headers.contains_key(SEC_FETCH_MODE) {
+        return is_navigation(headers);
+    }
+    let accept = headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.to_ascii_lowercase().contains("text/html"))
+}
+
 fn is_navigation_by_user(headers: &HeaderMap) -> bool {
     is_navigation(headers) && headers.get(SEC_FETCH_USER).is_some_and(|user| user == "?1")
 }

@@ -3,7 +3,7 @@
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 
-use super::html::page;
+use super::html::document;
 use super::operation::{Operation, Told};
 use super::{Answer, Call, text};
 
@@ -15,8 +15,7 @@ pub(crate) const GET: Operation = Operation {
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let document = include_str!("docs/index.html").to_owned();
-    let mut response = page(StatusCode::OK, document, &call.engine.settings);
+    let mut response = document(include_str!("docs/index.html"), &call.engine.settings);
     response.headers_mut().insert("content-security-policy", HeaderValue::from_static(POLICY));
     Ok(response)
 }

@@ -1,14 +1,14 @@
 //! `GET /forgot`, `POST /forgot`: the page on which somebody asks for a mail to choose a new password.
 
-use http::StatusCode;
 use keyward_core::denial::Denial;
 
 use super::body::Fields;
-use super::html::{page, query_field, refusal, see_other, told};
+use super::html::go_on;
 use super::operation::{Field, Operation, Told};
 use super::{Answer, Call};
 use crate::error::Error;
-use crate::page::forgot;
+use crate::page::forgot::{self, Form};
+use crate::page::notice::Wrong;
 
 pub(crate) const GET: Operation = Operation {
     summary: "The page to ask for a new password",
@@ -20,9 +20,11 @@ pub(crate) const GET: Operation = Operation {
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let done = query_field(call.uri.query(), "done").is_some();
-    let document = if done { forgot::done() } else { forgot::form("", &[]) };
-    Ok(page(StatusCode::OK, document, &call.engine.settings))
+    let assets = &call.engine.assets;
+    if call.says("done") {
+        return call.page(&forgot::done(assets));
+    }
+    call.page(&Form::new(assets, "", &Wrong::default()))
 }
 
 pub(crate) const POST: Operation = Operation {
@@ -39,10 +41,11 @@ pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::of_form(&call.headers, &call.body)?;
     let email = fields.text("email");
     fields.finish()?;
-    let settings = &call.engine.settings;
     match call.engine.forgot_password(&email, &call.client()).await {
-        Ok(()) => see_other("/forgot?done=1", settings),
-        Err(Error::Denied(denied)) => Ok(refusal(&denied, forgot::form(&email, &told(&denied)), settings)),
+        Ok(()) => go_on("/forgot?done=1"),
+        Err(Error::Denied(denied)) => {
+            call.refusal(&denied, &Form::new(&call.engine.assets, &email, &Wrong::told_by(&denied)))
+        }
         Err(fault) => Err(fault),
     }
 }

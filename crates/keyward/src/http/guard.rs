@@ -37,6 +37,12 @@ pub(crate) enum Guard {
     Admin,
     /// The same, and a person has proved who they are within `sessions.reauth_after`.
     Grave,
+    /// A page for who is signed in. A browser that is not is led to where that is mended.
+    Page,
+    /// A page for administrators. A service reads the API.
+    AdminPage,
+    /// The same, and they have proved who they are within `sessions.reauth_after`.
+    GravePage,
     /// A service key of this scope. A person has none, not even an administrator.
     Service(Scope),
 }
@@ -53,7 +59,12 @@ pub(crate) enum Who {
 impl Guard {
     /// Whether it stands before administration.
     pub(crate) const fn is_administration(self) -> bool {
-        matches!(self, Self::Read | Self::Admin | Self::Grave)
+        matches!(self, Self::Read | Self::Admin | Self::Grave | Self::AdminPage | Self::GravePage)
+    }
+
+    /// Whether it stands before a page.
+    pub(crate) const fn is_of_a_page(self) -> bool {
+        matches!(self, Self::Page | Self::AdminPage | Self::GravePage)
     }
 
     /// Who asks, as far as this guard wants to know.
@@ -69,7 +80,9 @@ impl Guard {
     ) -> Result<Option<Who>, Error> {
         Ok(match self {
             Self::Public | Self::Open => None,
-            Self::Session => Some(Who::Person(authenticate(engine, names, headers, client).await?)),
+            Self::Session | Self::Page | Self::AdminPage | Self::GravePage => {
+                Some(Who::Person(authenticate(engine, names, headers, client).await?))
+            }
             Self::Read | Self::Admin | Self::Grave => Some(match service_token(engine, names, headers) {
                 Some(token) => Who::Service(engine.service_key(token).await?),
                 None => Who::Person(authenticate(engine, names, headers, client).await?),
@@ -84,9 +97,9 @@ impl Guard {
     /// `forbidden`, `reauthentication_required`.
     pub(crate) async fn permit(self, engine: &Engine, who: &Who) -> Result<(), Error> {
         let scope = match self {
-            Self::Public | Self::Open | Self::Session => return Ok(()),
+            Self::Public | Self::Open | Self::Session | Self::Page => return Ok(()),
             Self::Read => Scope::AdminRead,
-            Self::Admin | Self::Grave => Scope::Admin,
+            Self::Admin | Self::Grave | Self::AdminPage | Self::GravePage => Scope::Admin,
             Self::Service(scope) => scope,
         };
         let access = match who {
@@ -94,7 +107,11 @@ impl Guard {
             Who::Person(access) if self.is_administration() && is_admin(engine, access).await? => access,
             Who::Service(_) | Who::Person(_) => return Err(Denial::Forbidden.into()),
         };
-        if self == Self::Grave { engine.demand_recent_login(access) } else { Ok(()) }
+        if matches!(self, Self::Grave | Self::GravePage) {
+            engine.demand_recent_login(access)
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -12,15 +12,15 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, OriginalUri};
 use axum::response::IntoResponse;
-use http::header::{ACCEPT, CACHE_CONTROL, HeaderValue, LOCATION};
+use http::header::{CACHE_CONTROL, HeaderValue};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use keyward_core::denial::Denial;
 use keyward_core::time::Timestamp;
 
 use super::cookie::Names;
 use super::problem::MARK;
-use super::{X_REQUEST_ID, csrf, guard, origin, request_id};
+use super::{X_REQUEST_ID, csrf, guard, html, next, origin, request_id};
 use crate::error::Error;
 use crate::{Keyward, Session, clock};
 
@@ -54,9 +54,9 @@ use crate::{Keyward, Session, clock};
 ///
 /// What a person does counts as activity by the same rule as at Keyward's own routes, which it may
 /// be around as well. Each answer carries `X-Request-Id`, and one of a handler that took the session
-/// `Cache-Control: no-store`, unless it says otherwise. A navigation that is refused with 401 goes to
-/// `/api/auth/renew` instead, which brings it back with a fresh access token, or to the page for
-/// signing in.
+/// `Cache-Control: no-store`, unless it says otherwise. Who navigates to a page and is refused with
+/// 401 is led to `/api/auth/renew`, which leads back with a fresh access token or on to the page for
+/// signing in; for a login that is not recent enough, to `/reauthenticate`.
 ///
 /// A layer is around the routes that were added before it. Two may be around one another: the
 /// request is authenticated once.
@@ -216,7 +216,7 @@ pub(super) struct Presented {
     keyward: Keyward,
     who: Result<Session, Error>,
     /// Whether somebody navigates to a page.
-    navigation: bool,
+    page: bool,
     /// Whether the answer depends on who asks.
     taken: AtomicBool,
 }
@@ -242,8 +242,12 @@ impl Presented {
             }
             Err(error) => Err(error),
         };
-        let navigation = head.method == Method::GET && csrf::is_navigation(headers);
-        Ok(Self { keyward: keyward.clone(), who, navigation, taken: AtomicBool::new(false) })
+        Ok(Self {
+            keyward: keyward.clone(),
+            who,
+            page: page_of(head).is_some(),
+            taken: AtomicBool::new(false),
+        })
     }
 
     fn is_of(&self, keyward: &Keyward) -> bool {
@@ -272,8 +276,20 @@ impl Presented {
         match self.session() {
             Ok(session) => Ok(Some(session)),
             Err(error) if error.is(Denial::MissingToken) => Ok(None),
-            Err(error) if self.navigation && error.denied().denial().status() == 401 => Ok(None),
+            Err(error) if self.page && error.denied().denial().status() == 401 => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Where somebody is led who navigates to a page and is refused so; `None`: they are told.
+    fn instead(&self, response: &Response<Body>) -> Option<&'static str> {
+        let code = response.headers().get(MARK)?;
+        match &self.who {
+            Err(error) if error.denied().denial().status() == 401 && code == error.code() => {
+                Some("/api/auth/renew")
+            }
+            Ok(_) if code == Denial::ReauthenticationRequired.code() => Some("/reauthenticate"),
+            _ => None,
         }
     }
 }
@@ -286,8 +302,8 @@ struct Asked {
     at: Timestamp,
     /// Whether it shows that a person did something.
     activity: bool,
-    /// Where to go instead of reading a 401: the page itself, by way of a renewal.
-    renew: Option<HeaderValue>,
+    /// The page that somebody navigates to.
+    page: Option<String>,
 }
 
 impl Asked {
@@ -297,7 +313,7 @@ impl Asked {
             id: request_id(&head.headers),
             at: keyward.engine.clock.now(),
             activity: csrf::is_activity(&head.method, &head.headers),
-            renew: renewal(head, keyward),
+            page: page_of(head),
         }
     }
 
@@ -311,13 +327,11 @@ impl Asked {
         {
             self.keyward.engine.notes.active(session.session_id(), self.at);
         }
-        if let (Some(location), Some(Presented { who: Err(error), .. })) = (self.renew, presented)
-            && response.status() == StatusCode::UNAUTHORIZED
-            && response.headers().get(MARK).is_some_and(|code| code == error.code())
+        let by_way_of = presented.and_then(|presented| presented.instead(&response));
+        if let (Some(page), Some(by_way_of)) = (self.page, by_way_of)
+            && let Ok(detour) = html::go_on(&next::with_next(by_way_of, &page))
         {
-            response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::SEE_OTHER;
-            response.headers_mut().insert(LOCATION, location);
+            response = detour;
         }
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::try_from(self.id) {
@@ -330,20 +344,12 @@ impl Asked {
     }
 }
 
-/// Where somebody who navigates to a page gets a fresh access token for it.
-fn renewal(head: &Parts, keyward: &Keyward) -> Option<HeaderValue> {
-    if head.method != Method::GET || !csrf::is_navigation(&head.headers) || !takes_html(&head.headers) {
+/// The page that somebody navigates to, to come back to.
+fn page_of(head: &Parts) -> Option<String> {
+    if head.method != Method::GET || !csrf::wants_a_page(&head.headers) {
         return None;
     }
     // A nested router cuts off what stands before its routes.
     let uri = head.extensions.get::<OriginalUri>().map_or(&head.uri, |original| &original.0);
-    let next = uri.path_and_query().map_or("/", |path| path.as_str());
-    let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    let public_url = &keyward.engine.settings.public_url;
-    HeaderValue::try_from(format!("{public_url}/api/auth/renew?next={next}")).ok()
-}
-
-fn takes_html(headers: &HeaderMap) -> bool {
-    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).any(|kind| kind.trim().starts_with("text/html"))
+    Some(next::back_to(uri))
 }

@@ -156,7 +156,9 @@ fn parameters(route: &Route) -> Vec<Value> {
 fn security(guard: Guard) -> Value {
     match guard {
         Guard::Public | Guard::Open => json!([]),
-        Guard::Session => json!([{ "cookie": [] }, { "bearer": [] }]),
+        Guard::Session | Guard::Page | Guard::AdminPage | Guard::GravePage => {
+            json!([{ "cookie": [] }, { "bearer": [] }])
+        }
         Guard::Read | Guard::Admin | Guard::Grave => {
             json!([{ "cookie": [] }, { "bearer": [] }, { "serviceKey": [] }])
         }
@@ -186,6 +188,10 @@ fn responses(route: &Route) -> Value {
     for told in route.operation.answers {
         responses.insert(told.status.to_string(), answer(told));
     }
+    let leads_on = responses.contains_key("303");
+    if route.guard.is_of_a_page() && !leads_on {
+        responses.insert("303".to_owned(), answer(&LEADS_ON));
+    }
     let mut by_status: BTreeMap<u16, Vec<Denial>> = BTreeMap::new();
     for denial in refusals(route) {
         by_status.entry(denial.status()).or_default().push(denial);
@@ -203,6 +209,11 @@ fn responses(route: &Route) -> Value {
     }
     Value::Object(responses)
 }
+
+/// What a page says to a browser instead of 401.
+const LEADS_ON: Told =
+    Told::nothing(303, "To the renewal of the session, or to where one signs in again, and back")
+        .with(&[("Location", "Where to")]);
 
 /// Every refusal that a route can answer with: its own, those of its guard, and those that come
 /// with any body or method.
@@ -243,6 +254,8 @@ fn answer(told: &Told) -> Value {
         headers[*name] = json!({ "description": about, "schema": { "type": "string" } });
     }
     let mut answer = json!({ "description": told.about, "headers": headers });
+    let others: Map<String, Value> =
+        told.others.iter().map(|media| ((*media).to_owned(), json!({}))).collect();
     match told.body {
         Body::Nothing => {}
         Body::Media(media) => answer["content"] = json!({ media: {} }),
@@ -251,6 +264,9 @@ fn answer(told: &Told) -> Value {
             answer["content"] =
                 json!({ media: { "schema": { "$ref": format!("#/components/schemas/{name}") } } });
         }
+    }
+    if let Some(content) = answer["content"].as_object_mut() {
+        content.extend(others);
     }
     answer
 }

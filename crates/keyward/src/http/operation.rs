@@ -193,6 +193,8 @@ pub(crate) struct Told {
     pub(crate) status: u16,
     pub(crate) about: &'static str,
     pub(crate) body: Body,
+    /// Other media types that the body may be of.
+    pub(crate) others: &'static [&'static str],
     /// Headers that only this answer has, with what they say.
     pub(crate) headers: &'static [(&'static str, &'static str)],
 }
@@ -218,17 +220,22 @@ impl Told {
     /// A body of JSON, written from this type.
     pub(crate) const fn json<T: ToSchema>(status: u16, about: &'static str) -> Self {
         let described = Described { name: T::name, schema: T::schema, inner: T::schemas };
-        Self { status, about, body: Body::Json("application/json", described), headers: &[] }
+        Self { status, about, body: Body::Json("application/json", described), others: &[], headers: &[] }
     }
 
     /// No body.
     pub(crate) const fn nothing(status: u16, about: &'static str) -> Self {
-        Self { status, about, body: Body::Nothing, headers: &[] }
+        Self { status, about, body: Body::Nothing, others: &[], headers: &[] }
     }
 
     /// A body of another type.
     pub(crate) const fn media(status: u16, media: &'static str, about: &'static str) -> Self {
-        Self { status, about, body: Body::Media(media), headers: &[] }
+        Self { status, about, body: Body::Media(media), others: &[], headers: &[] }
+    }
+
+    /// The same, or of one of these types.
+    pub(crate) const fn or_media(self, others: &'static [&'static str]) -> Self {
+        Self { others, ..self }
     }
 
     /// JSON of another media type.
@@ -260,7 +267,7 @@ impl Guard {
         match self {
             Self::Public => &[],
             Self::Open => &[StoreUnavailable],
-            Self::Session => &[
+            Self::Session | Self::Page => &[
                 AmbiguousCredentials,
                 MissingToken,
                 InvalidToken,
@@ -269,7 +276,7 @@ impl Guard {
                 SessionRevoked,
                 StoreUnavailable,
             ],
-            Self::Read | Self::Admin => &[
+            Self::Read | Self::Admin | Self::AdminPage => &[
                 AmbiguousCredentials,
                 MissingToken,
                 InvalidToken,
@@ -279,7 +286,7 @@ impl Guard {
                 Forbidden,
                 StoreUnavailable,
             ],
-            Self::Grave => &[
+            Self::Grave | Self::GravePage => &[
                 AmbiguousCredentials,
                 MissingToken,
                 InvalidToken,

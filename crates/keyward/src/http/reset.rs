@@ -1,15 +1,15 @@
 //! `GET /reset?token=…`, `POST /reset`: the page on which somebody who followed a link of a mail
 //! chooses a password. Only the POST uses the link up: programs that look through mails follow links.
 
-use http::StatusCode;
 use keyward_core::denial::Denial;
 
 use super::body::Fields;
-use super::html::{page, query_field, refusal, see_other, told};
+use super::html::{go_on, query_field};
 use super::operation::{Field, Operation, Told};
 use super::{Answer, Call};
-use crate::error::{Denied, Error};
-use crate::page::reset;
+use crate::error::Error;
+use crate::page::notice::Wrong;
+use crate::page::reset::{self, Form};
 
 pub(crate) const GET: Operation = Operation {
     summary: "The page to choose a new password",
@@ -24,15 +24,14 @@ pub(crate) const GET: Operation = Operation {
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let settings = &call.engine.settings;
-    let query = call.uri.query();
-    if query_field(query, "done").is_some() {
-        return Ok(page(StatusCode::OK, reset::done(), settings));
+    let assets = &call.engine.assets;
+    if call.says("done") {
+        return call.page(&reset::done(assets));
     }
-    match query_field(query, "token") {
+    match query_field(call.uri.query(), "token") {
         // Whether it is good is not looked up: that would tell who only looks.
-        Some(token) => Ok(page(StatusCode::OK, reset::form(&token, &[]), settings)),
-        None => Ok(refusal(&Denied::from(Denial::InvalidResetToken), reset::invalid(), settings)),
+        Some(token) => call.page(&form(&call, &token, &Wrong::default())),
+        None => call.refusal(&Denial::InvalidResetToken.into(), &reset::invalid(assets)),
     }
 }
 
@@ -54,14 +53,16 @@ pub(crate) async fn post(call: Call) -> Answer {
     let token = fields.text("token");
     let new = fields.password("new_password");
     fields.finish()?;
-    let settings = &call.engine.settings;
     match call.engine.reset_password(&token, new, &call.client()).await {
-        Ok(()) => see_other("/reset?done=1", settings),
-        Err(Error::Denied(denied)) => {
-            let invalid = denied.denial() == Denial::InvalidResetToken;
-            let document = if invalid { reset::invalid() } else { reset::form(&token, &told(&denied)) };
-            Ok(refusal(&denied, document, settings))
+        Ok(()) => go_on("/reset?done=1"),
+        Err(Error::Denied(denied)) if denied.denial() == Denial::InvalidResetToken => {
+            call.refusal(&denied, &reset::invalid(&call.engine.assets))
         }
+        Err(Error::Denied(denied)) => call.refusal(&denied, &form(&call, &token, &Wrong::told_by(&denied))),
         Err(fault) => Err(fault),
     }
+}
+
+fn form<'a>(call: &'a Call, token: &str, wrong: &Wrong) -> Form<'a> {
+    Form::new(&call.engine.assets, token, &call.engine.settings.passwords.to_string(), wrong)
 }

@@ -1,15 +1,15 @@
 //! `GET /verify-email?token=…`, `POST /verify-email`: the page on which somebody who followed a link
 //! of a mail confirms their address. Only the POST uses the link up.
 
-use http::StatusCode;
 use keyward_core::denial::Denial;
 
 use super::body::Fields;
-use super::html::{page, query_field, refusal, see_other, told};
+use super::html::{go_on, query_field};
 use super::operation::{Field, Operation, Told};
 use super::{Answer, Call};
-use crate::error::{Denied, Error};
-use crate::page::verify_email;
+use crate::error::Error;
+use crate::page::notice::Wrong;
+use crate::page::verify_email::{self, Form};
 
 pub(crate) const GET: Operation = Operation {
     summary: "The page to confirm an address",
@@ -24,16 +24,13 @@ pub(crate) const GET: Operation = Operation {
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let settings = &call.engine.settings;
-    let query = call.uri.query();
-    if query_field(query, "done").is_some() {
-        return Ok(page(StatusCode::OK, verify_email::done(), settings));
+    let assets = &call.engine.assets;
+    if call.says("done") {
+        return call.page(&verify_email::done(assets));
     }
-    match query_field(query, "token") {
-        Some(token) => Ok(page(StatusCode::OK, verify_email::form(&token, &[]), settings)),
-        None => {
-            Ok(refusal(&Denied::from(Denial::InvalidVerificationToken), verify_email::invalid(), settings))
-        }
+    match query_field(call.uri.query(), "token") {
+        Some(token) => call.page(&Form::new(assets, &token, &Wrong::default())),
+        None => call.refusal(&Denial::InvalidVerificationToken.into(), &verify_email::invalid(assets)),
     }
 }
 
@@ -51,14 +48,14 @@ pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::of_form(&call.headers, &call.body)?;
     let token = fields.text("token");
     fields.finish()?;
-    let settings = &call.engine.settings;
+    let assets = &call.engine.assets;
     match call.engine.verify_email(&token, &call.client()).await {
-        Ok(()) => see_other("/verify-email?done=1", settings),
+        Ok(()) => go_on("/verify-email?done=1"),
+        Err(Error::Denied(denied)) if denied.denial() == Denial::InvalidVerificationToken => {
+            call.refusal(&denied, &verify_email::invalid(assets))
+        }
         Err(Error::Denied(denied)) => {
-            let invalid = denied.denial() == Denial::InvalidVerificationToken;
-            let document =
-                if invalid { verify_email::invalid() } else { verify_email::form(&token, &told(&denied)) };
-            Ok(refusal(&denied, document, settings))
+            call.refusal(&denied, &Form::new(assets, &token, &Wrong::told_by(&denied)))
         }
         Err(fault) => Err(fault),
     }

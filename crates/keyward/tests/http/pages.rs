@@ -16,6 +16,10 @@ fn is_kept_safe(reply: &Reply) {
     let says: Vec<&str> = policy.split("; ").collect();
     for rule in [
         "default-src 'none'",
+        "style-src 'self'",
+        "script-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
         "form-action 'self'",
         "frame-ancestors 'none'",
         "base-uri 'none'",
@@ -25,9 +29,18 @@ fn is_kept_safe(reply: &Reply) {
     }
     assert!(!policy.contains("unsafe"), "{policy}");
     let page = reply.text();
-    for forbidden in ["<script", "<style", " style=", " onclick", "javascript:", "http-equiv"] {
-        assert!(!page.contains(forbidden), "{forbidden} in {page}");
+    for forbidden in ["<style", " style=", " on", "javascript:", "http-equiv"] {
+        let attributes = page.split('<').filter_map(|tag| tag.split('>').next());
+        let found = attributes.filter(|tag| format!("<{tag}").contains(forbidden)).collect::<Vec<_>>();
+        assert!(found.is_empty(), "{forbidden} in {found:?}");
     }
+    // Every script is a file of ours, and none stands in the page.
+    for script in page.split("<script").skip(1) {
+        assert!(script.starts_with(" type=\"module\" src=\"/"), "{script}");
+        assert!(script.contains("\"></script>"), "{script}");
+    }
+    assert_eq!(page.matches("<main").count(), 1, "{page}");
+    assert_eq!(page.matches("<h1").count(), 1, "{page}");
 }
 
 const PAGES: [&str; 7] = [
@@ -86,7 +99,7 @@ async fn a_form_is_sent_from_its_own_page_or_changes_nothing() {
                     bare = bare.header(name, value);
                 }
             }
-            app.send(bare).await.refused(403, "cross_site_request");
+            app.send(bare).await.refused_by_page(403, "cross_site_request");
         }
     }
     assert_eq!(app.dump(), before);
@@ -103,17 +116,17 @@ async fn a_form_is_a_form() {
     let before = app.dump();
     for path in ["/forgot", "/reset", "/verify-email"] {
         let json = form(path, &[]).raw("application/json", r#"{"email":"ada@example.com"}"#);
-        app.send(json).await.refused(415, "unsupported_media_type");
+        app.send(json).await.refused_by_page(415, "unsupported_media_type");
         let twice = form(path, &[("token", "a"), ("token", "b"), ("email", "a"), ("email", "b")]);
-        app.send(twice).await.refused(400, "malformed_form");
-        app.send(form(path, &[])).await.refused(422, "validation_failed");
+        app.send(twice).await.refused_by_page(400, "malformed_form");
+        app.send(form(path, &[])).await.refused_by_page(422, "validation_failed");
         let media = "application/x-www-form-urlencoded";
         app.send(form(path, &[]).raw(media, &b"email=%ff&token=%ff"[..]))
             .await
-            .refused(422, "validation_failed");
+            .refused_by_page(422, "validation_failed");
         app.send(form(path, &[]).raw(media, "a=".to_owned() + &"x".repeat(65 << 10)))
             .await
-            .refused(413, "body_too_large");
+            .refused_by_page(413, "body_too_large");
     }
     assert_eq!(app.dump(), before);
 }

@@ -55,6 +55,9 @@ const RULES: &[(&str, &str, &str)] = &[
     ("DELETE", "/api/admin/service-keys/{id}", "grave"),
     ("GET", "/.well-known/jwks.json", "public"),
     ("GET", "/.well-known/oauth-authorization-server", "public"),
+    ("GET", "/client/keyward.js", "public"),
+    ("GET", "/client/axios.js", "public"),
+    ("GET", "/client/private.js", "public"),
     ("GET", "/openapi.json", "public"),
     ("GET", "/docs", "public"),
     ("GET", "/docs/docs.js", "public"),
@@ -65,6 +68,7 @@ const RULES: &[(&str, &str, &str)] = &[
     ("POST", "/reset", "open"),
     ("GET", "/verify-email", "public"),
     ("POST", "/verify-email", "open"),
+    ("GET", "/assets/{file}", "public"),
     ("GET", "/dev/mailbox", "public"),
     ("GET", "/healthz", "public"),
     ("GET", "/readyz", "public"),
@@ -120,9 +124,14 @@ fn rule(guard: &str, role: Role) -> Refused {
     };
     match (guard, role) {
         ("public" | "open", _) => None,
-        ("session" | "read" | "admin" | "grave", Role::Anonymous) => MISSING,
-        ("session", Role::Scopeless | Role::Service(_)) => INVALID,
-        ("session", _) => None,
+        ("session" | "page" | "read" | "admin" | "grave", Role::Anonymous) => MISSING,
+        ("adminpage" | "gravepage", Role::Anonymous) => MISSING,
+        // A page is for people.
+        ("page" | "adminpage" | "gravepage" | "session", Role::Scopeless | Role::Service(_)) => INVALID,
+        ("session" | "page", _) => None,
+        ("adminpage" | "gravepage", Role::User) => FORBIDDEN,
+        ("adminpage" | "gravepage", Role::Admin) | ("adminpage", Role::OldAdmin) => None,
+        ("gravepage", Role::OldAdmin) => Some((403, "reauthentication_required")),
         ("read", Role::Service(Scope::AdminRead) | Role::OldAdmin) => None,
         ("admin", Role::OldAdmin) => None,
         ("grave", Role::OldAdmin) => Some((403, "reauthentication_required")),
@@ -236,6 +245,9 @@ async fn who_asks_without_a_credential_of_ours_is_told_so_and_nothing_changes() 
             // Who does not know its secret is told that there is nothing.
             ("public", "/setup" | "/dev/mailbox") => drop(app.send(ask).await.refused(404, "not_found")),
             ("public", "/api/auth/renew") => drop(app.send(ask).await.refused(401, "missing_token")),
+            ("public", file) if file.starts_with("/assets/") => {
+                drop(app.send(ask).await.refused(404, "not_found"));
+            }
             // Without its link a page has nothing to ask for.
             ("public", "/reset" | "/verify-email") => assert_eq!(app.send(ask).await.status, 400),
             ("public", _) => assert_eq!(app.send(ask).await.status, 200),

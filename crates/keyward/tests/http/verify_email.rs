@@ -19,10 +19,7 @@ async fn a_program_that_follows_links_confirms_nothing() {
     assert_eq!(app.dump(), before);
     let send = || app.send(form("/verify-email", &[("token", &token)]));
     let reply = send().await;
-    assert_eq!(
-        (reply.status, reply.one("location")),
-        (303, Some("http://127.0.0.1:8080/verify-email?done=1"))
-    );
+    assert_eq!((reply.status, reply.one("location")), (303, Some("/verify-email?done=1")));
     assert_eq!(app.events(), ["email_verified"]);
     assert!(app.send(get("/verify-email?done=1")).await.text().contains("is confirmed"));
     let again = send().await;

@@ -4,14 +4,13 @@
 //! where Keyward listens on it alone, for a `Host` that is this machine (a page elsewhere whose name
 //! was made to lead here has another), and not by way of a proxy.
 
+use http::HeaderMap;
 use http::header::HOST;
-use http::{HeaderMap, StatusCode};
 use keyward_core::denial::Denial;
 
-use crate::http::html::page;
 use crate::http::operation::{Operation, Told};
 use crate::http::{Answer, Call};
-use crate::page::mailbox;
+use crate::page::mailbox::Mailbox;
 use crate::settings::Origin;
 
 pub(crate) const GET: Operation = Operation {
@@ -33,7 +32,7 @@ pub(crate) async fn get(call: Call) -> Answer {
         return Err(Denial::NotFound.into());
     }
     let mails = call.engine.mailbox().await?.ok_or(Denial::NotFound)?;
-    Ok(page(StatusCode::OK, mailbox::list(&mails, settings.public_url.as_str()), settings))
+    call.page(&Mailbox::new(&call.engine.assets, &mails, settings.public_url.as_str()))
 }
 
 fn is_asked_here(headers: &HeaderMap) -> bool {

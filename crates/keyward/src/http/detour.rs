@@ -1,0 +1,51 @@
+//! Where does a page lead instead of refusing?
+//!
+//! Without a good access token to `/api/auth/renew`, which brings one and leads back, or to the
+//! login; for what is grave, after a login long ago, to where one signs in again. What was sent by a
+//! form is not kept meanwhile: the page that the form stands on says that it has to be sent again.
+
+use http::{Method, Uri};
+use keyward_core::denial::Denial;
+
+use super::guard::Guard;
+use super::{Answer, ROUTES, Route, html, next};
+use crate::error::Error;
+
+/// The way that a person is led who navigated to this route and is refused so; `None`: they are told.
+pub(super) fn instead(route: &Route, uri: &Uri, error: &Error) -> Option<Answer> {
+    let by_form = route.method != Method::GET;
+    // A form of a page may go to the API, too: what a person types in there is answered as always.
+    let leads = route.guard.is_of_a_page() || (route.guard == Guard::Session && by_form);
+    if !leads {
+        return None;
+    }
+    let denial = error.denied().denial();
+    let by_way_of = match denial {
+        Denial::ReauthenticationRequired => "/reauthenticate",
+        Denial::InvalidCredentials => return None,
+        Denial::AmbiguousCredentials => "/api/auth/renew",
+        denial if denial.status() == 401 => "/api/auth/renew",
+        _ => return None,
+    };
+    let mut back = if by_form { page_of(route, uri) } else { next::back_to(uri) };
+    if by_form && denial != Denial::ReauthenticationRequired {
+        back.push_str("?again=1");
+    }
+    Some(html::go_on(&next::with_next(by_way_of, &back)))
+}
+
+/// The page that a form of this route stands on: the nearest one above it that can be shown.
+fn page_of(route: &Route, uri: &Uri) -> String {
+    let (mut known, mut asked) = (route.path, uri.path());
+    loop {
+        let shown =
+            |other: &&Route| other.method == Method::GET && other.path == known && other.guard.is_of_a_page();
+        if ROUTES.iter().any(|other| shown(&other)) {
+            return next::of_text(asked).unwrap_or_else(|| "/account".to_owned());
+        }
+        match (known.rsplit_once('/'), asked.rsplit_once('/')) {
+            (Some((above, _)), Some((path, _))) if !above.is_empty() => (known, asked) = (above, path),
+            _ => return "/account".to_owned(),
+        }
+    }
+}
