@@ -9,7 +9,7 @@ use keyward_core::refresh_token::RefreshToken;
 use keyward_core::session::Verdict;
 use keyward_core::time::Timestamp;
 
-use crate::access::{Access, FromWhere};
+use crate::access::{Access, FromWhere, Reach};
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -47,7 +47,7 @@ impl Keyward {
     /// `invalid_token`; `store_unavailable` where it can't be known what was revoked.
     pub async fn verify(&self, access_token: &str, client: &Client) -> Result<Session, Error> {
         let known = self.engine.known(access_token);
-        let access = self.engine.authenticate(access_token, known, &|| client.clone()).await?;
+        let access = self.engine.authenticate(access_token, known, &|| client.clone(), Reach::Store).await?;
         Session::of(self, access).await
     }
 }
@@ -66,7 +66,7 @@ impl Engine {
         if let Some(token) = self.mac_keys.open(token) {
             return self.introspect_refresh(&token).await;
         }
-        match self.authenticate(token, self.known(token), client).await {
+        match self.authenticate(token, self.known(token), client, Reach::Store).await {
             Ok(access) => Ok(Some(Introspected::Access(access))),
             Err(Error::Denied(denied)) if denied.denial().status() == 401 => Ok(None),
             Err(error) => Err(error),

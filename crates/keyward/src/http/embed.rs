@@ -78,9 +78,11 @@ impl Keyward {
     /// of them refuses somebody.
     #[doc(hidden)]
     pub fn routes() -> impl Iterator<Item = (Method, &'static str, String)> {
-        super::ROUTES
-            .iter()
-            .map(|route| (route.method.clone(), route.path, format!("{:?}", route.guard).to_lowercase()))
+        super::ROUTES.iter().map(|route| {
+            let any = || Method::from_bytes(b"ANY").unwrap_or_default();
+            let method = route.method.clone().unwrap_or_else(any);
+            (method, route.path, format!("{:?}", route.guard).to_lowercase())
+        })
     }
 
     /// What can be asked over HTTP, how it is answered and how it is refused, as JSON: OpenAPI 3.1.

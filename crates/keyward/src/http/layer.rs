@@ -21,6 +21,7 @@ use keyward_core::time::Timestamp;
 use super::cookie::Names;
 use super::problem::MARK;
 use super::{X_REQUEST_ID, csrf, guard, html, next, origin, request_id};
+use crate::access::Reach;
 use crate::error::Error;
 use crate::{Keyward, Session, clock};
 
@@ -235,7 +236,7 @@ impl Presented {
         }
         let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
         let client = || origin::client(peer, headers, &engine.settings.trusted_proxies);
-        let who = match guard::authenticate(engine, names, headers, &client).await {
+        let who = match guard::authenticate(engine, names, headers, &client, Reach::Store).await {
             Ok(access) => {
                 engine.bounces.arrived(access.session());
                 Session::of(keyward, access).await
