@@ -46,7 +46,7 @@ use self::source::{Written, from_environment, from_file};
 /// The file that is read where none is named.
 const FILE: &str = "keyward.toml";
 /// The file in the data folder that holds the master key where none is configured.
-pub(crate) const MASTER_KEY: &str = "master.key";
+pub(crate) const MASTER_KEY: &str = keyward::master_key::FILE;
 
 /// A configuration without problems.
 #[derive(Debug, Clone)]
@@ -162,7 +162,7 @@ impl Loaded {
     pub(crate) fn shown(&self) -> Vec<SettingInForce> {
         let told = |setting: &Setting| SettingInForce {
             key: setting.key.to_owned(),
-            value: setting.value.clone(),
+            value: setting.value.to_string(),
             source: match self.derived(setting.key) {
                 Some(derived) => format!("{}; {derived}", setting.source),
                 None => setting.source.to_string(),

@@ -130,6 +130,10 @@ fn operation_id(route: &Route) -> String {
     let path = route.path.strip_prefix("/api").unwrap_or(route.path);
     let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let mut id = route.method_name().to_ascii_lowercase();
+    // The console has a page beside many a call.
+    if path.starts_with("/admin") && path == route.path {
+        id.push_str("Page");
+    }
     for word in words {
         let (first, rest) = word.split_at(1);
         id.push_str(&first.to_ascii_uppercase());
