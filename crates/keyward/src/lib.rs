@@ -290,6 +290,11 @@ impl Keyward {
         shutdown: impl Future<Output = ()>,
         grace: Duration,
     ) {
+        let shutdown = async {
+            shutdown.await;
+            // They would listen for ever.
+            self.engine.feed.listeners.send_away();
+        };
         http::serve::serve(listener, router, shutdown, grace).await;
     }
 
@@ -317,6 +322,7 @@ impl Keyward {
     /// # Errors
     /// [`Error::Fault`] where the store does not answer.
     pub async fn close(&self) -> Result<(), Error> {
+        self.engine.feed.listeners.send_away();
         self.background.stop().await;
         self.engine.flush(true).await
     }

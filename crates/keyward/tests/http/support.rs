@@ -4,6 +4,7 @@ mod ask;
 mod browser;
 mod database;
 mod described;
+mod ears;
 mod mail;
 mod smtp;
 mod socket;
@@ -15,7 +16,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use http_body_util::BodyExt as _;
 use keyward::clock::Clock;
@@ -31,6 +32,7 @@ use tower::ServiceExt as _;
 pub(crate) use self::ask::{Ask, Reply, delete, get, patch, post, put};
 pub(crate) use self::browser::Browser;
 pub(crate) use self::described::Described;
+pub(crate) use self::ears::Ears;
 pub(crate) use self::mail::{Mail, forgot, form, reset};
 pub(crate) use self::smtp::SmtpServer;
 pub(crate) use self::socket::Served;
@@ -154,15 +156,23 @@ impl App {
 
     /// Asks. Whatever is answered has to be described in the API description.
     pub(crate) async fn send(&self, ask: Ask) -> Reply {
-        let (request, peer) = ask.clone().request();
-        let mut request = request.map(Body::from);
-        request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
-        let response = self.router.clone().oneshot(request).await.expect("an answer");
-        let (head, body) = response.into_parts();
-        let body = body.collect().await.expect("a body").to_bytes();
+        let (head, body) = self.begin(ask.clone()).await;
+        let body = match head.headers.get("content-type") {
+            // Without an end: that it begins is all there is to see.
+            Some(events) if events == "text/event-stream" => Bytes::new(),
+            _ => body.collect().await.expect("a body").to_bytes(),
+        };
         let reply = Reply { status: head.status.as_u16(), headers: head.headers, body };
         Described::default().holds(&ask, &reply);
         reply
+    }
+
+    /// Asks, for an answer whose body has not come yet.
+    async fn begin(&self, ask: Ask) -> (http::response::Parts, Body) {
+        let (request, peer) = ask.request();
+        let mut request = request.map(Body::from);
+        request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
+        self.router.clone().oneshot(request).await.expect("an answer").into_parts()
     }
 
     /// Signs up by an app.
