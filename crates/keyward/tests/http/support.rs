@@ -32,7 +32,7 @@ use tower::ServiceExt as _;
 pub(crate) use self::ask::{Ask, Reply, delete, get, patch, post, put};
 pub(crate) use self::browser::Browser;
 pub(crate) use self::described::Described;
-pub(crate) use self::ears::Ears;
+pub(crate) use self::ears::{Ears, Heard};
 pub(crate) use self::mail::{Mail, forgot, form, reset};
 pub(crate) use self::smtp::SmtpServer;
 pub(crate) use self::socket::Served;
