@@ -60,16 +60,6 @@ impl Wrong {
         }
     }
 
-    /// The same, where the form calls a field otherwise.
-    pub(crate) fn calling(mut self, known: &str, field: &str) -> Self {
-        for (name, _) in &mut self.fields {
-            if name == known {
-                field.clone_into(name);
-            }
-        }
-        self
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.whole.is_empty() && self.fields.is_empty()
     }
@@ -143,8 +133,8 @@ mod tests {
         );
         assert!(!html.contains("<this>"), "{html}");
         assert_eq!(Notice::default().to_string(), "");
-        let wrong = Wrong::told_by(&Denial::EmailTaken.into()).calling("email", "name");
-        assert_eq!((wrong.of("email").len(), wrong.of("name").len(), wrong.is_empty()), (0, 1, false));
+        let wrong = Wrong::told_by(&Denial::EmailTaken.into());
+        assert_eq!((wrong.of("email").len(), wrong.is_empty()), (1, false));
     }
 
     #[test]
