@@ -25,3 +25,24 @@ need_mail_server() {
 need_compiler() {
     command -v cc >/dev/null || need gcc libc6-dev
 }
+
+# What the tests in a browser start, what moves its clock, and what looks at pages for people with
+# a disability.
+need_browser() {
+    need chromium chromium-driver faketime
+    need_axe
+}
+
+# axe-core, a script; from the npm registry, of which nothing else is used.
+need_axe() {
+    local version=4.10.3 sum=0f2b4d7dcdf7d1219df8d1959ad68e565f51d14c3f0d88bb71cd59abeb956292
+    local folder=${CARGO_TARGET_DIR:-target}/tools/axe-core
+    [ -f "$folder/axe.min.js" ] && [ "$(cat "$folder/version" 2>/dev/null)" = $version ] && return
+    need curl ca-certificates
+    mkdir -p "$folder"
+    curl -fsSL --retry 5 "https://registry.npmjs.org/axe-core/-/axe-core-$version.tgz" -o "$folder/axe.tgz"
+    echo "$sum  $folder/axe.tgz" | sha256sum --check --quiet
+    tar -xzf "$folder/axe.tgz" -C "$folder" --strip-components=1 package/axe.min.js
+    rm "$folder/axe.tgz"
+    echo $version >"$folder/version"
+}

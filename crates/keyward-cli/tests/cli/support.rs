@@ -37,8 +37,13 @@ impl Home {
     }
 
     /// The same with `KEYWARD_<name>`.
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
-        self.variables.insert(format!("KEYWARD_{name}"), value.to_owned());
+    pub(crate) fn with(self, name: &str, value: &str) -> Self {
+        self.with_variable(&format!("KEYWARD_{name}"), value)
+    }
+
+    /// The same with a variable that is not Keyward's.
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
         self
     }
 

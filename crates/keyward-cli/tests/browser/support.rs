@@ -1,0 +1,36 @@
+//! What does a test in the browser stand on?
+
+mod app;
+mod axe;
+mod browser;
+mod clock;
+mod processes;
+mod proxy;
+mod site;
+mod tab;
+
+use std::time::Duration;
+
+use keyward::clock::Clock;
+
+pub(crate) use browser::Browser;
+pub(crate) use clock::with_clock;
+pub(crate) use proxy::Fault;
+pub(crate) use site::Site;
+pub(crate) use tab::Tab;
+
+pub(crate) use crate::binary::{EMAIL, PASSWORD};
+
+/// Lets time pass for a browser, which can't be given a clock.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::sleep(time).await;
+}
+
+/// The time since some moment in the past.
+pub(crate) fn now() -> Duration {
+    Clock::system().monotonic()
+}
+
+pub(crate) const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}

@@ -1,0 +1,84 @@
+//! How are chromedriver and its browser started, stopped, put to sleep and ended?
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+/// chromedriver and everything it starts, as one process group. Dropped, all of it is killed.
+pub(crate) struct Processes {
+    shell: Child,
+    /// Closed when this process ends, however it ends: then the group kills itself.
+    leash: Option<ChildStdin>,
+    port: u16,
+}
+
+impl Processes {
+    /// Starts chromedriver on a free port; what it keeps outside of profiles goes into this folder.
+    pub(crate) fn start(home: &Path) -> Self {
+        let mut shell = Command::new("sh")
+            .args(["-c", "chromedriver --port=0 </dev/null & read -r _; kill -KILL 0"])
+            .env("HOME", home)
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell");
+        let leash = shell.stdin.take();
+        let mut lines = BufReader::new(shell.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let port = lines
+            .find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
+        // Read to its end: it must not wait for a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { shell, leash, port: port.expect("chromedriver starts: apt-get install chromium-driver") }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Stops the whole browser, as a closed laptop does; chromedriver goes on.
+    pub(crate) fn stop(&self) {
+        self.signal("STOP");
+    }
+
+    pub(crate) fn wake(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let mut command = Command::new("kill");
+        command.arg("-s").arg(name).arg("--");
+        let mut any = false;
+        for entry in std::fs::read_dir("/proc").expect("Linux").flatten() {
+            let Some(process) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+                continue;
+            };
+            if group(process) == Some(self.shell.id()) && is_browser(process) {
+                command.arg(process.to_string());
+                any = true;
+            }
+        }
+        assert!(any, "a browser runs");
+        // One of them may have ended meanwhile.
+        let _ = command.stderr(Stdio::null()).status();
+    }
+}
+
+/// The process group (proc(5), `/proc/pid/stat`: after the name in brackets state, parent, group).
+fn group(process: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
+}
+
+fn is_browser(process: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{process}/comm")).is_ok_and(|name| name.starts_with("chromium"))
+}
+
+impl Drop for Processes {
+    fn drop(&mut self) {
+        drop(self.leash.take());
+        let _ = self.shell.wait();
+    }
+}
