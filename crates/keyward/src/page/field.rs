@@ -4,7 +4,7 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use super::notice::Wrong;
+use super::notice::{Wrong, element};
 
 /// A field of a form. Shown in a template by its name: `{{ email }}`.
 #[derive(Debug, Clone, Template)]
@@ -31,7 +31,7 @@ impl Field {
     pub(crate) fn new(name: &'static str, label: &'static str, kind: &'static str) -> Self {
         Self {
             name,
-            id: name.replace('_', "-"),
+            id: element(name),
             label,
             kind,
             autocomplete: "off",
