@@ -11,6 +11,7 @@ use super::body::Fields;
 use super::html::query_field;
 use super::operation::{Field, Operation, SETS_COOKIES, Told};
 use super::{Answer, Call, guard, next};
+use crate::access::Reach;
 use crate::error::{Denied, Error, FieldError};
 use crate::flow::sign_in::SignIn;
 use crate::page::login::{Login, Shown};
@@ -120,8 +121,13 @@ pub(super) fn are_filled(fields: &[(&str, &str, &str)]) -> Result<(), Error> {
 /// Who is signed in already; nobody where that is not known.
 pub(super) async fn signed_in(call: &Call) -> Result<Option<String>, Error> {
     let client = || call.client();
-    match guard::authenticate(&call.engine, call.names, &call.headers, &client).await {
-        Ok(access) => Ok(Some(call.engine.view(&access).await?.0.account.email.to_string())),
+    let access = guard::authenticate(&call.engine, call.names, &call.headers, &client, Reach::Store).await;
+    let view = match access {
+        Ok(access) => call.engine.view(&access).await,
+        Err(error) => Err(error),
+    };
+    match view {
+        Ok((loaded, _)) => Ok(Some(loaded.account.email.to_string())),
         Err(Error::Denied(_)) => Ok(None),
         Err(fault) => Err(fault),
     }

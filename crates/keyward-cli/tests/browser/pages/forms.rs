@@ -17,16 +17,16 @@ async fn somebody_signs_up_with_the_keyboard_alone_and_goes_on() {
     };
     // Typing begins in the first field.
     keys("grace@example.com").await;
-    keys(&Key::Tab.to_string()).await;
+    keys(&Key::Tab.value().to_string()).await;
     keys("Correct-Horse-7").await;
-    keys(&Key::Enter.to_string()).await;
+    keys(&Key::Enter.value().to_string()).await;
     tab.until_at(seconds(30), "/account").await;
     assert!(tab.url().await.ends_with("/account?done=profile"), "{}", tab.url().await);
     assert!(tab.text().await.contains("grace@example.com"));
     assert_eq!(tab.cookies().await.len(), 3);
     // The first stop is the way past the navigation.
     let body = "document.activeElement.textContent";
-    keys(&Key::Tab.to_string()).await;
+    keys(&Key::Tab.value().to_string()).await;
     tab.until(seconds(5), &format!("{body} === 'Skip to the content'")).await;
     assert_eq!(browser.console().await, Vec::<String>::new(), "nothing was refused by the policy");
 }
