@@ -16,6 +16,8 @@ pub(crate) mod csrf;
 mod detour;
 mod dev;
 mod docs;
+mod embed;
+pub(crate) mod extract;
 mod forgot;
 mod form;
 mod forwarded;
@@ -23,6 +25,7 @@ mod guard;
 mod healthz;
 mod html;
 mod kept;
+pub(crate) mod layer;
 mod login;
 pub(crate) mod monitor;
 mod next;
@@ -58,7 +61,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use keyward_core::denial::Denial;
 use keyward_core::id::SessionId;
-use keyward_core::service_key::Scope;
+use keyward_core::service_key::{Scope, ServiceKey};
 use serde::Serialize;
 
 use self::caught::caught;
@@ -121,7 +124,7 @@ impl Call {
     /// `reauthentication_required` to a person who signed in too long ago.
     pub(crate) fn demand_recent_login(&self) -> Result<(), Error> {
         match &self.who {
-            Some(Who::Person(access)) => guard::demand_recent_login(&self.engine, access),
+            Some(Who::Person(access)) => self.engine.demand_recent_login(access),
             Some(Who::Service(_)) | None => Ok(()),
         }
     }
@@ -138,6 +141,17 @@ impl Call {
     /// The session that asks, where it is a person that does.
     pub(crate) fn session(&self) -> Option<SessionId> {
         self.access().ok().map(Access::session)
+    }
+
+    /// The service key of who asks.
+    ///
+    /// # Errors
+    /// `missing_token` on a route that has no guard for it.
+    pub(crate) fn service_key(&self) -> Result<Arc<ServiceKey>, Error> {
+        match &self.who {
+            Some(Who::Service(key)) => Ok(Arc::clone(key)),
+            Some(Who::Person(_)) | None => Err(Denial::MissingToken.into()),
+        }
     }
 
     /// The verified token of who asks.
@@ -230,6 +244,7 @@ routes! {
     DELETE "/api/admin/roles/{name}"                   Grave   api::admin::roles::delete;
     POST   "/api/auth/introspect"        Service(Introspect)   api::auth::introspect::post;
     POST   "/api/auth/revoke"            Service(Revoke)       api::auth::revoke::post;
+    GET    "/api/auth/revocations"       Service(Revocations)  api::auth::revocations::get;
     GET    "/api/admin/events"                         Read    api::admin::events::get;
     GET    "/api/admin/events/suspicious"              Read    api::admin::events::suspicious::get;
     GET    "/api/admin/sessions"                       Read    api::admin::sessions::list as LIST;
@@ -516,6 +531,7 @@ fn finish(cors: cors::Granted, mut response: Response<Body>, id: &str) -> Respon
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     cors.write(headers);
+    response.extensions_mut().insert(layer::Own);
     response
 }
 

@@ -67,8 +67,10 @@ async fn the_pictures_of_the_readme_are_those_of_today() {
     tab.goto("/login?next=/account").await;
     picture(&tab, "login-light").await;
     tab.look(960, 600, "dark").await;
+    tab.reload().await;
     picture(&tab, "login-dark").await;
     tab.look(360, 640, "light").await;
+    tab.reload().await;
     picture(&tab, "login-phone").await;
     sign_in(&tab, "/account").await;
     for (width, height, colours, name) in [
