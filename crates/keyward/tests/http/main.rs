@@ -5,8 +5,10 @@
 //! [`support::Reply::refused`].
 
 mod access;
+mod account;
 mod admin;
 mod api;
+mod assets;
 mod body;
 mod canary;
 mod client;
@@ -22,6 +24,7 @@ mod idle;
 mod layer;
 mod limits;
 mod log;
+mod login;
 mod master_key;
 mod metrics;
 mod notices;
@@ -32,10 +35,14 @@ mod pages;
 mod problem;
 mod race;
 mod readyz;
+mod reauthenticate;
 mod requirements;
 mod reset;
 mod revocation;
 mod routes;
+mod setup;
+mod signup;
+mod start;
 mod support;
 mod verify_email;
 mod well_known;
