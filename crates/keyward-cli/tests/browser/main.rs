@@ -9,6 +9,7 @@
 #[path = "../cli/support.rs"]
 mod binary;
 mod harness;
+mod pages;
 // The instrument is whole, whatever of it the tests of today use.
 #[allow(dead_code)]
 mod support;
