@@ -124,7 +124,7 @@ impl Proxy {
                 }
                 let shared = Arc::clone(&accepting);
                 // A browser may go away in the middle of anything.
-                std::thread::spawn(move || drop(shared.serve(stream)));
+                std::thread::spawn(move || shared.serve(stream));
             }
         });
         Self { port, shared }
