@@ -8,6 +8,7 @@ mod access;
 mod api;
 mod body;
 mod canary;
+mod client;
 mod cookie;
 mod cors;
 mod csrf;

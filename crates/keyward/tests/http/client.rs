@@ -1,0 +1,77 @@
+//! `GET /client/…`: may a browser run it, keep it, and ask for it again cheaply?
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{App, get};
+
+const MODULES: [&str; 3] = ["keyward.js", "axios.js", "private.js"];
+
+fn file(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../client");
+    fs::read_to_string(folder.join(name)).expect("a file")
+}
+
+#[tokio::test]
+async fn modules_are_sent_as_they_stand_and_may_be_kept() {
+    let app = App::new().await;
+    for name in MODULES {
+        let path = format!("/client/{name}");
+        let reply = app.send(get(&path)).await;
+        assert_eq!((reply.status, reply.text()), (200, file(name)), "{name}");
+        assert_eq!(reply.all("content-type"), ["text/javascript; charset=utf-8"]);
+        assert_eq!(reply.all("cache-control"), ["public, max-age=300"]);
+        assert_eq!(reply.all("x-content-type-options"), ["nosniff"]);
+        assert!(reply.all("set-cookie").is_empty());
+        let etag = reply.one("etag").expect("ETag").to_owned();
+        let again = app.send(get(&path).header("if-none-match", &etag)).await;
+        assert_eq!((again.status, again.body.len()), (304, 0));
+        assert_eq!(app.send(get(&path).header("if-none-match", "\"x\"")).await.status, 200);
+    }
+    app.send(get("/client/types.js")).await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn what_a_module_imports_is_served_beside_it() {
+    let app = App::new().await;
+    for name in MODULES {
+        for import in file(name).split(" from './").skip(1) {
+            let (target, _) = import.split_once('\'').expect("a name");
+            assert_eq!(app.send(get(&format!("/client/{target}"))).await.status, 200, "{name}: {target}");
+        }
+    }
+}
+
+/// A policy that allows nothing but files of this origin must be enough.
+#[test]
+fn no_module_needs_more_than_a_strict_policy_or_a_newer_language() {
+    for name in MODULES {
+        let text = file(name);
+        for beyond in [
+            "eval(",
+            "new Function",
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacent",
+            "<style",
+            "'style'",
+            "blob:",
+            "data:",
+            "new Worker",
+            "document.write",
+            "http://",
+            "https://",
+            "unload'",
+            "console.",
+            "withResolvers",
+            "??=",
+            "||=",
+            "AbortSignal.timeout",
+            "AbortSignal.any",
+            ".at(",
+            "structuredClone",
+        ] {
+            assert!(!text.contains(beyond), "{name}: {beyond}");
+        }
+    }
+}
