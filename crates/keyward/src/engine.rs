@@ -22,8 +22,10 @@ use crate::access::AccessCache;
 use crate::bounce::Bounces;
 use crate::client::Client;
 use crate::clock::{self, Clock};
+use crate::edge::Edge;
 use crate::error::Error;
 use crate::feed::Feed;
+use crate::figures::Figures;
 use crate::flow::audit::chain::Chain;
 use crate::hashing::Hashing;
 use crate::mail::deliver::Delivery;
@@ -49,8 +51,10 @@ pub(crate) struct Engine {
     pub(crate) mac_keys: MacKeys,
     pub(crate) chain: Chain,
     pub(crate) feed: Feed,
+    pub(crate) edge: Edge,
     pub(crate) notes: Notes,
     pub(crate) tallies: Tallies,
+    pub(crate) figures: Figures,
     pub(crate) hashing: Hashing,
     pub(crate) throttles: Throttles,
     pub(crate) verified: AccessCache,
@@ -102,8 +106,10 @@ impl Engine {
                 leeway: settings.policy.leeway,
             },
             feed: Feed::default(),
+            edge: Edge::new(&settings),
             notes: Notes::new(idle),
             tallies: Tallies::default(),
+            figures: Figures::default(),
             throttles: Throttles::new(&settings.limits),
             verified: AccessCache::default(),
             bounces: Bounces::default(),
@@ -267,6 +273,7 @@ impl Engine {
     /// Writes what is noted and counted in memory; with `all`, also what could wait.
     pub(crate) async fn flush(&self, all: bool) -> Result<(), Error> {
         let now = self.clock.now();
+        self.end_noticed_thefts().await?;
         for batch in self.notes.due(now, all) {
             self.commit(Change::of(batch.iter().cloned())).await?;
             self.notes.written(&batch, now);
@@ -275,6 +282,13 @@ impl Engine {
         if !used.is_empty() {
             self.commit(Change::of(used.iter().cloned())).await?;
             self.service_keys.written(&used);
+        }
+        let counted = self.figures.take(self.metrics.figures(), now, all);
+        if !counted.is_empty()
+            && let Err(error) = self.commit(Change::of(counted.clone())).await
+        {
+            self.figures.give_back(&counted);
+            return Err(error.into());
         }
         let events = self.tallies.take(now);
         if !events.is_empty()

@@ -24,9 +24,11 @@ mod background;
 mod bounce;
 mod client;
 pub mod clock;
+mod edge;
 mod engine;
 mod error;
 mod feed;
+mod figures;
 mod flow;
 mod hashing;
 mod http;
@@ -69,6 +71,10 @@ pub use crate::flow::audit::events::{
     MOST_THRESHOLD, Place, THRESHOLD, WINDOW, WINDOWS,
 };
 pub use crate::flow::audit::explain::{Happening, SessionState, SessionStory};
+pub use crate::flow::audit::statistics::{Counts, Span, Statistics, Window};
+pub use crate::flow::explorer::{
+    EndedSessions, MOST_SESSIONS, SESSIONS, SessionCursor, SessionFilter, SessionList, SessionView,
+};
 pub use crate::flow::import::{Imported, ImportedUser};
 pub use crate::flow::keys::KeyView;
 use crate::flow::keys::{MacKeysError, mac_keys};
@@ -319,9 +325,11 @@ impl Keyward {
     /// of them refuses somebody.
     #[doc(hidden)]
     pub fn routes() -> impl Iterator<Item = (::http::Method, &'static str, String)> {
-        http::ROUTES
-            .iter()
-            .map(|route| (route.method.clone(), route.path, format!("{:?}", route.guard).to_lowercase()))
+        http::ROUTES.iter().map(|route| {
+            let any = || ::http::Method::from_bytes(b"ANY").unwrap_or_default();
+            let method = route.method.clone().unwrap_or_else(any);
+            (method, route.path, format!("{:?}", route.guard).to_lowercase())
+        })
     }
 
     /// What can be asked over HTTP, how it is answered and how it is refused, as JSON: OpenAPI 3.1.
