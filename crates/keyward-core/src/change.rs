@@ -10,6 +10,7 @@ use crate::account::Account;
 use crate::chain::{Removal, Seal};
 use crate::email::Email;
 use crate::event::Event;
+use crate::figure::Figure;
 use crate::id::{EventId, MailId, ServiceKeyId, SessionId, UserId};
 use crate::key::KeyRecord;
 use crate::mail::{Link, Mail, SecretHash};
@@ -344,6 +345,15 @@ pub enum Write {
         id: ServiceKeyId,
         /// When.
         used_at: Timestamp,
+    },
+    /// Adds to what was counted in the span of time that began at this moment. No condition.
+    Count {
+        /// What.
+        figure: Figure,
+        /// When the span began ([`crate::figure::span_of`]).
+        at: Timestamp,
+        /// How many there were.
+        count: u64,
     },
     /// Records that access tokens of this length were given out at this moment.
     NoteAccessTtl {

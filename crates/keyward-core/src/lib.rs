@@ -26,6 +26,7 @@ pub mod chain;
 pub mod change;
 pub mod denial;
 pub mod event;
+pub mod figure;
 pub mod policy;
 pub mod throttle;
 

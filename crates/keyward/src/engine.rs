@@ -24,6 +24,7 @@ use crate::client::Client;
 use crate::clock::{self, Clock};
 use crate::error::Error;
 use crate::feed::Feed;
+use crate::figures::Figures;
 use crate::flow::audit::chain::Chain;
 use crate::hashing::Hashing;
 use crate::mail::deliver::Delivery;
@@ -51,6 +52,7 @@ pub(crate) struct Engine {
     pub(crate) feed: Feed,
     pub(crate) notes: Notes,
     pub(crate) tallies: Tallies,
+    pub(crate) figures: Figures,
     pub(crate) hashing: Hashing,
     pub(crate) throttles: Throttles,
     pub(crate) verified: AccessCache,
@@ -104,6 +106,7 @@ impl Engine {
             feed: Feed::default(),
             notes: Notes::new(idle),
             tallies: Tallies::default(),
+            figures: Figures::default(),
             throttles: Throttles::new(&settings.limits),
             verified: AccessCache::default(),
             bounces: Bounces::default(),
@@ -275,6 +278,13 @@ impl Engine {
         if !used.is_empty() {
             self.commit(Change::of(used.iter().cloned())).await?;
             self.service_keys.written(&used);
+        }
+        let counted = self.figures.take(self.metrics.figures(), now, all);
+        if !counted.is_empty()
+            && let Err(error) = self.commit(Change::of(counted.clone())).await
+        {
+            self.figures.give_back(&counted);
+            return Err(error.into());
         }
         let events = self.tallies.take(now);
         if !events.is_empty()

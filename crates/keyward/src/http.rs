@@ -212,7 +212,11 @@ routes! {
     POST   "/api/auth/revoke"            Service(Revoke)       api::auth::revoke::post;
     GET    "/api/admin/events"                         Read    api::admin::events::get;
     GET    "/api/admin/events/suspicious"              Read    api::admin::events::suspicious::get;
+    GET    "/api/admin/sessions"                       Read    api::admin::sessions::list as LIST;
+    DELETE "/api/admin/sessions"                       Admin   api::admin::sessions::delete_all as DELETE_ALL;
     GET    "/api/admin/sessions/{id}"                  Read    api::admin::sessions::get;
+    DELETE "/api/admin/sessions/{id}"                  Admin   api::admin::sessions::delete;
+    GET    "/api/admin/statistics"                     Read    api::admin::statistics::get;
     GET    "/api/admin/keys"                           Read    api::admin::keys::get;
     POST   "/api/admin/keys/rotate"                    Grave   api::admin::keys::rotate::post;
     POST   "/api/admin/keys/{kid}/revoke"              Grave   api::admin::keys::revoke::post;

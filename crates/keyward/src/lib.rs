@@ -27,6 +27,7 @@ pub mod clock;
 mod engine;
 mod error;
 mod feed;
+mod figures;
 mod flow;
 mod hashing;
 mod http;
@@ -69,6 +70,10 @@ pub use crate::flow::audit::events::{
     MOST_THRESHOLD, Place, THRESHOLD, WINDOW, WINDOWS,
 };
 pub use crate::flow::audit::explain::{Happening, SessionState, SessionStory};
+pub use crate::flow::audit::statistics::{Counts, Span, Statistics, Window};
+pub use crate::flow::explorer::{
+    EndedSessions, MOST_SESSIONS, SESSIONS, SessionCursor, SessionFilter, SessionList, SessionView,
+};
 pub use crate::flow::import::{Imported, ImportedUser};
 pub use crate::flow::keys::KeyView;
 use crate::flow::keys::{MacKeysError, mac_keys};

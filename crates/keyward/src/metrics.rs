@@ -11,6 +11,7 @@ use std::time::Duration;
 use keyward_core::change::{Change, Committed, Write};
 use keyward_core::denial::Denial;
 use keyward_core::event::EventType;
+use keyward_core::figure::Figure;
 use keyward_core::key::KeyState;
 use keyward_core::session::EndReason;
 use keyward_core::throttle::Throttle;
@@ -297,6 +298,30 @@ impl Metrics {
         }
     }
 
+    /// What plots show, since the start, in the order of [`Figure::ALL`].
+    pub(crate) fn figures(&self) -> [u64; Figure::ALL.len()] {
+        let login = |outcome| {
+            let labels = [("method", LoginMethod::Password.as_str()), ("outcome", outcome)];
+            self.logins.get(&labels).map_or(0, |counter| counter.get())
+        };
+        let refresh = |outcome: Refreshed| {
+            self.refreshes.get(&[("outcome", outcome.as_str())]).map_or(0, |counter| counter.get())
+        };
+        let limit = |throttle: &Throttle| {
+            self.limited.get(&[("limit", throttle.as_str())]).map_or(0, |counter| counter.get())
+        };
+        let signup = [("type", EventType::Signup.as_str()), ("success", "true")];
+        let theft = [("reason", EndReason::Theft.as_str())];
+        Figure::ALL.map(|figure| match figure {
+            Figure::Logins => login(SUCCESS),
+            Figure::FailedLogins => FAILED.into_iter().map(|denial| login(denial.code())).sum(),
+            Figure::Signups => self.events.get(&signup).map_or(0, |counter| counter.get()),
+            Figure::Refreshes => REFRESHED.into_iter().map(refresh).sum(),
+            Figure::Reuse => self.ends.get(&theft).map_or(0, |counter| counter.get()),
+            Figure::RateLimited => Throttle::ALL.iter().map(limit).sum(),
+        })
+    }
+
     /// Where the times of one route go.
     pub(crate) fn route(&self, method: &'static str, route: &'static str) -> RouteTimes {
         RouteTimes { requests: self.requests.clone(), method, route, classes: Default::default() }
@@ -393,6 +418,11 @@ impl JobMetrics {
     }
 }
 
+/// The refusals that say something about who tried to sign in.
+const FAILED: [Denial; 3] = [Denial::InvalidCredentials, Denial::AccountInactive, Denial::EmailNotVerified];
+/// What brings a token to who refreshes.
+const REFRESHED: [Refreshed; 4] =
+    [Refreshed::Rotated, Refreshed::Replayed, Refreshed::Forgiven, Refreshed::Adopted];
 const SUCCESS: &str = "success";
 const COMMITTED: &str = "committed";
 const CONFLICT: &str = "conflict";

@@ -79,6 +79,17 @@ impl Notes {
         self.shard(session).get(&session).map_or((None, None), |note| (note.seen, note.active_at))
     }
 
+    /// How many sessions' persons did something here since then: as far back as [`Notes::kept`].
+    pub(crate) fn active_since(&self, since: Timestamp) -> usize {
+        let active = |note: &&Note| note.active_at.is_some_and(|at| at >= since);
+        self.shards.iter().map(|shard| lock(shard).values().filter(active).count()).sum()
+    }
+
+    /// For how long what was done is known here at least.
+    pub(crate) const fn kept(&self) -> Duration {
+        self.interval
+    }
+
     /// What is due to be written at `now`, in batches; with `all`, whatever is not written.
     pub(crate) fn due(&self, now: Timestamp, all: bool) -> Vec<Vec<Write>> {
         let mut due = Vec::new();

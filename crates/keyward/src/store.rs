@@ -13,10 +13,12 @@ mod contract;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Committed, Conflict};
 use keyward_core::email::Email;
+use keyward_core::figure::Figure;
 use keyward_core::id::{SessionId, UserId};
 use keyward_core::key::KeyRecord;
 use keyward_core::mail::{Link, Mail, SecretHash};
@@ -24,7 +26,7 @@ use keyward_core::phone::Phone;
 use keyward_core::revocation::Entry;
 use keyward_core::role::Roles;
 use keyward_core::service_key::ServiceKey;
-use keyward_core::session::Session;
+use keyward_core::session::{Session, Transport};
 use keyward_core::time::Timestamp;
 
 /// The store could not be asked, or what it holds can't be. Nothing was written.
@@ -132,6 +134,47 @@ pub(crate) struct Page {
     pub(crate) next: Option<Key>,
 }
 
+/// Which sessions are asked for: the newest first, or where only those that ended are asked for and
+/// nothing else names a range, by when they did.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionSearch {
+    pub(crate) user: Option<UserId>,
+    /// Opened from exactly this address.
+    pub(crate) ip: Option<String>,
+    pub(crate) transport: Option<Transport>,
+    /// Only those that have not ended, or only those that have.
+    pub(crate) is_open: Option<bool>,
+    /// Where a list goes on: before this one.
+    pub(crate) before: Option<Place>,
+    /// How many at most.
+    pub(crate) limit: u32,
+    /// How many are looked at for them where no index answers the whole question.
+    pub(crate) scan: u32,
+}
+
+impl SessionSearch {
+    /// Whether it goes by when sessions ended.
+    fn by_end(&self) -> bool {
+        self.is_open == Some(false) && self.user.is_none() && self.ip.is_none()
+    }
+}
+
+/// A place in a list of sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) session: SessionId,
+    /// When that ended, in a list that goes by it.
+    pub(crate) ended_at: Option<Timestamp>,
+}
+
+/// Some sessions, each with the address of its account.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SessionPage {
+    pub(crate) sessions: Vec<(Session, String)>,
+    /// Where the list goes on. There may be nothing left.
+    pub(crate) next: Option<Place>,
+}
+
 /// A session as it was loaded, with its account and the version that the table of roles had.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Loaded {
@@ -196,6 +239,8 @@ pub(crate) struct Sweep {
     pub(crate) sessions_before: Timestamp,
     /// Mails that were given up and are from before this go.
     pub(crate) mails_before: Timestamp,
+    /// What was counted before this goes.
+    pub(crate) figures_before: Timestamp,
     /// Where among the sessions this batch begins: after this one.
     pub(crate) after: SessionId,
     /// How many sessions, and how many revocations, one batch looks at.
@@ -213,6 +258,15 @@ pub(crate) struct Swept {
     pub(crate) next: Option<SessionId>,
 }
 
+/// How many there were of something in a span of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) figure: Figure,
+    /// When the span began.
+    pub(crate) at: Timestamp,
+    pub(crate) count: u64,
+}
+
 /// A store. Reads are of one record by its key, or of a bounded list.
 pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
     /// The account of that name.
@@ -226,6 +280,9 @@ pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
 
     /// Open sessions of everybody, by id, after that one; at most `limit`.
     fn sessions(&self, after: SessionId, limit: u32) -> Answer<'_, Vec<Session>>;
+
+    /// Some sessions of everybody, open or not.
+    fn all_sessions<'a>(&'a self, search: &'a SessionSearch) -> Answer<'a, SessionPage>;
 
     /// How many open sessions some users have, by id after that one: as many users as have about
     /// `limit` sessions together. With the last of these users, after whom the next count begins;
@@ -270,6 +327,10 @@ pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
 
     /// The lengths of access tokens that were in force, in seconds, and when last.
     fn access_ttls(&self) -> Answer<'_, Vec<(u64, Timestamp)>>;
+
+    /// What was counted from that moment to before the other, in spans of that length, in order of
+    /// time. Where there was nothing to count nothing is told.
+    fn figures(&self, since: Timestamp, until: Timestamp, step: Duration) -> Answer<'_, Vec<Counted>>;
 
     /// What was revoked past that position, and the versions of the keys.
     fn news(&self, position: u64) -> Answer<'_, News>;

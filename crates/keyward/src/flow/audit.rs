@@ -3,3 +3,4 @@
 pub(crate) mod chain;
 pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod statistics;

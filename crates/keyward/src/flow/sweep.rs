@@ -33,6 +33,7 @@ impl Engine {
                 now,
                 sessions_before: now.before(self.settings.policy.refresh_ttl),
                 mails_before: now.before(GIVEN_UP),
+                figures_before: now.before(self.settings.events_retention),
                 after,
                 limit: STEP,
             })

@@ -7,7 +7,9 @@
 pub(crate) mod accounts;
 pub(crate) mod chain;
 pub(crate) mod ends;
+pub(crate) mod explorer;
 pub(crate) mod feed;
+pub(crate) mod figures;
 pub(crate) mod keys;
 pub(crate) mod lists;
 pub(crate) mod mail;
@@ -36,7 +38,7 @@ use keyward_core::role::Roles;
 use keyward_core::session::{End, EndReason, Progress, Session, Transport};
 use keyward_core::time::Timestamp;
 
-use super::{Key, Loaded, NotCommitted, Search, Store, StoredMacKey, StoredServiceKeys};
+use super::{Counted, Key, Loaded, NotCommitted, Search, Store, StoredMacKey, StoredServiceKeys};
 
 pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -131,6 +133,10 @@ macro_rules! contract {
                 a_search_looks_at_a_bounded_number_of_events, each_kind_of_suspicion_is_counted,
                 names_without_an_account_are_told_apart, only_so_many_events_are_counted,
             }
+            explorer: {
+                sessions_pass_every_filter_alone_and_with_every_other, a_page_of_sessions_looks_at_so_many,
+            }
+            figures: { figures_add_up_in_their_spans, figures_go_when_they_are_past, }
             sweep: {
                 only_what_is_past_goes, sessions_go_in_batches,
                 a_session_that_was_just_refreshed_stays,
@@ -187,6 +193,7 @@ struct Dump {
     mac_keys: Vec<StoredMacKey>,
     access_ttls: Vec<(u64, Timestamp)>,
     service_keys: StoredServiceKeys,
+    figures: Vec<Counted>,
     revocations: Vec<Entry>,
     trail: Vec<Row>,
     links: Vec<Link>,
@@ -290,6 +297,10 @@ impl World {
             mac_keys: store.mac_keys().await.expect("readable"),
             access_ttls,
             service_keys: store.service_keys().await.expect("readable"),
+            figures: store
+                .figures(at(0), at(1 << 40), std::time::Duration::from_secs(900))
+                .await
+                .expect("readable"),
             revocations: self.revocations().await,
             trail: self.place.trail().await,
             links,

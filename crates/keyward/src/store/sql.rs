@@ -25,6 +25,7 @@ macro_rules! account_columns {
 }
 
 mod accounts;
+pub(super) mod figures;
 pub(super) mod search;
 pub(super) mod service_keys;
 
@@ -35,6 +36,7 @@ macro_rules! session_columns {
     };
 }
 
+pub(super) mod explorer;
 pub(super) mod mail;
 mod sessions;
 
@@ -326,6 +328,7 @@ impl Plan {
             Write::AddServiceKey { version, key } => self.add_service_key(version, *key),
             Write::RemoveServiceKey { version, id } => self.remove_service_key(version, id),
             Write::NoteServiceKey { id, used_at } => self.note_service_key(id, used_at),
+            Write::Count { figure, at, count } => self.count(figure, at, count),
             Write::NoteAccessTtl { ttl, at } => self.push(
                 "INSERT INTO access_ttl (ttl, last_in_force) VALUES (?1, ?2) \
                  ON CONFLICT (ttl) DO UPDATE SET last_in_force = excluded.last_in_force",

@@ -36,10 +36,10 @@ use tokio::sync::oneshot;
 
 use self::file::{Opened, file_error};
 use self::writer::{Job, bind};
-use super::sql::{self, Expect, Statement, Value, search};
+use super::sql::{self, Expect, Statement, Value, explorer, search};
 use super::{
-    Answer, CLASSES, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Page, Search, Store, StoredKeys,
-    StoredMacKey, StoredServiceKeys, Sweep, Swept,
+    Answer, CLASSES, Counted, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Page, Search, SessionPage,
+    SessionSearch, Store, StoredKeys, StoredMacKey, StoredServiceKeys, Sweep, Swept,
 };
 
 /// How many connections read.
@@ -246,6 +246,23 @@ impl Store for Sqlite {
         Box::pin(async move { self.all(sql::SESSIONS, &params, |row| sql::session(row)) })
     }
 
+    fn all_sessions<'a>(&'a self, search: &'a SessionSearch) -> Answer<'a, SessionPage> {
+        let search = search.clone();
+        Box::pin(self.search(move |connection| {
+            let down_to = match explorer::cut(&search) {
+                Some(cut) => first(connection, cut.sql, &cut.params, |row| explorer::place(&search, row))?,
+                None => Ok(None),
+            };
+            let down_to = match down_to {
+                Ok(down_to) => down_to,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            let page = explorer::page(&search, down_to);
+            let sessions = each(connection, page.sql, &page.params, |row| explorer::found(row))?;
+            Ok(sessions.map(|sessions| explorer::paged(&search, sessions, down_to)))
+        }))
+    }
+
     fn count_open(&self, after: UserId, limit: u32) -> Answer<'_, (u64, Option<UserId>)> {
         let params = [sql::id(after), Value::Int(limit.into())];
         Box::pin(async move {
@@ -329,6 +346,14 @@ impl Store for Sqlite {
         Box::pin(async move { self.all(sql::ACCESS_TTLS, &[], |row| sql::access_ttl(row)) })
     }
 
+    fn figures(&self, since: Timestamp, until: Timestamp, step: Duration) -> Answer<'_, Vec<Counted>> {
+        let step = Value::Int(i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1));
+        let params = [sql::time(since), sql::time(until), step];
+        Box::pin(self.search(move |connection| {
+            each(connection, sql::figures::FIGURES, &params, |row| sql::figures::counted(row))
+        }))
+    }
+
     fn news(&self, position: u64) -> Answer<'_, News> {
         let params = [sql::number(position), Value::Int(i64::try_from(NEWS_LIMIT).unwrap_or(i64::MAX))];
         Box::pin(async move {
@@ -362,6 +387,8 @@ impl Store for Sqlite {
             let limit = Value::Int(sweep.limit.into());
             statements.push(unconditional(sql::SWEEP_REVOCATIONS, [sql::time(sweep.now), limit.clone()]));
             statements.push(unconditional(sql::mail::SWEEP_LINKS, [sql::time(sweep.now), limit.clone()]));
+            let figures_before = sql::time(sweep.figures_before);
+            statements.push(unconditional(sql::figures::SWEEP_FIGURES, [figures_before, limit.clone()]));
             statements.push(unconditional(sql::mail::SWEEP_MAILS, [sql::time(sweep.mails_before), limit]));
             self.write(statements).await.map_err(|e| match e {
                 NotCommitted::Fault(fault) => fault,

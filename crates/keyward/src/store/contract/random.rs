@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use keyward_core::change::{Change, Sealed, Write};
 use keyward_core::event::{Event, EventType};
+use keyward_core::figure::Figure;
 use keyward_core::key::KeyState;
 use keyward_core::revocation::{Entry, Revocation};
 use keyward_core::session::{End, EndReason, MadeBy, Progress, Session};
@@ -239,6 +240,11 @@ impl Draft {
                 attempts: self.tries(model),
                 due_at: flag.then_some(moment),
                 failure: "busy".into(),
+            },
+            26 if flag => Write::Count {
+                figure: Figure::ALL[usize::from(number) % Figure::ALL.len()],
+                at: at(i64::from(n) * 900),
+                count: number.into(),
             },
             _ => Write::NoteAccessTtl { ttl: Duration::from_secs(number.into()), at: moment },
         }

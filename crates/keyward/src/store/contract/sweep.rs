@@ -13,6 +13,7 @@ pub(super) fn sweep(now: i64) -> Sweep {
         now: at(now),
         sessions_before: at(0),
         mails_before: at(0),
+        figures_before: at(0),
         after: SessionId::from_bytes([0; 16]),
         limit: 100,
     }

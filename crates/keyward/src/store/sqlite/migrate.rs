@@ -27,6 +27,7 @@ const STEPS: &[Step] = &[
     Step { schema: 4, oldest: 1, sql: include_str!("../schema/sqlite/0004_event.sql") },
     Step { schema: 6, oldest: 1, sql: include_str!("../schema/sqlite/0006_mail.sql") },
     Step { schema: 7, oldest: 1, sql: include_str!("../schema/sqlite/0007_import.sql") },
+    Step { schema: 8, oldest: 1, sql: include_str!("../schema/sqlite/0008_figure.sql") },
 ];
 
 /// Marks a file as Keyward's (`PRAGMA application_id`), for it and for `file(1)`: "kwrd".

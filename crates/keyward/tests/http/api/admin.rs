@@ -5,4 +5,5 @@ mod keys;
 mod roles;
 mod service_keys;
 mod sessions;
+mod statistics;
 mod users;

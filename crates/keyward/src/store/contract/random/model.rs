@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Conflict, Sealed, Write};
 use keyward_core::event::Event;
+use keyward_core::figure::Figure;
 use keyward_core::id::{EventId, MailId, ServiceKeyId, SessionId, UserId};
 use keyward_core::key::KeyRecord;
 use keyward_core::mail::{Link, Mail};
@@ -17,7 +18,7 @@ use keyward_core::throttle::Network;
 use keyward_core::time::Timestamp;
 
 use crate::store::contract::{Dump, Row};
-use crate::store::{Loaded, StoredMacKey, StoredServiceKeys};
+use crate::store::{Counted, Loaded, StoredMacKey, StoredServiceKeys};
 
 #[derive(Debug, Clone)]
 pub(super) struct Model {
@@ -30,6 +31,8 @@ pub(super) struct Model {
     keys: Vec<KeyRecord>,
     mac_keys: BTreeMap<u16, Vec<u8>>,
     access_ttls: BTreeMap<u64, Timestamp>,
+    /// By when their span began and their name.
+    figures: BTreeMap<(Timestamp, &'static str), (Figure, u64)>,
     pub(super) service_keys_version: u64,
     service_keys: BTreeMap<ServiceKeyId, ServiceKey>,
     revocations: Vec<Entry>,
@@ -53,6 +56,7 @@ impl Default for Model {
             service_keys_version: 0,
             service_keys: BTreeMap::new(),
             access_ttls: BTreeMap::new(),
+            figures: BTreeMap::new(),
             revocations: Vec::new(),
             trail: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -130,6 +134,11 @@ impl Model {
                 version: self.service_keys_version,
                 keys: self.service_keys.into_values().collect(),
             },
+            figures: self
+                .figures
+                .into_iter()
+                .map(|((at, _), (figure, count))| Counted { figure, at, count })
+                .collect(),
             revocations: self.revocations,
             trail: self.trail.into_values().collect(),
             links: self.links.into_values().collect(),
@@ -340,6 +349,9 @@ impl Model {
                 if let Some(key) = self.service_keys.get_mut(&id) {
                     key.last_used_at = key.last_used_at.max(Some(used_at));
                 }
+            }
+            Write::Count { figure, at, count } => {
+                self.figures.entry((at, figure.as_str())).or_insert((figure, 0)).1 += count;
             }
             Write::NoteAccessTtl { ttl, at } => {
                 self.access_ttls.insert(ttl.as_secs(), at);

@@ -8,7 +8,7 @@ use keyward_core::time::Timestamp;
 use rusqlite::Connection;
 
 use super::Folder;
-use crate::store::sql::trail as sql;
+use crate::store::sql::{explorer, figures, trail as sql};
 use crate::store::sqlite::Sqlite;
 use crate::store::trail::{EventQuery, SuspicionKind};
 
@@ -83,6 +83,33 @@ fn findings_are_counted_from_an_index_that_holds_all_of_it() {
         assert!(horizon.contains("SEARCH event USING COVERING INDEX"), "{kind:?}: {horizon}");
         assert_eq!(horizon.lines().count(), 1, "nothing is sorted: {horizon}");
     }
+}
+
+#[test]
+fn a_list_of_sessions_is_a_range_of_one_index_in_order() {
+    let (_folder, connection) = file();
+    for (by, page, cut) in explorer::STATEMENTS {
+        let index = match by {
+            "all" => "SEARCH s USING PRIMARY KEY (id",
+            "user" => "SEARCH s USING INDEX session_of_user (user_id=? AND id",
+            "address" => "SEARCH s USING INDEX session_by_ip (ip=? AND id",
+            _ => "SEARCH s USING INDEX session_by_end (",
+        };
+        for query in [page, cut] {
+            let plan = plan(&connection, query).replace("COVERING ", "");
+            assert!(plan.contains(index), "{by}: {plan}");
+            assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{by}: {plan}");
+        }
+    }
+}
+
+#[test]
+fn what_was_counted_is_read_by_its_time() {
+    let (_folder, connection) = file();
+    let read = plan(&connection, figures::FIGURES);
+    assert!(read.contains("SEARCH figure USING PRIMARY KEY (at>? AND at<?)"), "{read}");
+    let sweep = plan(&connection, figures::SWEEP_FIGURES);
+    assert!(!sweep.contains("SCAN figure") && sweep.contains("(at<?)"), "{sweep}");
 }
 
 #[test]

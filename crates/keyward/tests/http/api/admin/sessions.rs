@@ -1,5 +1,7 @@
 //! `GET /api/admin/sessions/{sid}`: every life and every end, in words.
 
+mod list;
+
 use serde_json::{Value, json};
 
 use crate::support::{
