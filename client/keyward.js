@@ -1,9 +1,9 @@
 /** How does a page stay signed in as long as it should, and not a moment longer? README.md and types.js say the rest. */
 
-const { parse } = Date;
 const SECURE = location.protocol === 'https:';
 const NAME = 'keyward';
 const HINT = (SECURE ? '__Host-' : '') + NAME + '_hint';
+const MARK = 'x-keyward-error';
 const CORE = Symbol.for(NAME);
 const LOST = 'The cookies that keep you signed in are blocked by this browser, or dropped by a proxy.';
 
@@ -53,8 +53,9 @@ async function locked(signal, work) {
 /** The session that the cookie for scripts names, and its deadline. */
 function hint() {
   try {
-    const [, tag, ends] = RegExp(`(?:^|; )${HINT}=v1\\.([\\w-]{16})\\.(\\d+)\\.`).exec(document.cookie);
-    return { tag, ends: +ends * 1000 };
+    /** @type {any} */
+    const found = RegExp(`(?:^|; )${HINT}=v1\\.([\\w-]{16})\\.(\\d+)\\.`).exec(document.cookie);
+    return { tag: found[1], ends: found[2] * 1000 };
   } catch {
     return null;
   }
@@ -172,15 +173,18 @@ function core() {
     flights = {};
   }
 
+  /** @param {string} path @param {any} [body] @param {any} [how] */
   async function ask(path, body, { by = fetch, from = life.signal, limit = 8000, ...how } = {}) {
-    const answer = { ok: false, status: 0, code: '', body: null, after: 0, took: 0 }, began = performance.now();
+    const began = performance.now();
+    /** @type {any} */
+    const answer = { status: 0, after: 0 };
     await bounded(limit, from, async (signal) => {
       const response = await by((options.api || '/api/auth') + path, {
         method: 'POST', signal, ...how,
         ...(body && { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
       });
-      const { headers, ok, status } = response, code = headers.get('x-keyward-error');
-      Object.assign(answer, { status, after: headers.get('retry-after') * 1000 || 0 });
+      const { headers, ok, status } = response, code = headers.get(MARK);
+      Object.assign(answer, { status, after: Number(headers.get('retry-after')) * 1000 });
       body = await response.json();
       Object.assign(answer, { ok, body, code: body.code === code && code, took: performance.now() - began });
     }).catch(() => {});
@@ -197,7 +201,7 @@ function core() {
     if (!named) return ended('cookies_blocked');
     if (named !== tag) begin(named);
     const change = { loading: 'signed_in', offline: 'online' }[state] || (anew && 'refreshed');
-    expiresAt = parse(body.expires_at);
+    expiresAt = Date.parse(body.expires_at);
     if (body.expires_in > 0) synced = [expiresAt - body.expires_in * 1000 + 500 + took / 2, Date.now(), performance.now()];
     if (anew) fresh++;
     failures = nextTry = barredUntil = 0;
@@ -208,10 +212,10 @@ function core() {
   }
 
   function move(body, anew) {
-    refreshAt = parse(body.refresh_at) || Infinity;
+    refreshAt = Date.parse(body.refresh_at) || Infinity;
     // Tabs ask at different times: the first one asks for all.
     if (refreshAt < expiresAt) refreshAt += Math.random() * (expiresAt - refreshAt) * 0.2;
-    idleAt = parse(body.idle_expires_at) || 0;
+    idleAt = Date.parse(body.idle_expires_at) || 0;
     idleFor = Math.max(idleFor, idleAt - now());
     hear({ tag, expiresAt, refreshAt, idleAt });
     tabs.tell({ tag, expiresAt, refreshAt, idleAt, anew });
@@ -277,7 +281,7 @@ function core() {
   async function attempt() {
     const { signal: from } = work, mine = hint()?.tag, before = fresh, wait = nextTry - now();
     if (!mine || mine === over || wait > 8000) return false;
-    if (!navigator.onLine) return failed();
+    if (!navigator.onLine) return !!failed();
     if (wait > 0) await sleep(wait);
     return locked(from, async () => {
       const answer = fresh === before && (await ask('/refresh', null, { from }));
@@ -420,10 +424,10 @@ function core() {
     const flows = init?.body instanceof ReadableStream;
     if (flows && now() >= expiresAt) await refresh();
     const copy = flows ? null : request.clone(), before = fresh, response = await fetch(request);
-    const code = response.status === 401 && response.headers.get('x-keyward-error');
+    const code = response.status === 401 && response.headers.get(MARK);
     if (!code || code === 'invalid_credentials' || /\/refresh$/.test(pathname) || !(await renewed(before))) return response;
     if (copy) return fetch(copy);
-    throw new KeywardError('body_not_replayable', response, 'A stream can\u2019t be sent twice.');
+    throw new KeywardError('body_not_replayable', response);
   }
 
   function start() {

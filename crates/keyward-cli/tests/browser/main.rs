@@ -8,6 +8,7 @@
 #[allow(dead_code)]
 #[path = "../cli/support.rs"]
 mod binary;
+mod client;
 mod harness;
 // The instrument is whole, whatever of it the tests of today use.
 #[allow(dead_code)]

@@ -1,7 +1,9 @@
 //! `GET /client/…`: may a browser run it, keep it, and ask for it again cheaply?
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::support::{App, get};
 
@@ -86,4 +88,19 @@ fn no_module_needs_more_than_a_strict_policy_or_a_newer_language() {
             assert!(!text.contains(beyond), "{name}: {beyond}");
         }
     }
+}
+
+/// What a page loads, compressed as a proxy does it. The page's copy of axios is its own affair.
+#[test]
+fn what_a_page_loads_is_small() {
+    let mut gzip = Command::new("gzip")
+        .args(["-9", "-n", "-c"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("gzip");
+    gzip.stdin.take().expect("a pipe").write_all(code("keyward.js").as_bytes()).expect("written");
+    let size = gzip.wait_with_output().expect("compressed").stdout.len();
+    println!("client/keyward.js: {size} bytes as sent, compressed");
+    assert!(size <= 5 << 10, "{size}");
 }
