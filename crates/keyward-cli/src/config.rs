@@ -9,7 +9,6 @@ mod check;
 mod choice;
 mod document;
 mod keys;
-mod later;
 mod length;
 mod mail;
 mod nearest;
@@ -39,7 +38,6 @@ pub(crate) use self::store::DatabaseUrl;
 
 pub(crate) use self::address::is_loopback;
 use self::address::reached_at;
-use self::later::{LATER, Later};
 use self::nearest::Names;
 use self::reader::Reader;
 use self::source::{Written, from_environment, from_file};
@@ -69,16 +67,6 @@ impl Config {
         env: impl Iterator<Item = (String, String)>,
         cwd: &Path,
     ) -> Result<Loaded, Vec<Problem>> {
-        Self::load_but(path, env, cwd, LATER)
-    }
-
-    /// The same where nothing of `later` is done.
-    fn load_but(
-        path: Option<&Path>,
-        env: impl Iterator<Item = (String, String)>,
-        cwd: &Path,
-        later: &[Later],
-    ) -> Result<Loaded, Vec<Problem>> {
         let names = Names::of(&sections());
         let mut written = Written::new();
         let mut problems = Vec::new();
@@ -93,7 +81,6 @@ impl Config {
         let Some(config) = config else { return Err(problems) };
         let mut loaded = Loaded { config, settings };
         loaded.listens_on(loaded.config.server.listen);
-        problems.extend(later::problems(&loaded.settings, &sections(), later));
         problems.extend(check::combinations(&loaded.config, &loaded.settings, &problems));
         if problems.is_empty() { Ok(loaded) } else { Err(problems) }
     }

@@ -23,6 +23,7 @@ pub(crate) fn settings(config: &Config) -> Result<Settings, InvalidCost> {
         email,
         events,
         branding,
+        edge,
         ..
     } = config;
     let claims = |claim| tokens.claims.contains(&claim);
@@ -85,6 +86,7 @@ pub(crate) fn settings(config: &Config) -> Result<Settings, InvalidCost> {
             refresh: rate_limits.refresh,
         },
         key_rotation: keys.rotation,
+        edge_audience: edge.audience.clone(),
         events_retention: events.retention,
         log_refresh: events.log_refresh,
         ..Settings::default()
@@ -170,6 +172,7 @@ mod tests {
             ("rate_limits.refresh", "11/1m"),
             ("events.retention", "30d"),
             ("events.log_refresh", "true"),
+            ("edge.audience", "https://jobs.example.com"),
         ];
         let mut seen = vec![of(&[])];
         for key in sections().into_iter().flat_map(|section| section.keys) {

@@ -58,6 +58,9 @@ denials! {
     SessionRevoked = 401 "session_revoked" "This session has ended";
     /// Nobody did anything with the session for too long.
     SessionIdle = 401 "session_idle" "This session ended because it was not used";
+    /// Two credentials were presented that speak of different sessions; told to a proxy, which knows
+    /// 401 and 403 alone.
+    AmbiguousAtEdge = 401 "ambiguous_credentials" "More than one credential was presented";
     /// No account has this name and this password.
     InvalidCredentials = 401 "invalid_credentials" "The e-mail, phone number or password is wrong";
     /// The refresh token is none of ours.

@@ -114,7 +114,7 @@ impl RevocationSet {
     pub fn check(&self, token: Subject<'_>) -> Option<CutOff> {
         if self.keys.contains_key(token.kid) {
             Some(CutOff::Key)
-        } else if self.sessions.contains_key(&token.session) {
+        } else if self.has_ended(token.session) {
             Some(CutOff::Session)
         } else if self.is_dead(token.session, token.generation) {
             Some(CutOff::Generation)
@@ -125,6 +125,11 @@ impl RevocationSet {
         } else {
             None
         }
+    }
+
+    /// Whether this session has ended.
+    pub fn has_ended(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
     }
 
     /// Whether this generation of this session was given up for lost.

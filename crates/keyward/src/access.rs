@@ -18,6 +18,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
 use crate::client::Client;
+use crate::edge::Assertion;
 use crate::engine::Engine;
 use crate::error::{Denied, Error};
 use crate::store::Loaded;
@@ -42,10 +43,21 @@ pub(crate) struct Access {
     /// Whether it is noted that its generation was seen.
     noted: AtomicBool,
     view: Mutex<Option<View>>,
+    /// What services behind the edge are told of it ([`crate::edge`]).
+    pub(crate) assertion: Mutex<Option<Assertion>>,
 }
 
 /// Tells by whom a token is presented. It is asked only where that has to be written down.
 pub(crate) type FromWhere<'a> = &'a (dyn Fn() -> Client + Sync);
+
+/// Where an answer may come from that is not in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// The store is asked, and written, where that makes the answer a better one.
+    Store,
+    /// Nowhere: who asks can't wait. What is to be written is written later.
+    Memory,
+}
 
 /// What was read of a session for showing it, and when.
 #[derive(Debug)]
@@ -65,8 +77,8 @@ struct Bytes;
 
 impl Weighter<Box<str>, Arc<Access>> for Bytes {
     fn weight(&self, token: &Box<str>, _: &Arc<Access>) -> u64 {
-        // The claims say again what the token says.
-        ENTRY_BYTES + 2 * token.len() as u64
+        // The claims say again what the token says, and so may an assertion.
+        ENTRY_BYTES + 3 * token.len() as u64
     }
 }
 
@@ -92,9 +104,16 @@ impl Engine {
         token: &str,
         known: Option<Arc<Access>>,
         client: FromWhere<'_>,
+        reach: Reach,
     ) -> Result<Arc<Access>, Error> {
         let now = self.clock.now();
-        self.know_revocations().await?;
+        match reach {
+            Reach::Store => self.know_revocations().await?,
+            Reach::Memory if self.feed.is_fresh(self.clock.monotonic()) => {}
+            Reach::Memory => {
+                return Err(Denied::from(Denial::StoreUnavailable).retry_in(Duration::from_secs(1)).into());
+            }
+        }
         let epoch = self.feed.epoch();
         let access = match known {
             Some(access) => {
@@ -112,7 +131,7 @@ impl Engine {
             },
         };
         if access.checked.load(Ordering::Acquire) != epoch {
-            if let Err(error) = self.check(&access.token, client).await {
+            if let Err(error) = self.check(&access.token, client, reach).await {
                 self.verified.0.remove(token);
                 return Err(error);
             }
@@ -145,34 +164,45 @@ impl Engine {
         Ok(())
     }
 
-    async fn check(&self, token: &Verified, client: FromWhere<'_>) -> Result<(), Error> {
+    async fn check(&self, token: &Verified, client: FromWhere<'_>, reach: Reach) -> Result<(), Error> {
         let ring = self.ring();
         // A key that left the ring takes its tokens with it.
         if ring.get(&token.kid).is_none() {
             return Err(Denial::InvalidToken.into());
         }
+        let session = token.claims.session;
         if ring.is_revoked(&token.kid) {
-            return Err(self.stale_or_over(token.claims.session).await.into());
+            return Err(self.stale_or_over(session, reach).await.into());
         }
         match self.feed.check(token.subject()) {
             None => Ok(()),
             Some(CutOff::Key | CutOff::User | CutOff::Roles) => {
-                Err(self.stale_or_over(token.claims.session).await.into())
+                Err(self.stale_or_over(session, reach).await.into())
             }
             Some(CutOff::Session) => Err(Denial::SessionRevoked.into()),
             Some(CutOff::Generation) => {
                 // Given up for lost, and yet somebody has it: two hold what one was given.
-                self.end_for_theft(token.claims.session, &client()).await?;
+                match reach {
+                    Reach::Store => self.end_for_theft(session, &client()).await?,
+                    Reach::Memory => self.edge.noticed_theft(session, client),
+                }
                 Err(Denial::SessionRevoked.into())
             }
         }
     }
 
     /// What to say of a token that is out of date: that, or that its session has ended since.
-    async fn stale_or_over(&self, session: SessionId) -> Denial {
-        match self.store.session(session).await {
-            Ok(Some(loaded)) if loaded.session.ended.is_some() => Denial::SessionRevoked,
-            _ => Denial::TokenStale,
+    async fn stale_or_over(&self, session: SessionId, reach: Reach) -> Denial {
+        if self.feed.set().has_ended(session) {
+            return Denial::SessionRevoked;
+        }
+        match reach {
+            // The refresh that follows says so where it has.
+            Reach::Memory => Denial::TokenStale,
+            Reach::Store => match self.store.session(session).await {
+                Ok(Some(loaded)) if loaded.session.ended.is_some() => Denial::SessionRevoked,
+                _ => Denial::TokenStale,
+            },
         }
     }
 
@@ -226,6 +256,7 @@ impl Access {
             checked: AtomicU64::new(NEVER),
             noted: AtomicBool::new(false),
             view: Mutex::new(None),
+            assertion: Mutex::new(None),
         }
     }
 

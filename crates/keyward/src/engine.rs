@@ -22,6 +22,7 @@ use crate::access::AccessCache;
 use crate::bounce::Bounces;
 use crate::client::Client;
 use crate::clock::{self, Clock};
+use crate::edge::Edge;
 use crate::error::Error;
 use crate::feed::Feed;
 use crate::figures::Figures;
@@ -50,6 +51,7 @@ pub(crate) struct Engine {
     pub(crate) mac_keys: MacKeys,
     pub(crate) chain: Chain,
     pub(crate) feed: Feed,
+    pub(crate) edge: Edge,
     pub(crate) notes: Notes,
     pub(crate) tallies: Tallies,
     pub(crate) figures: Figures,
@@ -104,6 +106,7 @@ impl Engine {
                 leeway: settings.policy.leeway,
             },
             feed: Feed::default(),
+            edge: Edge::new(&settings),
             notes: Notes::new(idle),
             tallies: Tallies::default(),
             figures: Figures::default(),
@@ -270,6 +273,7 @@ impl Engine {
     /// Writes what is noted and counted in memory; with `all`, also what could wait.
     pub(crate) async fn flush(&self, all: bool) -> Result<(), Error> {
         let now = self.clock.now();
+        self.end_noticed_thefts().await?;
         for batch in self.notes.due(now, all) {
             self.commit(Change::of(batch.iter().cloned())).await?;
             self.notes.written(&batch, now);

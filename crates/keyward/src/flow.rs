@@ -176,16 +176,16 @@ pub(crate) fn refresh_at(
     Some(if life < 2 * before { issued_at.after(life / 2) } else { expires_at.before(before) })
 }
 
-fn jti() -> String {
+pub(crate) fn jti() -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(clock::random::<12>())
 }
 
-fn cannot_sign(error: SignError) -> Error {
+pub(crate) fn cannot_sign(error: SignError) -> Error {
     Fault::Unavailable(error.to_string()).into()
 }
 
-fn no_key() -> Error {
+pub(crate) fn no_key() -> Error {
     Fault::Unavailable("there is no key to sign with".to_owned()).into()
 }
 

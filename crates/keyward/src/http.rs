@@ -17,6 +17,7 @@ mod dev;
 mod docs;
 mod forgot;
 mod form;
+mod forwarded;
 mod guard;
 mod healthz;
 mod html;
@@ -46,7 +47,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{ConnectInfo, FromRequestParts as _, RawPathParams};
-use axum::routing::{MethodFilter, MethodRouter, on};
+use axum::routing::{MethodFilter, MethodRouter, any, on};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
@@ -74,6 +75,8 @@ const BODY_TIME: Duration = Duration::from_secs(15);
 
 /// What a method that a route doesn't have is called, whatever it was.
 const OTHER: &str = "other";
+/// What the method of a route that has them all is called.
+const ANY: &str = "ANY";
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
@@ -82,6 +85,7 @@ const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-ty
 pub(crate) struct Call {
     pub(crate) engine: Arc<Engine>,
     pub(crate) names: Names,
+    pub(crate) method: Method,
     pub(crate) uri: Uri,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -148,7 +152,8 @@ type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// One row of the route table.
 pub(crate) struct Route {
-    pub(crate) method: Method,
+    /// `None`: any, and on any path below.
+    pub(crate) method: Option<Method>,
     pub(crate) path: &'static str,
     pub(crate) guard: Guard,
     operation: &'static Operation,
@@ -165,11 +170,20 @@ macro_rules! beside {
     ($method:ident; $($rest:ident)+) => { beside!($method [] $($rest)+) };
 }
 
+macro_rules! method {
+    (ANY) => {
+        None
+    };
+    ($method:ident) => {
+        Some(Method::$method)
+    };
+}
+
 macro_rules! routes {
     ($($method:ident $path:literal $guard:ident$(($scope:ident))? $($handler:ident)::+ $(as $name:ident)?;)*) => {
         /// Every route there is.
         pub(crate) const ROUTES: &[Route] = &[$(Route {
-            method: Method::$method,
+            method: method!($method),
             path: $path,
             guard: Guard::$guard$((Scope::$scope))?,
             operation: &beside!($method $(as $name)?; $($handler)+),
@@ -183,6 +197,7 @@ routes! {
     POST   "/api/auth/login"                           Open    api::auth::login::post;
     POST   "/api/auth/refresh"                         Open    api::auth::refresh::post;
     GET    "/api/auth/renew"                           Public  api::auth::renew::get;
+    ANY    "/api/auth/verify"                          Verify  api::auth::verify::any;
     GET    "/api/auth/session"                         Session api::auth::session::get;
     POST   "/api/auth/activity"                        Session api::auth::activity::post;
     POST   "/api/auth/logout"                          Open    api::auth::logout::post;
@@ -260,14 +275,25 @@ pub(crate) fn router(engine: &Arc<Engine>) -> Router {
     paths.sort_unstable();
     paths.dedup();
     for path in paths {
+        if let Some(route) = ROUTES.iter().find(|route| route.path == path && route.method.is_none()) {
+            let times = Arc::new(engine.metrics.route(route.method_name(), path));
+            for path in [path.to_owned(), format!("{path}/"), format!("{path}/{{*below}}")] {
+                let (engine, times) = (Arc::clone(engine), Arc::clone(&times));
+                let handler = move |request: Request<Body>| {
+                    enter(Arc::clone(&engine), route, Arc::clone(&times), request)
+                };
+                router = router.route(&path, any(handler));
+            }
+            continue;
+        }
         let mut methods = MethodRouter::new();
         for route in ROUTES.iter().filter(|route| route.path == path) {
             let engine = Arc::clone(engine);
             let times = Arc::new(engine.metrics.route(route.method_name(), path));
             let handler =
                 move |request: Request<Body>| enter(Arc::clone(&engine), route, Arc::clone(&times), request);
-            let filter = MethodFilter::try_from(route.method.clone()).unwrap_or(MethodFilter::GET);
-            methods = methods.merge(on(filter, handler));
+            let filter = route.method.clone().and_then(|method| MethodFilter::try_from(method).ok());
+            methods = methods.merge(on(filter.unwrap_or(MethodFilter::GET), handler));
         }
         let other = Arc::clone(engine);
         let allow = allowed_methods(path);
@@ -281,8 +307,7 @@ pub(crate) fn router(engine: &Arc<Engine>) -> Router {
 }
 
 fn allowed_methods(path: &str) -> String {
-    let mut methods: Vec<&str> =
-        ROUTES.iter().filter(|r| r.path == path).map(|r| r.method.as_str()).collect();
+    let mut methods: Vec<&str> = ROUTES.iter().filter(|r| r.path == path).map(Route::method_name).collect();
     if let Some(get) = methods.iter().position(|method| *method == "GET") {
         methods.insert(get + 1, "HEAD");
     }
@@ -340,6 +365,7 @@ async fn enter(
     let mut call = Call {
         engine: Arc::clone(&engine),
         names,
+        method: head.method,
         uri: head.uri,
         headers: head.headers,
         body: Bytes::new(),
@@ -350,8 +376,10 @@ async fn enter(
     };
     let mut known = None;
     let answer = async {
-        call.body = read(&call.headers, body).await?;
-        pass(route, &head.method, &mut call).await?;
+        if route.guard != Guard::Verify {
+            call.body = read(&call.headers, body).await?;
+            pass(route, &mut call).await?;
+        }
         known = call.who.clone();
         caught((route.handler)(call)).await
     };
@@ -386,8 +414,8 @@ fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {
 }
 
 /// Cross-site, then the credential, then what it permits.
-async fn pass(route: &Route, method: &Method, call: &mut Call) -> Result<(), Error> {
-    if csrf::is_unsafe(method, &call.headers) {
+async fn pass(route: &Route, call: &mut Call) -> Result<(), Error> {
+    if csrf::is_unsafe(&call.method, &call.headers) {
         let cookies = call.names.read(&call.headers);
         let demanded = guard::by_cookie(&call.engine, &cookies)
             || (route.is_for_our_pages() && csrf::is_browser(&call.headers));
@@ -403,7 +431,7 @@ async fn pass(route: &Route, method: &Method, call: &mut Call) -> Result<(), Err
     if let Who::Person(access) = &who {
         let now = call.engine.clock.now();
         // Within the leeway of a token that ended with its session nothing brings that back.
-        if csrf::is_activity(method, &call.headers) && now < access.token.claims.expires_at {
+        if csrf::is_activity(&call.method, &call.headers) && now < access.token.claims.expires_at {
             call.engine.notes.active(access.session(), now);
         }
         call.engine.bounces.arrived(access.session());
@@ -417,7 +445,8 @@ impl Route {
     /// The method, as the log and the metrics call it.
     fn method_name(&self) -> &'static str {
         const NAMES: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-        NAMES.into_iter().find(|name| self.method == *name).unwrap_or(OTHER)
+        let Some(method) = &self.method else { return ANY };
+        NAMES.into_iter().find(|name| method == *name).unwrap_or(OTHER)
     }
 
     /// Whether a browser must send it from our own pages even without a cookie.
@@ -498,9 +527,9 @@ mod tests {
     fn what_changes_something_is_never_public() {
         for route in ROUTES {
             assert!(
-                route.guard != Guard::Public || route.method == Method::GET,
+                route.guard != Guard::Public || route.method == Some(Method::GET),
                 "{} {}",
-                route.method,
+                route.method_name(),
                 route.path
             );
         }

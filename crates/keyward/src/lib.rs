@@ -24,6 +24,7 @@ mod background;
 mod bounce;
 mod client;
 pub mod clock;
+mod edge;
 mod engine;
 mod error;
 mod feed;
@@ -324,9 +325,11 @@ impl Keyward {
     /// of them refuses somebody.
     #[doc(hidden)]
     pub fn routes() -> impl Iterator<Item = (::http::Method, &'static str, String)> {
-        http::ROUTES
-            .iter()
-            .map(|route| (route.method.clone(), route.path, format!("{:?}", route.guard).to_lowercase()))
+        http::ROUTES.iter().map(|route| {
+            let any = || ::http::Method::from_bytes(b"ANY").unwrap_or_default();
+            let method = route.method.clone().unwrap_or_else(any);
+            (method, route.path, format!("{:?}", route.guard).to_lowercase())
+        })
     }
 
     /// What can be asked over HTTP, how it is answered and how it is refused, as JSON: OpenAPI 3.1.

@@ -134,6 +134,44 @@ impl Refreshed {
     }
 }
 
+/// What a proxy was told of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Allowed,
+    /// Nobody is signed in: 401.
+    Unauthenticated,
+    /// The same, and sent to renew.
+    Redirected,
+    /// A role or a permission is missing.
+    Forbidden,
+    /// Another site made the browser send it.
+    CrossSite,
+    /// The node can't know.
+    Unavailable,
+}
+
+impl Decision {
+    const ALL: [Self; 6] = [
+        Self::Allowed,
+        Self::Unauthenticated,
+        Self::Redirected,
+        Self::Forbidden,
+        Self::CrossSite,
+        Self::Unavailable,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Redirected => "redirected",
+            Self::Forbidden => "forbidden",
+            Self::CrossSite => "cross_site",
+            Self::Unavailable => "unavailable",
+        }
+    }
+}
+
 /// How somebody proved who they are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum LoginMethod {
@@ -159,6 +197,7 @@ pub(crate) struct Metrics {
     events: Counters<2>,
     ends: Counters<1>,
     limited: Counters<1>,
+    authz: Counters<1>,
     commits: Counters<1>,
     commit_seconds: Histogram,
     /// How long hashing one password took, without the wait for a thread.
@@ -186,6 +225,7 @@ impl Metrics {
             events: Family::default(),
             ends: Family::default(),
             limited: Family::default(),
+            authz: Family::default(),
             commits: Family::default(),
             commit_seconds: job_times(),
             hash_seconds: Histogram::new([0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5]),
@@ -214,6 +254,7 @@ impl Metrics {
         r.register("events", "Events written to the audit trail", self.events.clone());
         r.register("session_end", "Sessions that ended, by reason", self.ends.clone());
         r.register("rate_limited", "Requests over a limit", self.limited.clone());
+        r.register("authz", "Requests that a proxy asked about, by what it was told", self.authz.clone());
         r.register("store_commits", "Changes given to the store", self.commits.clone());
         r.register("store_reads", "Reads of the store", self.store_reads.clone());
         r.register("log_lines_dropped", "Lines the log could not take", self.log_drops.clone());
@@ -251,6 +292,9 @@ impl Metrics {
         for throttle in Throttle::ALL {
             drop(self.limited.get_or_create(&[("limit", throttle.as_str())]));
         }
+        for decision in Decision::ALL {
+            drop(self.authz.get_or_create(&[("decision", decision.as_str())]));
+        }
         for outcome in [COMMITTED, CONFLICT, UNAVAILABLE] {
             drop(self.commits.get_or_create(&[("outcome", outcome)]));
         }
@@ -271,6 +315,10 @@ impl Metrics {
 
     pub(crate) fn limited(&self, throttle: Throttle) {
         self.limited.get_or_create(&[("limit", throttle.as_str())]).inc();
+    }
+
+    pub(crate) fn authorized(&self, decision: Decision) {
+        self.authz.get_or_create(&[("decision", decision.as_str())]).inc();
     }
 
     /// A change was given to the store, which answered after so long.

@@ -64,6 +64,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How long a key signs (`keys.rotation`).
     pub key_rotation: Duration,
+    /// `aud` of what a service behind a proxy is told (`edge.audience`); `None`: the public URL.
+    pub edge_audience: Option<String>,
     /// How long events are kept (`events.retention`).
     pub events_retention: Duration,
     /// Whether each rotation of a refresh token is an event (`events.log_refresh`).
@@ -99,6 +101,7 @@ impl Default for Settings {
             cost: Cost::default(),
             limits: Limits::default(),
             key_rotation: 30 * DAY,
+            edge_audience: None,
             events_retention: 90 * DAY,
             log_refresh: false,
             hashing_threads: (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1),
@@ -111,6 +114,11 @@ impl Settings {
     /// `iss` of tokens.
     pub fn issuer(&self) -> &str {
         self.issuer.as_deref().unwrap_or(self.public_url.as_str())
+    }
+
+    /// `aud` of what a service behind a proxy is told.
+    pub fn edge_audience(&self) -> &str {
+        self.edge_audience.as_deref().unwrap_or(self.public_url.as_str())
     }
 }
 

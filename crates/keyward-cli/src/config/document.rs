@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::sections;
-use super::later;
 use super::raw::Raw;
 use super::table::{Key, Section};
 
@@ -50,9 +49,8 @@ fn section_text(section: &Section) -> String {
 fn key_text(key: &Key) -> String {
     let twin = if key.secret { format!(" Or {}_file.", key.name) } else { String::new() };
     format!(
-        "{}{}{}{}{} = {}\n",
+        "{}{}{}{} = {}\n",
         comment(&prose(key.doc)),
-        later::note(&key.path).map(|note| comment(&note)).unwrap_or_default(),
         comment(&format!("Allowed: {}.{twin}", key.allowed)),
         comment(&key.variable),
         key.name,
@@ -64,9 +62,8 @@ fn section_schema(section: &Section) -> Value {
     let mut properties = Map::new();
     for key in &section.keys {
         let mut schema = key.schema.clone();
-        let note = later::note(&key.path).map(|note| format!("\n{note}")).unwrap_or_default();
         schema["description"] =
-            json!(format!("{}{note}\nAllowed: {}.\nVariable: {}", prose(key.doc), key.allowed, key.variable));
+            json!(format!("{}\nAllowed: {}.\nVariable: {}", prose(key.doc), key.allowed, key.variable));
         schema["default"] = Raw::literal(key.default).json();
         properties.insert(key.name.to_owned(), schema);
         if key.secret {

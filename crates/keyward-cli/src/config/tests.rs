@@ -23,8 +23,7 @@ fn load(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Vec<String>> {
 
 fn load_in(folder: &TempDir, path: Option<&str>, variables: &[(&str, &str)]) -> Result<Loaded, Vec<String>> {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    // As a release would that does everything: what is left for later has tests of its own.
-    Config::load_but(path.map(Path::new), variables, folder.path(), &[])
+    Config::load(path.map(Path::new), variables, folder.path())
         .map_err(|problems| problems.iter().map(Problem::to_string).collect())
 }
 
@@ -540,33 +539,6 @@ fn no_secret_is_ever_said_aloud() {
                 assert!(!problems.concat().contains(canary), "{problems:#?}");
             }
         }
-    }
-}
-
-#[test]
-fn what_this_release_does_not_do_is_refused_by_name() {
-    let folder = TempDir::new().expect("a folder");
-    let load = |variables: &[(&str, &str)]| {
-        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let loaded = Config::load(None, variables, folder.path());
-        loaded.map_err(|problems| problems.iter().map(Problem::to_string).collect::<Vec<_>>())
-    };
-    let audience = ("KEYWARD_EDGE__AUDIENCE", "jobs");
-    let problems = load(&[audience, ("KEYWARD_KEYS__MASTER_KEY", KEY)]).expect_err("nobody keeps it");
-    assert_eq!(problems.len(), 1, "{problems:?}");
-    let start = "(KEYWARD_EDGE__AUDIENCE): this release does not speak to proxies; allowed: \"\"";
-    assert!(problems[0].contains(start), "{problems:?}");
-    // A copy of the default file promises nothing.
-    std::fs::write(folder.path().join("keyward.toml"), default_file()).expect("written");
-    load(&[]).expect("the defaults");
-}
-
-#[test]
-fn every_key_that_is_left_for_later_is_a_key() {
-    let known: Vec<String> =
-        sections().into_iter().flat_map(|section| section.keys).map(|key| key.path).collect();
-    for (key, _) in LATER {
-        assert!(known.iter().any(|known| known == key), "{key}");
     }
 }
 

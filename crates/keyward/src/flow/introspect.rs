@@ -9,7 +9,7 @@ use keyward_core::refresh_token::RefreshToken;
 use keyward_core::session::Verdict;
 use keyward_core::time::Timestamp;
 
-use crate::access::{Access, FromWhere};
+use crate::access::{Access, FromWhere, Reach};
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -37,7 +37,7 @@ impl Engine {
         if let Some(token) = self.mac_keys.open(token) {
             return self.introspect_refresh(&token).await;
         }
-        match self.authenticate(token, self.known(token), client).await {
+        match self.authenticate(token, self.known(token), client, Reach::Store).await {
             Ok(access) => Ok(Some(Introspected::Access(access))),
             Err(Error::Denied(denied)) if denied.denial().status() == 401 => Ok(None),
             Err(error) => Err(error),

@@ -3,7 +3,7 @@
 //! Told by Fetch Metadata, and by `Origin` where a browser sends none. What is compared with is
 //! configured, never taken from the request.
 
-use http::header::{HeaderName, ORIGIN};
+use http::header::{HeaderName, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
 use http::{HeaderMap, Method};
 
 use crate::settings::Settings;
@@ -19,8 +19,20 @@ pub(crate) fn is_browser(headers: &HeaderMap) -> bool {
 
 /// Whether a request of this method can change anything. A WebSocket, once open, can.
 pub(crate) fn is_unsafe(method: &Method, headers: &HeaderMap) -> bool {
-    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
-        || headers.get(http::header::UPGRADE).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"websocket"))
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || opens_websocket(headers)
+}
+
+/// Whether the request asks for a WebSocket (RFC 6455 §4.1). A proxy that asks about one may leave
+/// out `Upgrade`, which is for the next hop alone; the other marks stay, and no script can write them.
+fn opens_websocket(headers: &HeaderMap) -> bool {
+    let is_websocket = |v: &http::HeaderValue| {
+        let protocols = v.as_bytes().split(|b| *b == b',');
+        protocols.map(<[u8]>::trim_ascii).any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"))
+    };
+    headers.get_all(http::header::UPGRADE).iter().any(is_websocket)
+        || headers.contains_key(SEC_WEBSOCKET_KEY)
+        || headers.contains_key(SEC_WEBSOCKET_VERSION)
+        || headers.get(SEC_FETCH_MODE).is_some_and(|mode| mode == "websocket")
 }
 
 /// Whether the request comes from us. One that says neither whence it comes nor its origin does not.
@@ -61,6 +73,11 @@ pub(crate) fn wants_a_page(headers: &HeaderMap) -> bool {
     if headers.contains_key(SEC_FETCH_MODE) {
         return is_navigation(headers);
     }
+    accepts_a_page(headers)
+}
+
+/// Whether the answer may be a page (RFC 9110 §12.5.1).
+pub(crate) fn accepts_a_page(headers: &HeaderMap) -> bool {
     let accept = headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.to_ascii_lowercase().contains("text/html"))
 }

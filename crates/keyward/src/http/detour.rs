@@ -13,7 +13,7 @@ use crate::error::Error;
 
 /// The way that a person is led who navigated to this route and is refused so; `None`: they are told.
 pub(super) fn instead(route: &Route, uri: &Uri, error: &Error) -> Option<Answer> {
-    let by_form = route.method != Method::GET;
+    let by_form = route.method != Some(Method::GET);
     // A form of a page may go to the API, too: what a person types in there is answered as always.
     let leads = route.guard.is_of_a_page() || (route.guard == Guard::Session && by_form);
     if !leads {
@@ -38,8 +38,9 @@ pub(super) fn instead(route: &Route, uri: &Uri, error: &Error) -> Option<Answer>
 fn page_of(route: &Route, uri: &Uri) -> String {
     let (mut known, mut asked) = (route.path, uri.path());
     loop {
-        let shown =
-            |other: &&Route| other.method == Method::GET && other.path == known && other.guard.is_of_a_page();
+        let shown = |other: &&Route| {
+            other.method == Some(Method::GET) && other.path == known && other.guard.is_of_a_page()
+        };
         if ROUTES.iter().any(|other| shown(&other)) {
             return next::of_text(asked).unwrap_or_else(|| "/account".to_owned());
         }

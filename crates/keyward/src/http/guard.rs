@@ -16,7 +16,7 @@ use keyward_core::service_key::{self, Scope, ServiceKey};
 use keyward_core::session::{Generation, Transport};
 
 use super::cookie::{Cookies, Names};
-use crate::access::{Access, FromWhere};
+use crate::access::{Access, FromWhere, Reach};
 use crate::engine::Engine;
 use crate::error::Error;
 
@@ -45,6 +45,9 @@ pub(crate) enum Guard {
     GravePage,
     /// A service key of this scope. A person has none, not even an administrator.
     Service(Scope),
+    /// A live session, told from memory alone, of a request that a proxy speaks of: its handler asks
+    /// who that is, and whether they may.
+    Verify,
 }
 
 /// Who asks.
@@ -79,13 +82,13 @@ impl Guard {
         client: FromWhere<'_>,
     ) -> Result<Option<Who>, Error> {
         Ok(match self {
-            Self::Public | Self::Open => None,
+            Self::Public | Self::Open | Self::Verify => None,
             Self::Session | Self::Page | Self::AdminPage | Self::GravePage => {
-                Some(Who::Person(authenticate(engine, names, headers, client).await?))
+                Some(Who::Person(authenticate(engine, names, headers, client, Reach::Store).await?))
             }
             Self::Read | Self::Admin | Self::Grave => Some(match service_token(engine, names, headers) {
                 Some(token) => Who::Service(engine.service_key(token).await?),
-                None => Who::Person(authenticate(engine, names, headers, client).await?),
+                None => Who::Person(authenticate(engine, names, headers, client, Reach::Store).await?),
             }),
             Self::Service(_) => Some(Who::Service(engine.service_key(bearer(headers)?).await?)),
         })
@@ -97,7 +100,7 @@ impl Guard {
     /// `forbidden`, `reauthentication_required`.
     pub(crate) async fn permit(self, engine: &Engine, who: &Who) -> Result<(), Error> {
         let scope = match self {
-            Self::Public | Self::Open | Self::Session | Self::Page => return Ok(()),
+            Self::Public | Self::Open | Self::Session | Self::Page | Self::Verify => return Ok(()),
             Self::Read => Scope::AdminRead,
             Self::Admin | Self::Grave | Self::AdminPage | Self::GravePage => Scope::Admin,
             Self::Service(scope) => scope,
@@ -150,16 +153,17 @@ pub(crate) async fn authenticate(
     names: Names,
     headers: &HeaderMap,
     client: FromWhere<'_>,
+    reach: Reach,
 ) -> Result<Arc<Access>, Error> {
     let cookies = names.read(headers);
     let counting = counting_access_cookies(engine, &cookies);
     match counting.as_slice() {
         [] => {
             let token = bearer(headers)?;
-            engine.authenticate(token, engine.known(token), client).await
+            engine.authenticate(token, engine.known(token), client, reach).await
         }
-        [(token, known)] => engine.authenticate(token, known.clone(), client).await,
-        several => best_of(engine, several, client).await,
+        [(token, known)] => engine.authenticate(token, known.clone(), client, reach).await,
+        several => best_of(engine, several, client, reach).await,
     }
 }
 
@@ -168,11 +172,12 @@ async fn best_of(
     engine: &Engine,
     tokens: &[Counting<'_>],
     client: FromWhere<'_>,
+    reach: Reach,
 ) -> Result<Arc<Access>, Error> {
     let mut best: Option<Arc<Access>> = None;
     let mut refused = None;
     for (token, known) in tokens {
-        match engine.authenticate(token, known.clone(), client).await {
+        match engine.authenticate(token, known.clone(), client, reach).await {
             Ok(access) => match &best {
                 Some(known) if known.session() != access.session() => {
                     return Err(Denial::AmbiguousCredentials.into());
@@ -257,7 +262,13 @@ pub(crate) fn refresh_cookie<'a>(engine: &Engine, cookies: &Cookies<'a>) -> Resu
 /// beside it is not there.
 pub(crate) fn by_cookie(engine: &Engine, cookies: &Cookies<'_>) -> bool {
     let refresh = || refresh_cookie(engine, cookies).err().map(|error| error.denied().denial());
-    !counting_access_cookies(engine, cookies).is_empty() || refresh() != Some(Denial::MissingToken)
+    by_access_cookie(engine, cookies) || refresh() != Some(Denial::MissingToken)
+}
+
+/// Whether an access cookie counts, be it a good one or not: what a request is authenticated by
+/// where no refresh token can be presented.
+pub(crate) fn by_access_cookie(engine: &Engine, cookies: &Cookies<'_>) -> bool {
+    !counting_access_cookies(engine, cookies).is_empty()
 }
 
 /// The session that the credentials of a request speak of, be it alive or not and its access token

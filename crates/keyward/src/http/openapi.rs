@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, StatusCode};
 use keyward_core::denial::Denial;
 use serde_json::{Map, Value, json};
 use utoipa::PartialSchema as _;
@@ -50,7 +50,9 @@ pub(crate) static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
             }
         }
         let path = paths.entry(route.path).or_default();
-        path.insert(route.method.as_str().to_ascii_lowercase(), operation(route));
+        // A description knows no way to say: by any method. `x-any-method` does.
+        let method = route.method.as_ref().map_or("get", Method::as_str);
+        path.insert(method.to_ascii_lowercase(), operation(route));
     }
     schemas.insert("Problem".to_owned(), value(Problem::schema()));
     schemas.insert("FieldError".to_owned(), value(FieldError::schema()));
@@ -111,6 +113,9 @@ fn operation(route: &Route) -> Value {
         "security": security(*guard),
         "responses": responses(route),
     });
+    if route.method.is_none() {
+        described["x-any-method"] = true.into();
+    }
     if !operation.about.is_empty() {
         described["description"] = operation.about.into();
     }
@@ -124,7 +129,7 @@ fn operation(route: &Route) -> Value {
 fn operation_id(route: &Route) -> String {
     let path = route.path.strip_prefix("/api").unwrap_or(route.path);
     let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    let mut id = route.method.as_str().to_ascii_lowercase();
+    let mut id = route.method_name().to_ascii_lowercase();
     for word in words {
         let (first, rest) = word.split_at(1);
         id.push_str(&first.to_ascii_uppercase());
@@ -156,7 +161,7 @@ fn parameters(route: &Route) -> Vec<Value> {
 fn security(guard: Guard) -> Value {
     match guard {
         Guard::Public | Guard::Open => json!([]),
-        Guard::Session | Guard::Page | Guard::AdminPage | Guard::GravePage => {
+        Guard::Session | Guard::Verify | Guard::Page | Guard::AdminPage | Guard::GravePage => {
             json!([{ "cookie": [] }, { "bearer": [] }])
         }
         Guard::Read | Guard::Admin | Guard::Grave => {
@@ -218,12 +223,15 @@ const LEADS_ON: Told =
 /// Every refusal that a route can answer with: its own, those of its guard, and those that come
 /// with any body or method.
 fn refusals(route: &Route) -> Vec<Denial> {
+    if route.guard == Guard::Verify {
+        return route.operation.refuses.to_vec();
+    }
     // Another site can send a WebSocket's GET with a cookie, too.
     let mut denials =
         vec![Denial::CrossSiteRequest, Denial::BodyTooLarge, Denial::RequestTimeout, Denial::Internal];
     denials.extend(route.guard.refuses());
     denials.extend(route.operation.refuses);
-    if !route.method.is_safe() {
+    if route.method.as_ref().is_some_and(|method| !method.is_safe()) {
         denials.push(Denial::Overloaded);
         denials.push(Denial::UnsupportedMediaType);
         denials.push(if route.operation.form { Denial::MalformedForm } else { Denial::MalformedJson });

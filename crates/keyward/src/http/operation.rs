@@ -265,7 +265,7 @@ impl Guard {
     pub(crate) const fn refuses(self) -> &'static [Denial] {
         use Denial::*;
         match self {
-            Self::Public => &[],
+            Self::Public | Self::Verify => &[],
             Self::Open => &[StoreUnavailable],
             Self::Session | Self::Page => &[
                 AmbiguousCredentials,

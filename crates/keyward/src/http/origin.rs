@@ -20,9 +20,8 @@ pub(crate) fn client(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[I
 
 /// Its address alone.
 pub(crate) fn address(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
-    let mut last = peer;
+    let mut last = of(peer);
     // All lines are one list; it is read from the end, which the nearest proxy wrote.
     let lines: Vec<_> = headers.get_all(X_FORWARDED_FOR).iter().map(|v| v.as_bytes()).collect();
     let hops = lines.iter().rev().flat_map(|line| line.rsplit(|b| *b == b','));
@@ -37,6 +36,16 @@ pub(crate) fn address(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[
         }
     }
     last
+}
+
+/// Whether the other end of the connection is a trusted proxy.
+pub(crate) fn is_trusted(peer: Option<SocketAddr>, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|net| net.contains(&of(peer)))
+}
+
+/// The address of the other end of the connection; no proxy's where that is not known.
+pub(crate) fn of(peer: Option<SocketAddr>) -> IpAddr {
+    peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical())
 }
 
 /// An address as proxies write it: perhaps with a port, perhaps in brackets.

@@ -17,7 +17,7 @@ use super::{origin, request_id};
 use crate::engine::Engine;
 use crate::metrics::RouteTimes;
 
-/// The session that an answer opened or renewed, for the log.
+/// The session that an answer opened, renewed or lets in, for the log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Opened(pub(crate) SessionId);
 

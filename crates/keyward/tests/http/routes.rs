@@ -17,6 +17,7 @@ const RULES: &[(&str, &str, &str)] = &[
     ("POST", "/api/auth/login", "open"),
     ("POST", "/api/auth/refresh", "open"),
     ("GET", "/api/auth/renew", "public"),
+    ("ANY", "/api/auth/verify", "verify"),
     ("GET", "/api/auth/session", "session"),
     ("POST", "/api/auth/activity", "session"),
     ("POST", "/api/auth/logout", "open"),
@@ -128,11 +129,13 @@ fn rule(guard: &str, role: Role) -> Refused {
     };
     match (guard, role) {
         ("public" | "open", _) => None,
-        ("session" | "page" | "read" | "admin" | "grave", Role::Anonymous) => MISSING,
+        ("session" | "verify" | "page" | "read" | "admin" | "grave", Role::Anonymous) => MISSING,
         ("adminpage" | "gravepage", Role::Anonymous) => MISSING,
         // A page is for people.
-        ("page" | "adminpage" | "gravepage" | "session", Role::Scopeless | Role::Service(_)) => INVALID,
-        ("session" | "page", _) => None,
+        ("page" | "adminpage" | "gravepage" | "session" | "verify", Role::Scopeless | Role::Service(_)) => {
+            INVALID
+        }
+        ("session" | "verify" | "page", _) => None,
         ("adminpage" | "gravepage", Role::User) => FORBIDDEN,
         ("adminpage" | "gravepage", Role::Admin) | ("adminpage", Role::OldAdmin) => None,
         ("gravepage", Role::OldAdmin) => Some((403, "reauthentication_required")),

@@ -16,6 +16,7 @@ pub(crate) mod revoke;
 pub(crate) mod session;
 pub(crate) mod sessions;
 pub(crate) mod signup;
+pub(crate) mod verify;
 
 use axum::body::Body;
 use http::header::HeaderMap;

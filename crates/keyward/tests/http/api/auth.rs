@@ -15,3 +15,4 @@ mod revoke;
 mod session;
 mod sessions;
 mod signup;
+mod verify;

@@ -26,9 +26,10 @@ impl Described {
         let paths = self.0["paths"].as_object().expect("paths");
         paths.iter().flat_map(|(path, methods)| {
             let methods = methods.as_object().expect("methods");
-            methods
-                .iter()
-                .map(move |(method, operation)| (method.to_ascii_uppercase(), path.clone(), operation))
+            methods.iter().map(move |(method, operation)| {
+                let method = if is_of_any_method(operation) { "ANY" } else { method };
+                (method.to_ascii_uppercase(), path.clone(), operation)
+            })
         })
     }
 
@@ -57,7 +58,10 @@ impl Described {
     #[track_caller]
     pub(crate) fn holds(&self, ask: &Ask, reply: &Reply) {
         let method = if ask.method() == "HEAD" { "GET" } else { ask.method().as_str() };
-        let found = self.operations().find(|(known, path, _)| known == method && matches(path, ask.path()));
+        let found = self.operations().find(|(known, path, operation)| match is_of_any_method(operation) {
+            true => ask.path() == path || ask.path().starts_with(&format!("{path}/")),
+            false => known == method && matches(path, ask.path()),
+        });
         let Some((.., operation)) = found else {
             assert!([204, 404, 405].contains(&reply.status), "{method} {}: {}", ask.path(), reply.status);
             return;
@@ -167,6 +171,11 @@ impl Described {
             }
         }
     }
+}
+
+/// Whether it is asked by any method, on its path and on any below.
+fn is_of_any_method(operation: &Value) -> bool {
+    operation["x-any-method"] == true
 }
 
 /// Whether a path is one of this template.

@@ -4,6 +4,7 @@
 use http::StatusCode;
 use keyward_core::denial::Denial;
 
+use crate::access::Reach;
 use crate::flow::emails::Whose;
 use crate::http::api::auth::password::forgot::OnItsWay;
 use crate::http::body::Fields;
@@ -36,7 +37,8 @@ pub(crate) async fn post(call: Call) -> Answer {
         Some(email) => call.engine.resend_verification(Whose::Named(&email), &client).await?,
         None => {
             let access =
-                guard::authenticate(&call.engine, call.names, &call.headers, &|| call.client()).await?;
+                guard::authenticate(&call.engine, call.names, &call.headers, &|| call.client(), Reach::Store)
+                    .await?;
             call.engine.resend_verification(Whose::Own(&access), &client).await?;
         }
     }

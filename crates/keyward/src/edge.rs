@@ -1,0 +1,163 @@
+//! What does the edge hold in memory, and what does it tell the services behind it?
+//!
+//! A proxy asks of every request, so the answer waits for no store and nothing is written before it:
+//! a copied token that is noticed there ends its session with the next flush. What services are told
+//! beyond plain headers is an assertion: a JWT of a minute, signed once in half of that.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use keyward_core::access_token::{self, Claims, Realm};
+use keyward_core::id::SessionId;
+use keyward_core::time::Timestamp;
+
+use crate::access::{Access, FromWhere};
+use crate::client::Client;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::flow;
+use crate::settings::Settings;
+
+/// How long an assertion is good.
+const LIFE: Duration = Duration::from_secs(60);
+/// How long the same one is told again.
+const SERVED: Duration = Duration::from_secs(30);
+/// How many thefts wait to be written at most. Each takes a token that was signed here and given up
+/// for lost; one that finds no room is refused all the same, and noticed again.
+const THEFTS: usize = 10_000;
+/// How often the log says the same of a proxy.
+const SAID: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(crate) struct Edge {
+    realm: Realm,
+    /// Sessions of which a copy was noticed and that have not ended yet, and by whom it was presented.
+    thefts: Mutex<HashMap<SessionId, Client>>,
+    /// From when on each complaint may be logged again, in microseconds of the monotonic clock.
+    again: [AtomicU64; Complaint::COUNT],
+}
+
+/// An assertion, and whose signature it bears.
+#[derive(Debug)]
+pub(crate) struct Assertion {
+    kid: Arc<str>,
+    made_at: Timestamp,
+    jwt: Arc<str>,
+}
+
+/// What a proxy should do and does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Complaint {
+    /// It does not say of which method the request is.
+    NoMethod,
+    /// It says so, or may, but it is not listed.
+    NotTrusted,
+    /// It says it twice, and not alike.
+    TwoMethods,
+    /// It does not say where the request goes, or that is nowhere here.
+    NoAddress,
+    /// Roles or permissions are demanded that tokens don't carry.
+    NoClaim,
+}
+
+impl Complaint {
+    const COUNT: usize = 5;
+}
+
+impl Edge {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            realm: Realm {
+                issuer: settings.issuer().to_owned(),
+                audience: settings.edge_audience().to_owned(),
+                leeway: settings.policy.leeway,
+            },
+            thefts: Mutex::default(),
+            again: Default::default(),
+        }
+    }
+
+    /// A token of a generation given up for lost was presented: its session has to end.
+    pub(crate) fn noticed_theft(&self, session: SessionId, client: FromWhere<'_>) {
+        let mut thefts = self.thefts();
+        if thefts.len() < THEFTS {
+            thefts.entry(session).or_insert_with(client);
+        }
+    }
+
+    /// Whether this is to be logged at `now`, by the monotonic clock: each kind once a minute.
+    pub(crate) fn may_say(&self, complaint: Complaint, now: Duration) -> bool {
+        let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
+        let again = &self.again[complaint as usize];
+        let from = again.load(Ordering::Relaxed);
+        micros(now) >= from
+            && again.compare_exchange(from, micros(now + SAID), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    fn thefts(&self) -> MutexGuard<'_, HashMap<SessionId, Client>> {
+        self.thefts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// What the service behind the edge is told of this token: a JWT of at most a minute, and of no
+    /// longer than the token is good.
+    ///
+    /// # Errors
+    /// `store_unavailable` where there is no key to sign with.
+    pub(crate) fn assertion(&self, access: &Access) -> Result<Arc<str>, Error> {
+        let now = self.clock.now();
+        let ring = self.ring();
+        let key = ring.active().ok_or_else(flow::no_key)?;
+        let mut kept = access.assertion.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*kept
+            // One by a key that was revoked since is worth nothing.
+            && *known.kid == *key.kid()
+            && (known.made_at..known.made_at.after(SERVED)).contains(&now)
+        {
+            return Ok(Arc::clone(&known.jwt));
+        }
+        let claims = &access.token.claims;
+        let end = claims.expires_at.after(self.settings.policy.leeway);
+        let claims = Claims {
+            jti: flow::jti(),
+            issued_at: now,
+            expires_at: now.after(LIFE).min(end),
+            ..claims.clone()
+        };
+        let jwt = access_token::sign_assertion(&claims, &self.edge.realm, key).map_err(flow::cannot_sign)?;
+        let jwt: Arc<str> = jwt.as_str().into();
+        *kept = Some(Assertion { kid: key.kid().into(), made_at: now, jwt: Arc::clone(&jwt) });
+        Ok(jwt)
+    }
+
+    /// Ends the sessions of which a copy was noticed at the edge.
+    pub(crate) async fn end_noticed_thefts(&self) -> Result<(), Error> {
+        loop {
+            let Some((session, client)) =
+                self.edge.thefts().iter().next().map(|(session, client)| (*session, client.clone()))
+            else {
+                return Ok(());
+            };
+            self.end_for_theft(session, &client).await?;
+            self.edge.thefts().remove(&session);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_is_logged_once_a_minute_and_each_kind_by_itself() {
+        let edge = Edge::new(&Settings::default());
+        let at = Duration::from_secs;
+        assert!(edge.may_say(Complaint::NoMethod, at(5)));
+        assert!(!edge.may_say(Complaint::NoMethod, at(64)));
+        assert!(edge.may_say(Complaint::NotTrusted, at(64)));
+        assert!(edge.may_say(Complaint::NoMethod, at(65)));
+    }
+}
