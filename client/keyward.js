@@ -184,7 +184,7 @@ function core() {
         ...(body && { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
       });
       const { headers, ok, status } = response, code = headers.get(MARK);
-      Object.assign(answer, { status, after: Number(headers.get('retry-after')) * 1000 });
+      Object.assign(answer, { status, after: Number(headers.get('retry-after')) * 1000 || 0 });
       body = await response.json();
       Object.assign(answer, { ok, body, code: body.code === code && code, took: performance.now() - began });
     }).catch(() => {});
@@ -254,7 +254,7 @@ function core() {
     hide(true);
     if (left) return;
     left = true;
-    Promise.resolve().then(() => options.onLeave?.(reason || 'missing_token'));
+    Promise.resolve().then(() => options.onLeave?.(reason));
     let trips = [];
     try {
       trips = (sessionStorage[NAME] || '').split(',').filter((at) => Date.now() - at < 3e4);
@@ -270,10 +270,12 @@ function core() {
   }
 
   /** Not heard, or no time for us: the session is kept, and asked for again later. */
-  function failed({ after = 0, code = '' } = {}) {
-    if (after) barredUntil = now() + after;
-    nextTry = now() + Math.max(after, Math.min(30, 2 ** failures++) * (750 + 500 * Math.random()));
-    if (code === 'refresh_pending' || state === 'offline') return;
+  function failed(answer) {
+    if (answer) {
+      if (answer.after) barredUntil = now() + answer.after;
+      nextTry = now() + Math.max(answer.after, Math.min(30, 2 ** failures++) * (750 + 500 * Math.random()));
+    }
+    if (answer?.code === 'refresh_pending' || state === 'offline') return;
     state = 'offline';
     emit(state);
   }
@@ -281,7 +283,7 @@ function core() {
   async function attempt() {
     const { signal: from } = work, mine = hint()?.tag, before = fresh, wait = nextTry - now();
     if (!mine || mine === over || wait > 8000) return false;
-    if (!navigator.onLine) return !!failed();
+    if (!navigator.onLine) return failed(), false;
     if (wait > 0) await sleep(wait);
     return locked(from, async () => {
       const answer = fresh === before && (await ask('/refresh', null, { from }));
@@ -348,7 +350,8 @@ function core() {
         else if (state !== 'signed_in') load();
       }
       if (activeAt > sentAt && time - triedAt >= Math.min(6e4, idleFor / 6)) active();
-      warning(time > idleEnd() - Math.min((options.warn ?? 120) * 1000, idleFor / 3) && idleEnd());
+      const ahead = Math.min((options.warn ?? 120) * 1000, idleFor / 3);
+      warning(ahead && time > idleEnd() - ahead && idleEnd());
     }
     timer = setTimeout(tick, Math.max(50, Math.min(1000, stop - time)));
   }
@@ -374,7 +377,7 @@ function core() {
   async function active(keepalive) {
     const at = now();
     tabs.tell({ triedAt: triedAt = at });
-    const answer = await ask('/activity', null, { by: fetchKept, keepalive });
+    const answer = await ask('/activity', null, { by: fetchKept, from: work.signal, keepalive });
     if (!answer.ok) return;
     sentAt = at;
     move(answer.body);
@@ -383,7 +386,7 @@ function core() {
   /** Coming back: what was missed is caught up with, once. */
   function wake() {
     const time = now();
-    if (!document.hidden && time - wokenAt >= 5000) {
+    if (!document.hidden && !away && time - wokenAt >= 5000) {
       wokenAt = time;
       failures = 0;
       nextTry = barredUntil;

@@ -26,7 +26,10 @@ fn every_test_that_the_tables_name_is_there() {
             for name in &names {
                 assert!(tests.contains(*name), "{id} names {name}");
             }
-            assert!(!names.is_empty() || reasoned.iter().any(|reason| shown.contains(reason)), "{id}: {shown}");
+            assert!(
+                !names.is_empty() || reasoned.iter().any(|reason| shown.contains(reason)),
+                "{id}: {shown}"
+            );
         }
         assert!(ids.len() >= least, "{file}: {}", ids.len());
     }

@@ -58,10 +58,8 @@ async fn a_clock_that_is_set_back_changes_nothing() {
 
 #[tokio::test]
 async fn the_warning_is_a_dialog_that_a_key_answers_in_every_tab() {
-    let site = Site::with(|home| {
-        home.with("SESSIONS__IDLE_TIMEOUT", "24s").with("TOKENS__ACCESS_TTL", "20s")
-    })
-    .await;
+    let site =
+        Site::with(|home| home.with("SESSIONS__IDLE_TIMEOUT", "24s").with("TOKENS__ACCESS_TTL", "20s")).await;
     pages(&site);
     let browser = Browser::start(&site).await;
     let (tab, other) = (browser.tab(), browser.new_tab().await);
@@ -88,8 +86,11 @@ async fn the_warning_is_a_dialog_that_a_key_answers_in_every_tab() {
 
     // Instead of the dialog, what the page wants; and the way out.
     other.close().await;
-    tab.run_async("const { createKeyward } = await import('/client/keyward.js');
-        createKeyward({ onWarning: (at) => { window.warned = at; } });").await;
+    tab.run_async(
+        "const { createKeyward } = await import('/client/keyward.js');
+        createKeyward({ onWarning: (at) => { window.warned = at; } });",
+    )
+    .await;
     tab.until(seconds(24), "window.warned > Date.now()").await;
     assert_eq!(tab.run("return document.querySelector('dialog')").await, json!(null));
     tab.typed("#text", "x").await;

@@ -22,8 +22,12 @@ async fn nothing_but_keyward_ends_a_session() {
         Fault::unmarked_401(),
         Fault::Answer(401, "text/html", "", "Basic"),
         Fault::Answer(401, "text/html", marked, "marked, and yet not Keyward's"),
-        Fault::Answer(403, "application/problem+json", "X-Keyward-Error: cross_site_request\r\n",
-            r#"{"code":"cross_site_request"}"#),
+        Fault::Answer(
+            403,
+            "application/problem+json",
+            "X-Keyward-Error: cross_site_request\r\n",
+            r#"{"code":"cross_site_request"}"#,
+        ),
         Fault::Answer(302, "text/html", "Location: http://portal.invalid/\r\n", ""),
     ] {
         let name = format!("{fault:?}");
@@ -33,12 +37,20 @@ async fn nothing_but_keyward_ends_a_session() {
         let again = tab.run_async("return [await kw.refresh(), kw.session.state]").await;
         assert_eq!(again, json!([true, "signed_in"]), "{name}");
     }
-    let pending = Fault::Answer(503, "application/problem+json",
-        "X-Keyward-Error: refresh_pending\r\nRetry-After: 2\r\n", r#"{"code":"refresh_pending"}"#);
+    let pending = Fault::Answer(
+        503,
+        "application/problem+json",
+        "X-Keyward-Error: refresh_pending\r\nRetry-After: 2\r\n",
+        r#"{"code":"refresh_pending"}"#,
+    );
     site.proxy.fault_once(REFRESH, pending);
     let script = "const first = await kw.refresh(), state = kw.session.state, start = performance.now();
         return [first, state, await kw.refresh(), performance.now() - start > 1800];";
-    assert_eq!(tab.run_async(script).await, json!([false, "signed_in", true, true]), "it waits as long as told");
+    assert_eq!(
+        tab.run_async(script).await,
+        json!([false, "signed_in", true, true]),
+        "it waits as long as told"
+    );
 }
 
 #[tokio::test]

@@ -15,8 +15,10 @@ const ALONE: &str = "delete Navigator.prototype.locks; delete window.BroadcastCh
 async fn values(tab: &Tab) -> Vec<String> {
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let cookies = tab.cookies().await;
-    let mut all: Vec<String> =
-        cookies.iter().map(|cookie| format!("{}={}", text(&cookie["name"]), text(&cookie["value"]))).collect();
+    let mut all: Vec<String> = cookies
+        .iter()
+        .map(|cookie| format!("{}={}", text(&cookie["name"]), text(&cookie["value"])))
+        .collect();
     all.sort_unstable();
     all
 }
@@ -86,10 +88,16 @@ async fn a_lost_answer_and_one_that_never_comes_are_asked_for_again() {
     let (_browser, tab) = signed_in(&site, "/app/private").await;
     let before = values(&tab).await;
     site.proxy.fault_once(REFRESH, Fault::Lost);
-    assert_eq!(tab.run_async("return [await kw.refresh(), kw.session.state]").await, json!([false, "offline"]));
+    assert_eq!(
+        tab.run_async("return [await kw.refresh(), kw.session.state]").await,
+        json!([false, "offline"])
+    );
     assert_eq!(values(&tab).await, before, "what failed changed no cookie");
     expire(&tab, &site).await;
-    assert_eq!(tab.run_async("return [await kw.refresh(), kw.session.state]").await, json!([true, "signed_in"]));
+    assert_eq!(
+        tab.run_async("return [await kw.refresh(), kw.session.state]").await,
+        json!([true, "signed_in"])
+    );
 
     site.proxy.fault_once(REFRESH, Fault::Hang);
     expire(&tab, &site).await;
@@ -146,9 +154,14 @@ async fn a_lock_that_is_never_given_back_holds_nobody_up_for_long() {
     let (browser, tab) = signed_in(&site, "/app/").await;
     let other = browser.new_tab().await;
     open(&other, "/app/").await;
-    other.run("navigator.locks.request('keyward', () => { window.held = true; return new Promise(() => {}); })").await;
+    other
+        .run(
+            "navigator.locks.request('keyward', () => { window.held = true; return new Promise(() => {}); })",
+        )
+        .await;
     other.until(seconds(20), "window.held").await;
-    let script = "const start = performance.now(); return [await kw.refresh(), performance.now() - start < 5000]";
+    let script =
+        "const start = performance.now(); return [await kw.refresh(), performance.now() - start < 5000]";
     assert_eq!(tab.run_async(script).await, json!([true, true]));
 }
 

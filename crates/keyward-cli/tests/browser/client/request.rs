@@ -27,7 +27,10 @@ async fn who_is_not_signed_in_costs_no_request() {
     tab.until(seconds(20), "window.settled && !document.cookie.includes('keyward_hint')").await;
     pass(seconds(2)).await;
     assert_eq!(site.proxy.count("/api/*"), 2, "the session, and a refresh");
-    assert_eq!(tab.run("return [kw.session.state, kw.session.reason]").await, json!(["signed_out", "missing_token"]));
+    assert_eq!(
+        tab.run("return [kw.session.state, kw.session.reason]").await,
+        json!(["signed_out", "missing_token"])
+    );
 }
 
 #[tokio::test]
@@ -42,7 +45,12 @@ async fn fifty_calls_share_one_refresh_and_a_second_refusal_is_the_callers() {
     assert_eq!(site.proxy.count(REFRESH), 1);
 
     site.proxy.forget();
-    let refusal = Fault::Answer(401, "application/problem+json", "X-Keyward-Error: token_stale\r\n", r#"{"code":"token_stale"}"#);
+    let refusal = Fault::Answer(
+        401,
+        "application/problem+json",
+        "X-Keyward-Error: token_stale\r\n",
+        r#"{"code":"token_stale"}"#,
+    );
     site.proxy.fault(DATA, refusal);
     assert_eq!(tab.run_async("return (await kw.fetch('/app/data')).status").await, 401);
     assert_eq!((site.proxy.count(DATA), site.proxy.count(REFRESH)), (2, 1));
@@ -61,7 +69,8 @@ async fn a_body_is_sent_twice_to_the_byte() {
     ] {
         expire(&tab, &site).await;
         site.proxy.forget();
-        let script = format!("return (await kw.fetch('/app/data', {{ method: 'POST', body: {body} }})).status");
+        let script =
+            format!("return (await kw.fetch('/app/data', {{ method: 'POST', body: {body} }})).status");
         assert_eq!(tab.run_async(&script).await, 200, "{body}");
         let seen = site.proxy.seen(DATA);
         assert_eq!(seen.len(), 2, "{body}");
@@ -149,7 +158,9 @@ async fn people_sign_up_prove_themselves_and_sign_out_everywhere() {
     assert_eq!(tab.run("return [kw.session.state, told]").await["0"], Value::Null);
     assert_eq!(tab.run("return kw.session.state").await, "signed_out");
     assert_eq!(elsewhere.run_async("return (await kw.fetch('/app/data')).status").await, 401);
-    elsewhere.until(seconds(2), "kw.session.state === 'signed_out' && kw.session.reason === 'session_revoked'").await;
+    elsewhere
+        .until(seconds(2), "kw.session.state === 'signed_out' && kw.session.reason === 'session_revoked'")
+        .await;
     sign_in(&elsewhere).await;
 }
 
