@@ -444,9 +444,9 @@ function core() {
     on(document, 'visibilitychange', wake);
     // The back/forward cache takes no page that holds anything, and gives back none that is shown unasked.
     on(window, 'pagehide', ({ persisted }) => {
-      if (!persisted) return;
       away = true;
       halt();
+      if (!persisted && activeAt > sentAt) active(true);
       tabs.close();
       if (options.private) hide(true);
     });
