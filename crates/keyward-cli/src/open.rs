@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use keyward::{Keyward, MasterKey, OpenError, StartError, master_key};
+use keyward::{Keyward, MasterKey, OpenError, StartError};
 
-use crate::config::{self, Config, Loaded, MASTER_KEY};
+use crate::config::{self, Config, Loaded};
 use crate::failure::Failure;
 use crate::settings::settings;
 
@@ -49,29 +49,16 @@ pub(crate) async fn to_serve(config: &Config, log_drops: Arc<AtomicU64>) -> Resu
 
 fn builder(config: &Config) -> Result<keyward::Builder, Failure> {
     let settings = settings(config).map_err(|e| Failure::usage(format!("passwords.argon2_*: {e}")))?;
-    let builder = Keyward::builder(settings).sqlite(config.database()).master_key(the_master_key(config)?);
+    let builder = Keyward::builder(settings).sqlite(config.database());
+    // Without one, the one in the data folder: the configuration allows that for this machine alone.
+    let builder = match &config.keys.master_key {
+        Some(key) => builder.master_key(MasterKey::from_bytes(key.expose())),
+        None => builder,
+    };
     Ok(match &config.keys.previous_master_key {
         Some(former) => builder.previous_master_key(MasterKey::from_bytes(former.expose())),
         None => builder,
     })
-}
-
-/// The configured master key, or the one in the data folder.
-fn the_master_key(config: &Config) -> Result<MasterKey, Failure> {
-    if let Some(key) = &config.keys.master_key {
-        return Ok(MasterKey::from_bytes(key.expose()));
-    }
-    let path = config.data_folder().join(MASTER_KEY);
-    // In this order: a key is always there before the database that is sealed under it.
-    if has_data(config) && !path.exists() {
-        return Err(Failure::new(format!(
-            "{} is there, but its master key is not; set keys.master_key to the one it was made with, or \
-             restore {} from a backup",
-            config.database().display(),
-            path.display()
-        )));
-    }
-    master_key::load_or_make(&path).map_err(|e| Failure::new(e.to_string()))
 }
 
 fn has_data(config: &Config) -> bool {

@@ -19,12 +19,13 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::id::{SessionId, UserId};
-use crate::key::{Key, KeyRing, TokenType};
+use crate::key::{Key, KeyRing, PublicKeys, VerifyingKeys};
 use crate::policy::CLOCK_SKEW;
 use crate::revocation::Subject;
 use crate::session::Generation;
 use crate::time::Timestamp;
 
+pub use crate::key::TokenType;
 pub use jws::MAX_LENGTH;
 
 /// What an access token says, the issuer and the audience aside. All times are whole seconds in it.
@@ -212,13 +213,38 @@ pub fn sign_assertion(claims: &Claims, realm: &Realm, key: &Key) -> Result<Zeroi
 /// # Errors
 /// [`Invalid`]. A token that is [`Invalid::Expired`] has no other defect.
 pub fn verify(token: &str, ring: &KeyRing, realm: &Realm, now: Timestamp) -> Result<Verified, Invalid> {
+    verify_by(TokenType::Access, token, ring, realm, now)
+}
+
+/// The same for who has no more than the published keys: the service behind Keyward. It is asked for
+/// one type of token, and takes no other.
+///
+/// # Errors
+/// As [`verify`]; that a key was revoked is then known to [`crate::revocation`] alone.
+pub fn verify_published(
+    typ: TokenType,
+    token: &str,
+    keys: &PublicKeys,
+    realm: &Realm,
+    now: Timestamp,
+) -> Result<Verified, Invalid> {
+    verify_by(typ, token, keys, realm, now)
+}
+
+fn verify_by(
+    typ: TokenType,
+    token: &str,
+    keys: &impl VerifyingKeys,
+    realm: &Realm,
+    now: Timestamp,
+) -> Result<Verified, Invalid> {
     let jws = jws::Jws::parse(token)?;
-    let header = jws.header(TokenType::Access)?;
-    let key = header.key(ring)?;
-    if header.alg() != key.algorithm().as_str() {
+    let header = jws.header(typ)?;
+    let key = header.key(keys)?;
+    if header.alg() != key.algorithm.as_str() {
         return Err(Defect::Algorithm.into());
     }
-    if !jws.is_signed_by(key.verifier()) {
+    if !jws.is_signed_by(key.verifier) {
         return Err(Defect::Signature.into());
     }
     let payload = payload::read(&jws.payload).ok_or(Defect::Claims)?;
@@ -232,10 +258,10 @@ pub fn verify(token: &str, ring: &KeyRing, realm: &Realm, now: Timestamp) -> Res
     if payload.claims.issued_at > latest || payload.not_before > latest {
         return Err(Defect::NotYet.into());
     }
-    if ring.is_revoked(key.kid()) {
+    if key.is_revoked {
         return Err(Invalid::KeyRevoked);
     }
-    let verified = Verified { kid: Arc::clone(key.shared_kid()), claims: payload.claims };
+    let verified = Verified { kid: Arc::clone(key.kid), claims: payload.claims };
     if now >= verified.claims.expires_at.after(realm.leeway) {
         return Err(Invalid::Expired(Box::new(verified)));
     }

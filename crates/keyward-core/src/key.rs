@@ -9,6 +9,7 @@
 
 mod life;
 mod material;
+mod public;
 mod ring;
 mod secret;
 
@@ -20,7 +21,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 pub use life::{CannotRotate, KeyPolicy, PUBLISH_AHEAD, Step, apply, due, revoke, ripe, rotate};
 pub(crate) use material::Verifier;
+#[cfg(test)]
+pub(crate) use material::pkcs1;
 use material::{Public, Signer};
+pub use public::{InvalidJwks, PublicKeys};
 pub use ring::KeyRing;
 pub use secret::{WeakSecret, check_hs256_secret};
 
@@ -185,9 +189,24 @@ fn purpose(kid: &str) -> String {
     format!("signing-key:{kid}")
 }
 
+/// The keys that a token may be signed by.
+pub(crate) trait VerifyingKeys {
+    /// The one of that name, to the letter.
+    fn verifying(&self, kid: &str) -> Option<VerifyingKey<'_>>;
+}
+
+/// What verifying asks of a key.
+#[derive(Clone, Copy)]
+pub(crate) struct VerifyingKey<'a> {
+    pub(crate) kid: &'a Arc<str>,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) verifier: &'a Verifier,
+    pub(crate) is_revoked: bool,
+}
+
 /// What a key signs. The `typ` of the header keeps one from passing for the other (RFC 8725 §3.11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TokenType {
+pub enum TokenType {
     /// An access token (RFC 9068 §2.1).
     Access,
     /// What the edge tells the service behind it of a verified request.
@@ -250,10 +269,6 @@ impl Key {
         &self.kid
     }
 
-    pub(crate) const fn shared_kid(&self) -> &Arc<str> {
-        &self.kid
-    }
-
     /// What it signs by. No token can choose otherwise.
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
@@ -276,8 +291,8 @@ impl Key {
         self.signer.sign(message)
     }
 
-    pub(crate) const fn verifier(&self) -> &Verifier {
-        &self.verifier
+    pub(crate) const fn verifying(&self, is_revoked: bool) -> VerifyingKey<'_> {
+        VerifyingKey { kid: &self.kid, algorithm: self.algorithm, verifier: &self.verifier, is_revoked }
     }
 }
 

@@ -5,6 +5,9 @@
 //! The crate `keyward` loads records, asks these rules and commits what they decide.
 //!
 //! Read [`session`] first: it is what Keyward exists for.
+//!
+//! The feature `passwords` (on by default) adds accounts, the hashes of their passwords and what is
+//! written of them. Who only verifies tokens, as `keyward-verify` does, leaves it out.
 
 pub mod session;
 
@@ -14,15 +17,18 @@ pub mod refresh_token;
 pub mod revocation;
 pub mod seal;
 
+#[cfg(feature = "passwords")]
 pub mod account;
 pub mod email;
 pub mod mail;
+#[cfg(feature = "passwords")]
 pub mod password;
 pub mod phone;
 pub mod role;
 pub mod service_key;
 
 pub mod chain;
+#[cfg(feature = "passwords")]
 pub mod change;
 pub mod denial;
 pub mod event;

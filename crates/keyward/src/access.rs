@@ -229,6 +229,15 @@ impl Engine {
         Ok((loaded, permissions))
     }
 
+    /// That a person proved who they are within `sessions.reauth_after`.
+    ///
+    /// # Errors
+    /// `reauthentication_required`.
+    pub(crate) fn demand_recent_login(&self, access: &Access) -> Result<(), Error> {
+        let until = access.token.claims.auth_time.after(self.settings.policy.reauth_after);
+        if self.clock.now() > until { Err(Denial::ReauthenticationRequired.into()) } else { Ok(()) }
+    }
+
     /// The session of a verified token with its account, as the store has it at this moment.
     ///
     /// # Errors

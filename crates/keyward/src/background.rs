@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{sleep, timeout};
 
+use crate::Keyward;
 use crate::clock::{self, Clock};
 use crate::engine::{CARE, Engine};
 use crate::error::Error;
@@ -119,6 +120,36 @@ impl Tasks {
             }
         });
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+}
+
+impl Keyward {
+    /// Does once what otherwise happens in the background: takes over what others revoked, writes
+    /// what is noted, looks after the keys, sends what mails are due, sweeps and counts.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer.
+    pub async fn tick(&self) -> Result<(), Error> {
+        self.engine.poll().await?;
+        self.engine.flush(false).await?;
+        self.engine.note_access_ttl(self.engine.clock.now()).await?;
+        self.engine.care_for_keys().await?;
+        self.engine.send_mails().await?;
+        self.engine.seal_events().await?;
+        let mut at = Some(SessionId::from_bytes([0; 16]));
+        while let Some(after) = at {
+            at = self.engine.sweep_step(after).await?;
+        }
+        self.engine.count_open().await
+    }
+
+    /// Stops what runs in the background and writes what is noted.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.background.stop().await;
+        self.engine.flush(true).await
     }
 }
 

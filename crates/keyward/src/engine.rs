@@ -17,7 +17,9 @@ use keyward_core::role::Roles;
 use keyward_core::seal::MasterKey;
 use keyward_core::session::Session;
 use keyward_core::time::Timestamp;
+use tokio::sync::broadcast::Sender;
 
+use crate::Keyward;
 use crate::access::AccessCache;
 use crate::bounce::Bounces;
 use crate::client::Client;
@@ -36,6 +38,7 @@ use crate::page::assets::Assets;
 use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
 use crate::store::{Fault, News, NotCommitted, Store};
+use crate::subscription;
 use crate::tally::Tallies;
 use crate::throttle::Throttles;
 
@@ -70,6 +73,8 @@ pub(crate) struct Engine {
     /// How mails leave.
     pub(crate) delivery: Delivery,
     pub(crate) pace: Pace,
+    /// Where what was committed is told to whoever listens.
+    pub(crate) happened: Sender<Event>,
     ring: RwLock<Arc<KeyRing>>,
     keys_version: AtomicU64,
     roles: RwLock<Arc<Roles>>,
@@ -115,6 +120,7 @@ impl Engine {
             bounces: Bounces::default(),
             assets: Assets::new(&settings.branding),
             pace: Pace::default(),
+            happened: subscription::sender(),
             service_keys: ServiceKeys::default(),
             ring: RwLock::new(Arc::new(KeyRing::default())),
             keys_version: AtomicU64::new(0),
@@ -165,11 +171,17 @@ impl Engine {
     pub(crate) async fn commit(&self, mut change: Change) -> Result<Committed, NotCommitted> {
         change.events.iter_mut().for_each(|event| self.chain.mark(event));
         let written = Written::of(&change);
+        let listened = self.happened.receiver_count() > 0;
+        let events = if listened { change.events.clone() } else { Vec::new() };
         let began = self.clock.monotonic();
         let committed = self.store.commit(change).await;
         self.metrics.committed(&written, &committed, self.clock.monotonic().saturating_sub(began));
         let committed = committed?;
         self.feed.apply(&committed.revocations);
+        for event in events {
+            // That nobody listens any more is just as well.
+            let _ = self.happened.send(event);
+        }
         Ok(committed)
     }
 
@@ -299,6 +311,18 @@ impl Engine {
             return Err(error.into());
         }
         Ok(())
+    }
+}
+
+impl Keyward {
+    /// How often the store was read since it was opened.
+    pub fn store_reads(&self) -> u64 {
+        self.engine.store.reads()
+    }
+
+    /// How many passwords were hashed since the start.
+    pub fn password_hashes(&self) -> u64 {
+        self.engine.hashing.hashes()
     }
 }
 

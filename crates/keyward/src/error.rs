@@ -61,7 +61,9 @@ impl Denied {
         self.limit.as_deref()
     }
 
-    pub(crate) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+    /// The refusal with more about this one, for a person. It must hold no secret.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
     }
@@ -112,6 +114,11 @@ impl Error {
     pub fn code(&self) -> &'static str {
         self.denied().denial().code()
     }
+
+    /// Whether it is this refusal.
+    pub fn is(&self, denial: Denial) -> bool {
+        matches!(self, Self::Denied(denied) if denied.denial == denial)
+    }
 }
 
 impl fmt::Display for Error {
@@ -134,6 +141,20 @@ impl From<Denied> for Error {
 impl From<Denial> for Error {
     fn from(denial: Denial) -> Self {
         Denied::from(denial).into()
+    }
+}
+
+/// Bad input: `validation_failed` (422).
+impl From<FieldError> for Error {
+    fn from(wrong: FieldError) -> Self {
+        vec![wrong].into()
+    }
+}
+
+/// Bad input, all of it told at once: `validation_failed` (422).
+impl From<Vec<FieldError>> for Error {
+    fn from(wrong: Vec<FieldError>) -> Self {
+        Denied::invalid(wrong).into()
     }
 }
 

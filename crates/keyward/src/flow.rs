@@ -22,12 +22,15 @@ pub(crate) mod sign_out;
 pub(crate) mod sign_up;
 pub(crate) mod sweep;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use keyward_core::access_token::{self, ClaimedEmail, ClaimedPhone, Claims, SignError};
+use keyward_core::account::Account;
 use keyward_core::change::{Change, Committed, Conflict};
 use keyward_core::denial::Denial;
+use keyward_core::id::{SessionId, UserId};
 use keyward_core::policy::Policy;
 use keyward_core::refresh_token::RefreshToken;
 use keyward_core::role::Roles;
@@ -48,8 +51,8 @@ const ATTEMPTS: usize = 64;
 const EVERY: u32 = 10_000;
 
 /// What a person gets who signs up, signs in or refreshes: who they are, and their tokens.
-#[derive(Debug, Clone)]
-pub(crate) struct Grant {
+#[derive(Clone)]
+pub struct Grant {
     /// The session and its account.
     pub(crate) loaded: Arc<Loaded>,
     /// What the account may do.
@@ -68,6 +71,69 @@ pub(crate) struct Grant {
     pub(crate) idle_expires_at: Option<Timestamp>,
     /// The moment by which all this was decided.
     pub(crate) now: Timestamp,
+}
+
+impl Grant {
+    /// Whose session it is.
+    pub fn user_id(&self) -> UserId {
+        self.loaded.account.id
+    }
+
+    /// The session.
+    pub fn session_id(&self) -> SessionId {
+        self.loaded.session.id
+    }
+
+    /// The account.
+    pub fn account(&self) -> &Account {
+        &self.loaded.account
+    }
+
+    /// What the account may do, sorted.
+    pub fn permissions(&self) -> &[String] {
+        &self.permissions
+    }
+
+    /// The access token (RFC 9068), to be presented as `Authorization: Bearer`.
+    pub fn access_token(&self) -> &str {
+        self.access_token.as_ref().map_or("", |token| token.as_str())
+    }
+
+    /// When the access token ends.
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// A new refresh token; `None` where the caller keeps the one that it presented.
+    pub fn refresh_token(&self) -> Option<&str> {
+        self.refresh_token.as_ref().map(|token| token.as_str())
+    }
+
+    /// Until when the session's refresh token can be presented.
+    pub fn refresh_expires_at(&self) -> Timestamp {
+        self.refresh_expires_at
+    }
+
+    /// When to refresh; `None` where that could bring nothing, as the session ends first.
+    pub fn refresh_at(&self) -> Option<Timestamp> {
+        self.refresh_at
+    }
+
+    /// When the session ends unless its person does something; `None`: it asks for no activity.
+    pub fn idle_expires_at(&self) -> Option<Timestamp> {
+        self.idle_expires_at
+    }
+}
+
+/// Without the tokens.
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grant")
+            .field("user_id", &self.user_id())
+            .field("session_id", &self.session_id())
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A refresh token that a verdict makes, or none.

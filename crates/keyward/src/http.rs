@@ -15,6 +15,8 @@ pub(crate) mod csrf;
 mod detour;
 mod dev;
 mod docs;
+mod embed;
+pub(crate) mod extract;
 mod forgot;
 mod form;
 mod forwarded;
@@ -22,6 +24,7 @@ mod guard;
 mod healthz;
 mod html;
 mod kept;
+pub(crate) mod layer;
 pub(crate) mod monitor;
 mod next;
 pub(crate) mod openapi;
@@ -116,7 +119,7 @@ impl Call {
     /// `reauthentication_required` to a person who signed in too long ago.
     pub(crate) fn demand_recent_login(&self) -> Result<(), Error> {
         match &self.who {
-            Some(Who::Person(access)) => guard::demand_recent_login(&self.engine, access),
+            Some(Who::Person(access)) => self.engine.demand_recent_login(access),
             Some(Who::Service(_)) | None => Ok(()),
         }
     }
@@ -490,6 +493,7 @@ fn finish(cors: cors::Granted, mut response: Response<Body>, id: &str) -> Respon
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     cors.write(headers);
+    response.extensions_mut().insert(layer::Own);
     response
 }
 

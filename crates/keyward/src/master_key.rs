@@ -20,6 +20,30 @@ pub struct MasterKeyError {
     message: String,
 }
 
+/// What the file beside a database is called.
+pub const FILE: &str = "master.key";
+
+/// The master key beside a database, which is made where neither of the two is there. In this
+/// order: a key is always there before the database that is sealed under it.
+///
+/// # Errors
+/// As [`load_or_make`]; and where the database is there and the key is not: another one would open
+/// nothing of it.
+pub fn beside(database: &Path) -> Result<MasterKey, MasterKeyError> {
+    let path = database.with_file_name(FILE);
+    if fs::metadata(database).is_ok_and(|file| file.len() > 0) && !path.exists() {
+        return Err(MasterKeyError {
+            path: database.to_owned(),
+            message: format!(
+                "the database is there, but its master key is not; give the one it was made with \
+                 (keys.master_key), or restore {} from a backup",
+                path.display()
+            ),
+        });
+    }
+    load_or_make(&path)
+}
+
 /// The master key in the file, which is made (mode 0600) where it is not there. Of several
 /// processes that do so at once all end up with the same one.
 ///

@@ -90,12 +90,15 @@ fn use_cases_know_no_http() {
     let beside = [
         "access",
         "background",
+        "builder",
         "client",
         "engine",
         "error",
         "feed",
         "hashing",
         "notes",
+        "session",
+        "subscription",
         "tally",
         "throttle",
     ];

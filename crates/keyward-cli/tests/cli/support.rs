@@ -213,6 +213,18 @@ impl Server {
         assert!(sent.expect("a shell").status.success());
     }
 
+    /// Stops all that it does, until it is told `CONT`.
+    pub(crate) fn freeze(&self) {
+        self.signal("STOP");
+        // A thread that runs meanwhile goes on until it is told, too.
+        until(PATIENCE, "to stop", || {
+            let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid)).expect("a process");
+            threads
+                .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok())
+                .all(|stat| stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T')))
+        });
+    }
+
     /// Ends it as a power cut would, and waits until it is gone.
     pub(crate) fn kill(mut self) {
         self.signal("KILL");

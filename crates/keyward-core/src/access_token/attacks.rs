@@ -11,16 +11,16 @@ use super::tests::{ALL, NOW, claims, payload, realm, ring, ring_of};
 use super::*;
 use crate::key::{Algorithm, KeyState, fixture};
 
-fn encode(bytes: impl AsRef<[u8]>) -> String {
+pub(super) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn header(key: &Key) -> String {
+pub(super) fn header(key: &Key) -> String {
     format!(r#"{{"alg":"{}","typ":"at+jwt","kid":"{}"}}"#, key.algorithm().as_str(), key.kid())
 }
 
 /// Any header and payload, signed by the key.
-fn forge(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>, key: &Key) -> String {
+pub(super) fn forge(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>, key: &Key) -> String {
     let signed = format!("{}.{}", encode(header), encode(payload));
     let signature = key.sign(signed.as_bytes()).expect("signed");
     format!("{signed}.{}", encode(signature))

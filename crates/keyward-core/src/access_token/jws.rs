@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::json::{Text, once};
 use super::{Defect, SignError};
-use crate::key::{Key, KeyRing, TokenType, Verifier};
+use crate::key::{Key, TokenType, Verifier, VerifyingKey, VerifyingKeys};
 
 /// The longest token that is looked at, in bytes.
 pub const MAX_LENGTH: usize = 8 * 1024;
@@ -102,11 +101,11 @@ impl Header<'_> {
     }
 
     /// The one key of that name. No other is tried (RFC 8725 §3.10 on what a `kid` must not do).
-    pub(super) fn key<'r>(&self, ring: &'r KeyRing) -> Result<&'r Arc<Key>, Defect> {
+    pub(super) fn key<'k>(&self, keys: &'k impl VerifyingKeys) -> Result<VerifyingKey<'k>, Defect> {
         if self.kid.len() > MAX_KID {
             return Err(Defect::UnknownKey);
         }
-        ring.get(&self.kid).ok_or(Defect::UnknownKey)
+        keys.verifying(&self.kid).ok_or(Defect::UnknownKey)
     }
 }
 

@@ -8,6 +8,8 @@
 //! valid ones for their header. What is asked here is what lies beneath: framing, no member that
 //! is not ours, the algorithm and name of the key, the signature.
 
+mod conformance;
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -17,7 +19,7 @@ use serde_json::Value;
 
 use super::Defect;
 use super::jws::Jws;
-use crate::key::{Algorithm, TokenType, Verifier};
+use crate::key::{Algorithm, TokenType, Verifier, pkcs1};
 
 fn vectors(path: &str) -> Option<Value> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/vectors");
@@ -46,7 +48,7 @@ fn hex(value: &Value, name: &str) -> Vec<u8> {
     (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).expect("hex")).collect()
 }
 
-/// The key of a JWK, unless it is for something else. Keyward itself never reads a JWK.
+/// The key of a JWK, unless it is for something else. [`crate::key::PublicKeys`] takes no JWK that is as loose as these.
 fn key(jwk: &Value) -> Option<(Algorithm, Verifier)> {
     let forbidden = !matches!(text(jwk, "use"), "" | "sig")
         || jwk["key_ops"].as_array().is_some_and(|ops| !ops.contains(&"verify".into()));
@@ -54,26 +56,12 @@ fn key(jwk: &Value) -> Option<(Algorithm, Verifier)> {
         return None;
     }
     let (algorithm, public) = match text(jwk, "kty") {
-        "RSA" => (Algorithm::Rs256, pkcs1(&base64url(jwk, "n"), &base64url(jwk, "e"))),
+        "RSA" => (Algorithm::Rs256, pkcs1(&base64url(jwk, "n"), &base64url(jwk, "e")).expect("numbers")),
         "EC" => (Algorithm::Es256, [vec![4], base64url(jwk, "x"), base64url(jwk, "y")].concat()),
         "OKP" => (Algorithm::EdDsa, base64url(jwk, "x")),
         _ => (Algorithm::Hs256, base64url(jwk, "k")),
     };
     Some((algorithm, Verifier::new(algorithm, &public).expect("a key")))
-}
-
-fn pkcs1(n: &[u8], e: &[u8]) -> Vec<u8> {
-    let element = |tag: u8, bytes: &[u8]| {
-        let length = u16::try_from(bytes.len()).expect("short").to_be_bytes();
-        let head: &[u8] = match bytes.len() {
-            0..=0x7f => &[tag, length[1]],
-            0x80..=0xff => &[tag, 0x81, length[1]],
-            _ => &[tag, 0x82, length[0], length[1]],
-        };
-        [head, bytes].concat()
-    };
-    let number = |bytes: &[u8]| element(2, &[&[0][..usize::from(bytes[0] >> 7)], bytes].concat());
-    element(0x30, &[number(n), number(e)].concat())
 }
 
 /// Framing, header but for `typ`, algorithm, name and signature.

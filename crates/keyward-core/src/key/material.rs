@@ -128,7 +128,7 @@ pub(super) fn parse(
             })?;
             let der = pair.public_key().as_ref();
             let (n, e) = rsa_public(der).ok_or(rejected)?;
-            if e.len() < 3 || (e.len() == 3 && e < [1, 0, 1].as_slice()) {
+            if is_small(e) {
                 return Err(InvalidKey::SmallExponent);
             }
             let (public, verifier) = (Public::Rsa { n: encode(n), e: encode(e) }, verifier(der)?);
@@ -165,6 +165,36 @@ fn rsa_public(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (e, end) = element(more, 0x02)?;
     let bare = |number: &'_ [u8]| number.iter().take_while(|byte| **byte == 0).count();
     (rest.is_empty() && end.is_empty()).then(|| (&n[bare(n)..], &e[bare(e)..]))
+}
+
+/// The `RSAPublicKey` of these numbers; `None` for an exponent under 65537, or for what is no number
+/// in its shortest form (RFC 7518 §6.3.1). Its size is looked at by aws-lc.
+pub(crate) fn pkcs1(n: &[u8], e: &[u8]) -> Option<Vec<u8>> {
+    if is_small(e) {
+        return None;
+    }
+    let number = |bytes: &[u8]| match bytes {
+        [] | [0, ..] => None,
+        [0x80..=0xff, ..] => der(0x02, &[&[0], bytes].concat()),
+        _ => der(0x02, bytes),
+    };
+    der(0x30, &[number(n)?, number(e)?].concat())
+}
+
+/// Whether an exponent is under 65537.
+fn is_small(e: &[u8]) -> bool {
+    e.len() < 3 || (e.len() == 3 && e < [1, 0, 1].as_slice())
+}
+
+/// One element of DER.
+fn der(tag: u8, contents: &[u8]) -> Option<Vec<u8>> {
+    let [high, low] = u16::try_from(contents.len()).ok()?.to_be_bytes();
+    let head: &[u8] = match (high, low) {
+        (0, 0..=0x7f) => &[tag, low],
+        (0, _) => &[tag, 0x81, low],
+        _ => &[tag, 0x82, high, low],
+    };
+    Some([head, contents].concat())
 }
 
 /// The contents of the element that `der` begins with, and what follows it.

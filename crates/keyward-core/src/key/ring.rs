@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Key, KeyRecord, KeyState};
+use super::{Key, KeyRecord, KeyState, VerifyingKey, VerifyingKeys};
 
 /// All the keys at a moment, opened and parsed. It does not change: when the records did, another
 /// takes its place, which shares the keys that stayed.
@@ -51,6 +51,12 @@ impl KeyRing {
 
     pub(crate) fn find(&self, kid: &str) -> Option<&(KeyRecord, Arc<Key>)> {
         self.0.iter().find(|(_, key)| key.kid() == kid)
+    }
+}
+
+impl VerifyingKeys for KeyRing {
+    fn verifying(&self, kid: &str) -> Option<VerifyingKey<'_>> {
+        self.find(kid).map(|(record, key)| key.verifying(record.state == KeyState::Revoked))
     }
 }
 

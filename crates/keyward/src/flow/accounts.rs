@@ -56,6 +56,56 @@ impl AccountChange {
 }
 
 impl Keyward {
+    /// Makes an account without signing anybody in. Each of the roles has to be there. Without a
+    /// password its person gets an invitation by mail to choose one.
+    ///
+    /// # Errors
+    /// `validation_failed`, `email_taken`, `phone_taken`.
+    pub async fn create_account(
+        &self,
+        email: &str,
+        phone_number: Option<&str>,
+        password: Option<Password>,
+        roles: Vec<String>,
+        client: &Client,
+    ) -> Result<Account, Error> {
+        self.engine.create_account(email, phone_number, password, roles, client).await
+    }
+
+    /// Makes sure that there is an active administrator of this name with this password.
+    ///
+    /// # Errors
+    /// `validation_failed`.
+    pub async fn upsert_admin(
+        &self,
+        email: &str,
+        password: Password,
+        client: &Client,
+    ) -> Result<Account, Error> {
+        self.engine.upsert_admin(email, password, client).await
+    }
+
+    /// The account of this e-mail address or id.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer.
+    pub async fn account(&self, name: &str) -> Result<Option<Account>, Error> {
+        let name = match (name.parse(), name.parse()) {
+            (Ok(id), _) => Name::Id(id),
+            (_, Ok(email)) => Name::Email(email),
+            _ => return Ok(None),
+        };
+        self.engine.account(&name).await
+    }
+
+    /// The secret of the link by which the first administrator is made; `None` where there is one.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer.
+    pub async fn setup_token(&self) -> Result<Option<String>, Error> {
+        Ok(if self.engine.has_admin().await? { None } else { Some(self.engine.setup_token()) })
+    }
+
     /// Changes an account. What it loses is in force before this returns: a deactivated account has
     /// no session, and no token says roles or an address that it no longer has.
     ///

@@ -11,6 +11,7 @@ use keyward_core::time::Timestamp;
 use super::links::New;
 use super::sign_up::address;
 use super::{ATTEMPTS, crowded};
+use crate::Keyward;
 use crate::access::Access;
 use crate::client::Client;
 use crate::engine::{About as _, Engine};
@@ -23,6 +24,25 @@ pub(crate) enum Whose<'a> {
     Own(&'a Access),
     /// One that somebody names.
     Named(&'a str),
+}
+
+impl Keyward {
+    /// Takes the secret of a link in a mail as proof that its person receives mail there.
+    ///
+    /// # Errors
+    /// `invalid_verification_token` for a link that is used, past or unknown; `rate_limited`.
+    pub async fn verify_email(&self, token: &str, client: &Client) -> Result<(), Error> {
+        self.engine.verify_email(token, client).await
+    }
+
+    /// Sends another mail by which this address can be confirmed, if there is something to confirm:
+    /// who asks is not told.
+    ///
+    /// # Errors
+    /// `validation_failed` for what is no address; `rate_limited` by the client's address.
+    pub async fn resend_verification(&self, email: &str, client: &Client) -> Result<(), Error> {
+        self.engine.resend_verification(Whose::Named(email), client).await
+    }
 }
 
 impl Engine {

@@ -13,6 +13,7 @@ use crate::access::{Access, FromWhere, Reach};
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::{Keyward, Session};
 
 /// A token that is good at this moment.
 #[derive(Debug, Clone)]
@@ -21,6 +22,34 @@ pub(crate) enum Introspected {
     Access(Arc<Access>),
     /// A refresh token. It is nothing to let anybody in by.
     Refresh { user: UserId, session: SessionId, issued_at: Timestamp, expires_at: Timestamp },
+}
+
+impl Keyward {
+    /// Who presents this access token, however it came: for gRPC metadata, a queue, a WebSocket's
+    /// first message. Answered from memory. A session that ends later is refused at the next call,
+    /// so ask again for each request.
+    ///
+    /// ```
+    /// # async fn run(keyward: keyward::Keyward, token: &str) -> Result<(), keyward::Error> {
+    /// use keyward::{Client, Denial};
+    ///
+    /// let client = Client::new([203, 0, 113, 7].into(), "our gRPC server");
+    /// match keyward.verify(token, &client).await {
+    ///     Ok(session) => println!("{} may {:?}", session.user_id(), session.permissions()),
+    ///     Err(error) if error.is(Denial::TokenExpired) => println!("refresh, and come again"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `token_expired` and `token_stale`, after which a refresh helps; `session_revoked`;
+    /// `invalid_token`; `store_unavailable` where it can't be known what was revoked.
+    pub async fn verify(&self, access_token: &str, client: &Client) -> Result<Session, Error> {
+        let known = self.engine.known(access_token);
+        let access = self.engine.authenticate(access_token, known, &|| client.clone(), Reach::Store).await?;
+        Session::of(self, access).await
+    }
 }
 
 impl Engine {

@@ -16,6 +16,7 @@ use keyward_core::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::{ATTEMPTS, crowded};
+use crate::Keyward;
 use crate::client::Client;
 use crate::clock::{self, KeyGeneration};
 use crate::engine::{About as _, Engine};
@@ -65,6 +66,32 @@ impl From<KeyRecord> for KeyView {
 struct Made {
     key: Key,
     private: Zeroizing<Vec<u8>>,
+}
+
+impl Keyward {
+    /// The keys that sign and verify access tokens.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer.
+    pub async fn keys(&self) -> Result<Vec<KeyView>, Error> {
+        self.engine.keys().await
+    }
+
+    /// Lets the next key sign from now on.
+    ///
+    /// # Errors
+    /// `overloaded` with the wait, while a verifier may not have seen the next key yet.
+    pub async fn rotate_keys(&self, client: &Client) -> Result<Vec<KeyView>, Error> {
+        self.engine.rotate_keys(client).await
+    }
+
+    /// Takes a key out: every token that it signed is out of date at once.
+    ///
+    /// # Errors
+    /// `not_found` for a key that there is not, or that is revoked.
+    pub async fn revoke_key(&self, kid: &str, client: &Client) -> Result<(), Error> {
+        self.engine.revoke_key(kid, client).await
+    }
 }
 
 impl Engine {

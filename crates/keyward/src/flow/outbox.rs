@@ -5,12 +5,14 @@
 //! at growing intervals, until nobody could use it any more or it failed too often; then it is kept
 //! for a week, and the log says why.
 
+use std::path::Path;
 use std::time::Duration;
 
 use keyward_core::change::{Change, Write};
 use keyward_core::mail::Mail;
 
 use super::links::NOTHING;
+use crate::Keyward;
 use crate::clock;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -30,6 +32,13 @@ enum Attempt {
     Done,
     /// No other mail would fare better now.
     Unreachable,
+}
+
+impl Keyward {
+    /// The folder that mails are written into, where no server takes them.
+    pub fn mail_folder(&self) -> Option<&Path> {
+        self.engine.delivery.folder()
+    }
 }
 
 impl Engine {

@@ -18,6 +18,57 @@ use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
 use crate::metrics::LoginMethod;
 use crate::store::{Loaded, Name};
+use crate::{Keyward, Session};
+
+impl Keyward {
+    /// Replaces the password of a session's person. Every other session of theirs ends; this one and
+    /// its tokens go on.
+    ///
+    /// # Errors
+    /// `validation_failed` with every rule that the new one breaks; `invalid_credentials` for the
+    /// present one; `rate_limited` by the session; `overloaded`.
+    pub async fn change_password(
+        &self,
+        session: &Session,
+        current: Password,
+        new: Password,
+        client: &Client,
+    ) -> Result<(), Error> {
+        self.engine.change_password(session.access(), current, new, client).await
+    }
+
+    /// A fresh access token whose `auth_time` is now, for who proves again who they are.
+    ///
+    /// # Errors
+    /// `invalid_credentials`; `rate_limited` by the session; `session_revoked`; `overloaded`.
+    pub async fn reauthenticate(
+        &self,
+        session: &Session,
+        password: Password,
+        client: &Client,
+    ) -> Result<Grant, Error> {
+        self.engine.reauthenticate(session.access(), password, client).await
+    }
+
+    /// Sends a link to choose a new password, if there is an active account of this address: who
+    /// asks is not told, and the answer takes as long.
+    ///
+    /// # Errors
+    /// `validation_failed` for what is no address; `rate_limited` by the client's address.
+    pub async fn forgot_password(&self, email: &str, client: &Client) -> Result<(), Error> {
+        self.engine.forgot_password(email, client).await
+    }
+
+    /// Replaces the password of who received a link by mail, for a forgotten one or an invitation.
+    /// Every session of theirs ends, and their address counts as confirmed.
+    ///
+    /// # Errors
+    /// `validation_failed` for the new password, which leaves the link good; `invalid_reset_token`
+    /// for a link that is used, past or unknown; `rate_limited`; `overloaded`.
+    pub async fn reset_password(&self, token: &str, new: Password, client: &Client) -> Result<(), Error> {
+        self.engine.reset_password(token, new, client).await
+    }
+}
 
 impl Engine {
     /// Replaces the password of a session's person. Every other session of theirs ends, this one

@@ -13,11 +13,26 @@ use keyward_core::throttle::Throttle;
 use keyward_core::time::Timestamp;
 
 use super::{ATTEMPTS, Grant, RefreshPart, crowded};
+use crate::Keyward;
 use crate::client::Client;
 use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
 use crate::metrics::Refreshed;
 use crate::store::Loaded;
+
+impl Keyward {
+    /// Presents the refresh token of a session with bearer tokens. Where the answer has a new one
+    /// ([`Grant::refresh_token`]) it takes the place of the one presented; else that goes on.
+    ///
+    /// # Errors
+    /// `session_revoked`, `session_idle`, `refresh_token_expired`, `account_inactive`: the session is
+    /// over; `refresh_token_reused`: it was ended, as its token was copied; `invalid_refresh_token`:
+    /// it is none of ours; `refresh_pending`: ask again after [`Denied::retry_after`];
+    /// `rate_limited`.
+    pub async fn refresh(&self, refresh_token: &str, client: &Client) -> Result<Grant, Error> {
+        self.engine.refresh(refresh_token, Transport::Bearer, client).await
+    }
+}
 
 impl Engine {
     /// Presents a refresh token that travelled by `transport`.

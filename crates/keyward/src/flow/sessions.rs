@@ -8,6 +8,7 @@ use keyward_core::session::{End, EndReason, Session};
 use keyward_core::time::Timestamp;
 
 use super::{EVERY, Grant, refresh_at, refresh_expires_at};
+use crate::Keyward;
 use crate::access::Access;
 use crate::client::{Client, device};
 use crate::engine::{About as _, Engine};
@@ -51,6 +52,59 @@ pub(crate) struct Kept {
     pub(crate) idle_expires_at: Option<Timestamp>,
     /// When to refresh; `None` where that could bring nothing.
     pub(crate) refresh_at: Option<Timestamp>,
+}
+
+impl Keyward {
+    /// The person of this session did something: it lives on for `sessions.idle_timeout`. Written
+    /// before it comes back. Gives when the session ends unless they do something again; `None`:
+    /// it asks for no activity. What comes in through [`Keyward::layer`](crate::Keyward::layer)
+    /// counts by itself.
+    ///
+    /// # Errors
+    /// `session_revoked`; [`Error::Fault`] where the store does not answer.
+    pub async fn note_activity(&self, session: &crate::Session) -> Result<Option<Timestamp>, Error> {
+        Ok(self.engine.keep_alive(session.access()).await?.idle_expires_at)
+    }
+
+    /// Some open sessions of everybody by id, after that one.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer.
+    pub async fn sessions(&self, after: SessionId, limit: u32) -> Result<Vec<Session>, Error> {
+        self.engine.sessions(after, limit).await
+    }
+
+    /// Some open sessions of one user, the most recently active first.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer.
+    pub async fn sessions_of(&self, user: UserId, limit: u32) -> Result<Vec<Session>, Error> {
+        Ok(self.engine.store.sessions_of(user, limit).await?)
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// `not_found` for one that is not open or not there.
+    pub async fn revoke_session(&self, session: SessionId, client: &Client) -> Result<(), Error> {
+        self.engine.end_any(session, client).await
+    }
+
+    /// Ends every session of one user, at once; gives how many there were.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer.
+    pub async fn revoke_sessions_of(&self, user: UserId, client: &Client) -> Result<usize, Error> {
+        self.engine.end_all_of(user, client).await
+    }
+
+    /// Ends every session of everybody, at once: after a leak, or with a restored backup.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer.
+    pub async fn revoke_every_session(&self, client: &Client) -> Result<(), Error> {
+        self.engine.end_all(client).await
+    }
 }
 
 impl Engine {

@@ -11,6 +11,7 @@ use keyward_core::throttle::Throttle;
 use keyward_core::time::Timestamp;
 
 use super::{ATTEMPTS, EVERY, Grant, RefreshPart, crowded};
+use crate::Keyward;
 use crate::client::Client;
 use crate::clock;
 use crate::engine::{About as _, Engine};
@@ -44,6 +45,22 @@ impl SignIn {
         } else {
             self.name.parse().ok().map(Name::Email)
         }
+    }
+}
+
+impl Keyward {
+    /// Opens a session, with bearer tokens, for who knows the password of the account of this e-mail
+    /// address, or of this phone number where it begins with `+`. A browser signs in at
+    /// `POST /api/auth/login`, which sets cookies.
+    ///
+    /// # Errors
+    /// `invalid_credentials`, the same for a wrong password and an unknown name, at the same cost;
+    /// `account_inactive` and `email_not_verified`, told only to who knows the password;
+    /// `rate_limited` by the client's address and by the account; `overloaded`.
+    pub async fn sign_in(&self, name: &str, password: Password, client: &Client) -> Result<Grant, Error> {
+        let by_phone = name.trim_start().starts_with('+');
+        let (name, transport) = (name.to_owned(), Transport::Bearer);
+        self.engine.sign_in(SignIn { name, by_phone, password, transport, replaces: None }, client).await
     }
 }
 

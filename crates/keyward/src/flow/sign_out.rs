@@ -8,6 +8,27 @@ use keyward_core::session::{End, EndReason, Transport};
 use crate::client::Client;
 use crate::engine::{About as _, Engine};
 use crate::error::Error;
+use crate::{Keyward, Session};
+
+impl Keyward {
+    /// Ends this session, as its person asks: its tokens are refused from now on. That it has ended
+    /// already is just as well.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer.
+    pub async fn sign_out(&self, session: &Session, client: &Client) -> Result<(), Error> {
+        self.engine.sign_out(session.session_id(), client).await
+    }
+
+    /// Ends every session of a session's person, as they ask, this one included; gives how many
+    /// there were.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] where the store does not answer.
+    pub async fn sign_out_everywhere(&self, session: &Session, client: &Client) -> Result<usize, Error> {
+        self.engine.sign_out_everywhere(session.user_id(), session.session_id(), client).await
+    }
+}
 
 impl Engine {
     /// Ends this session; that it has ended already, or never was, is just as well.

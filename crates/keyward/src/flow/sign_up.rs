@@ -14,6 +14,7 @@ use keyward_core::throttle::Throttle;
 use keyward_core::time::Timestamp;
 
 use super::{Grant, crowded};
+use crate::Keyward;
 use crate::client::Client;
 use crate::clock;
 use crate::engine::{About as _, Engine};
@@ -39,7 +40,8 @@ pub(crate) struct NewAccount {
 }
 
 /// What a signup brings.
-pub(crate) enum SignedUp {
+#[derive(Debug, Clone)]
+pub enum SignedUp {
     /// A session.
     In(Box<Grant>),
     /// An account whose address has to be confirmed before anybody signs in to it.
@@ -53,6 +55,39 @@ pub(crate) enum SignedUp {
 pub(super) fn address(text: &str) -> Result<Email, Error> {
     let mut wrong = Vec::new();
     email(text, &mut wrong).ok_or_else(|| Denied::invalid(wrong).into())
+}
+
+impl Keyward {
+    /// Makes an account of the role `user`, sends a mail to confirm its address, and opens its
+    /// first session, with bearer tokens; where `accounts.require_verified_email` is set it opens
+    /// none. A browser signs up at `POST /api/auth/signup`, which sets cookies.
+    ///
+    /// ```
+    /// # async fn run(keyward: keyward::Keyward) -> Result<(), Box<dyn std::error::Error>> {
+    /// use keyward::{Client, Password, SignedUp};
+    ///
+    /// let password = Password::try_from("Correct-Horse-7".to_owned())?;
+    /// let client = Client::new([203, 0, 113, 7].into(), "our gRPC server");
+    /// match keyward.sign_up("ada@example.com", None, password, &client).await? {
+    ///     SignedUp::In(grant) => println!("{} until {}", grant.user_id(), grant.expires_at()),
+    ///     SignedUp::Unconfirmed(account) => println!("a mail went to {}", account.email),
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `validation_failed` with every field that is wrong; `rate_limited` by the client's address;
+    /// `signup_closed`; `email_taken`, `phone_taken`; `overloaded`.
+    pub async fn sign_up(
+        &self,
+        email: &str,
+        phone_number: Option<&str>,
+        password: Password,
+        client: &Client,
+    ) -> Result<SignedUp, Error> {
+        let new = self.engine.new_account(email, phone_number, Some(password))?;
+        self.engine.sign_up(SignUp { new, transport: Transport::Bearer, replaces: None }, client).await
+    }
 }
 
 impl Engine {

@@ -111,20 +111,11 @@ impl Guard {
             Who::Service(_) | Who::Person(_) => return Err(Denial::Forbidden.into()),
         };
         if matches!(self, Self::Grave | Self::GravePage) {
-            demand_recent_login(engine, access)
+            engine.demand_recent_login(access)
         } else {
             Ok(())
         }
     }
-}
-
-/// That a person proved who they are within `sessions.reauth_after`.
-///
-/// # Errors
-/// `reauthentication_required`.
-pub(super) fn demand_recent_login(engine: &Engine, access: &Access) -> Result<(), Error> {
-    let until = access.token.claims.auth_time.after(engine.settings.policy.reauth_after);
-    if engine.clock.now() > until { Err(Denial::ReauthenticationRequired.into()) } else { Ok(()) }
 }
 
 /// Whether this is an administrator.

@@ -7,6 +7,7 @@ use keyward_core::denial::Denial;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::X_CONTENT_TYPE_OPTIONS;
 use crate::error::{Denied, Error, FieldError};
 
 /// The mark by which a client knows that it is Keyward that says no.
@@ -57,6 +58,7 @@ pub(crate) fn respond(denied: &Denied, request_id: &str) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(MARK, HeaderValue::from_static(denial.code()));
     if denial.status() == 401 {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge(denial)));

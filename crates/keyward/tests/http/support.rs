@@ -54,6 +54,8 @@ pub(crate) struct App {
     pub(crate) keyward: Keyward,
     pub(crate) clock: Clock,
     router: Router,
+    /// Whether there are routes besides Keyward's.
+    is_embedded: bool,
     settings: Settings,
     folder: TempDir,
     told: Mutex<Vec<database::Row>>,
@@ -101,6 +103,7 @@ impl App {
         let keyward = open(&folder, &settings, &clock).await;
         Self {
             router: keyward.app(),
+            is_embedded: false,
             keyward,
             clock,
             settings,
@@ -118,10 +121,11 @@ impl App {
 
     /// The same installation after its process was killed: what was only in memory is gone.
     pub(crate) async fn killed(self) -> Self {
-        let Self { keyward, clock, router, settings, folder, told, read } = self;
+        let Self { keyward, clock, router, settings, folder, told, read, .. } = self;
         drop((router, keyward));
         let keyward = open(&folder, &settings, &clock).await;
-        Self { router: keyward.app(), keyward, clock, settings, folder, told, read }
+        let is_embedded = false;
+        Self { router: keyward.app(), is_embedded, keyward, clock, settings, folder, told, read }
     }
 
     /// The same installation after it was stopped and started with other settings.
@@ -136,6 +140,13 @@ impl App {
 
     pub(crate) fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// From now on this is asked: an application that embeds Keyward.
+    pub(crate) fn within(mut self, application: impl FnOnce(&Keyward) -> Router) -> Self {
+        self.router = application(&self.keyward);
+        self.is_embedded = true;
+        self
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -154,14 +165,10 @@ impl App {
 
     /// Asks. Whatever is answered has to be described in the API description.
     pub(crate) async fn send(&self, ask: Ask) -> Reply {
-        let (request, peer) = ask.clone().request();
-        let mut request = request.map(Body::from);
-        request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
-        let response = self.router.clone().oneshot(request).await.expect("an answer");
-        let (head, body) = response.into_parts();
-        let body = body.collect().await.expect("a body").to_bytes();
-        let reply = Reply { status: head.status.as_u16(), headers: head.headers, body };
-        Described::default().holds(&ask, &reply);
+        let reply = ask_of(&self.router, ask.clone()).await;
+        if !self.is_embedded || Described::default().tells_of(&ask) {
+            Described::default().holds(&ask, &reply);
+        }
         reply
     }
 
@@ -216,6 +223,17 @@ impl App {
     pub(crate) async fn tick(&self) {
         self.keyward.tick().await.expect("a tick");
     }
+}
+
+/// Asks whatever this router serves.
+pub(crate) async fn ask_of(router: &Router, ask: Ask) -> Reply {
+    let (request, peer) = ask.request();
+    let mut request = request.map(Body::from);
+    request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
+    let response = router.clone().oneshot(request).await.expect("an answer");
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.expect("a body").to_bytes();
+    Reply { status: head.status.as_u16(), headers: head.headers, body }
 }
 
 async fn open(folder: &TempDir, settings: &Settings, clock: &Clock) -> Keyward {

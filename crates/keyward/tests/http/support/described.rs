@@ -54,6 +54,11 @@ impl Described {
         walk(self.0, &mut |reference| seen(reference, self.0.pointer(&reference[1..])));
     }
 
+    /// Whether this is asked at a path that is described.
+    pub(crate) fn tells_of(&self, ask: &Ask) -> bool {
+        self.operations().any(|(_, path, _)| matches(&path, ask.path()))
+    }
+
     /// That this answer to this request is described.
     #[track_caller]
     pub(crate) fn holds(&self, ask: &Ask, reply: &Reply) {

@@ -1,0 +1,208 @@
+//! What was revoked, as Keyward's feed tells it, and how fresh is that?
+//!
+//! A heartbeat comes every 250 ms and says that nothing was left out. Who heard none for [`TRUST`] does
+//! not know what was revoked since, whatever the reason: Keyward is gone, does not trust itself, or a
+//! proxy keeps the stream to itself.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use keyward_core::revocation::{CutOff, Entry, Revocation, RevocationSet, Subject};
+use reqwest::{Client, Response, Url};
+use serde::Deserialize;
+
+use crate::clock::{Clock, backoff};
+use crate::event_stream::{Event, EventStream};
+use crate::web::{PATIENCE, Unanswered};
+
+/// How long what the feed said is believed.
+pub(crate) const TRUST: Duration = Duration::from_secs(2);
+/// How long a stream may say nothing at all before another is opened.
+const SILENCE: Duration = Duration::from_secs(5);
+/// How often entries are forgotten that concern no living token.
+const SWEEP: Duration = Duration::from_secs(60);
+/// The most entries that are kept, some 100 MB. Nobody revokes more within the life of an access token.
+const MAX_ENTRIES: usize = 1_000_000;
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+#[derive(Debug)]
+pub(crate) struct Feed {
+    url: Url,
+    web: Client,
+    service_key: HeaderValue,
+    clock: Clock,
+    set: RwLock<RevocationSet>,
+    /// When it was last said that nothing was left out, in microseconds of the monotonic clock; 0: never.
+    heard_at: AtomicU64,
+    swept_at: AtomicU64,
+    /// Where to go on; 0: from the beginning.
+    position: AtomicU64,
+}
+
+/// An entry, as the feed tells it.
+#[derive(Deserialize)]
+struct Told {
+    #[serde(flatten)]
+    what: What,
+    until: String,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum What {
+    Key { kid: String },
+    Session { session_id: String },
+    Generation { session_id: String, generation: u64 },
+    User { user_id: String, uv: u64 },
+    Roles { rv: u64 },
+}
+
+impl Feed {
+    pub(crate) fn new(url: Url, web: Client, service_key: HeaderValue, clock: Clock) -> Self {
+        Self {
+            url,
+            web,
+            service_key,
+            clock,
+            set: RwLock::default(),
+            heard_at: AtomicU64::new(0),
+            swept_at: AtomicU64::new(0),
+            position: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether what is known may be believed.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let heard_at = self.heard_at.load(Ordering::Acquire);
+        heard_at > 0 && self.clock.monotonic() <= Duration::from_micros(heard_at) + TRUST
+    }
+
+    /// Whether a token is cut off. What is known of that holds, fresh or not.
+    pub(crate) fn check(&self, token: Subject<'_>) -> Option<CutOff> {
+        self.set.read().unwrap_or_else(PoisonError::into_inner).check(token)
+    }
+
+    /// Listens, for ever.
+    pub(crate) async fn listen(&self) {
+        let mut failures = 0;
+        loop {
+            let before = self.heard_at.load(Ordering::Acquire);
+            let ended = match self.open().await {
+                Ok(response) => self.hear(response).await,
+                Err(error) => error,
+            };
+            failures = if self.heard_at.load(Ordering::Acquire) > before { 0 } else { failures + 1 };
+            tracing::warn!("the feed of revocations broke off: {ended}");
+            tokio::time::sleep(backoff(failures)).await;
+        }
+    }
+
+    async fn open(&self) -> Result<Response, Unanswered> {
+        let mut request = self
+            .web
+            .get(self.url.clone())
+            .header(AUTHORIZATION, self.service_key.clone())
+            .header(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        let position = self.position.load(Ordering::Relaxed);
+        if position > 0 {
+            request = request.header(LAST_EVENT_ID, HeaderValue::from(position));
+        }
+        let response =
+            tokio::time::timeout(PATIENCE, request.send()).await.map_err(|_| Unanswered::TooLate)??;
+        if response.status() != StatusCode::OK {
+            return Err(Unanswered::Status(response.status()));
+        }
+        let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        match kind {
+            Some(kind) if kind.starts_with("text/event-stream") => Ok(response),
+            _ => Err(Unanswered::Nonsense("no event stream".to_owned())),
+        }
+    }
+
+    /// Hears until the stream ends; gives why.
+    async fn hear(&self, mut response: Response) -> Unanswered {
+        let (mut stream, mut is_live) = (EventStream::default(), false);
+        loop {
+            let piece = match tokio::time::timeout(SILENCE, response.chunk()).await {
+                Err(_) => return Unanswered::TooLate,
+                Ok(Err(error)) => return error.into(),
+                Ok(Ok(None)) => return Unanswered::Nonsense("the stream ended".to_owned()),
+                Ok(Ok(Some(piece))) => piece,
+            };
+            let events = match stream.push(&piece) {
+                Ok(events) => events,
+                Err(nonsense) => return Unanswered::Nonsense(nonsense.to_string()),
+            };
+            for event in events {
+                if let Err(nonsense) = self.take(&event, &mut is_live) {
+                    return Unanswered::Nonsense(nonsense);
+                }
+            }
+        }
+    }
+
+    /// Takes in one event. An entry that can't be read cuts something off, nobody knows what: from then on
+    /// the feed is not to be believed.
+    fn take(&self, event: &Event, is_live: &mut bool) -> Result<(), String> {
+        let position = match &event.id {
+            Some(id) => Some(id.parse::<u64>().map_err(|_| format!("no position: {id}"))?),
+            None => None,
+        };
+        match event.name.as_str() {
+            "revocation" => self.insert(&entry(&event.data, position.unwrap_or(0))?)?,
+            "live" => *is_live = true,
+            _ => {}
+        }
+        if let Some(position) = position {
+            self.position.store(position, Ordering::Relaxed);
+        }
+        if *is_live && matches!(event.name.as_str(), "live" | "heartbeat") {
+            self.heard_at.store(micros(self.clock.monotonic()), Ordering::Release);
+            self.sweep();
+        }
+        Ok(())
+    }
+
+    fn insert(&self, entry: &Entry) -> Result<(), String> {
+        let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
+        if set.len() >= MAX_ENTRIES {
+            set.sweep(self.clock.now());
+            if set.len() >= MAX_ENTRIES {
+                return Err("more is revoked than can be kept".to_owned());
+            }
+        }
+        set.insert(entry);
+        Ok(())
+    }
+
+    fn sweep(&self) {
+        let now = micros(self.clock.monotonic());
+        if now - self.swept_at.load(Ordering::Relaxed) > micros(SWEEP) {
+            self.swept_at.store(now, Ordering::Relaxed);
+            self.set.write().unwrap_or_else(PoisonError::into_inner).sweep(self.clock.now());
+        }
+    }
+}
+
+fn entry(json: &str, position: u64) -> Result<Entry, String> {
+    let told: Told = serde_json::from_str(json).map_err(|error| format!("no entry: {error}"))?;
+    let until = told.until.parse().map_err(|_| format!("no moment: {}", told.until))?;
+    let id = |text: &str| format!("no id: {text}");
+    let revocation = match told.what {
+        What::Key { kid } => Revocation::Key(kid),
+        What::Session { session_id } => Revocation::Session(session_id.parse().map_err(|_| id(&session_id))?),
+        What::Generation { session_id, generation } => {
+            Revocation::Generation(session_id.parse().map_err(|_| id(&session_id))?, generation)
+        }
+        What::User { user_id, uv } => Revocation::User(user_id.parse().map_err(|_| id(&user_id))?, uv),
+        What::Roles { rv } => Revocation::Roles(rv),
+    };
+    Ok(Entry { position, revocation, until })
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,207 @@
+//! What is a Keyward made of, and what keeps one from starting?
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use keyward_core::password::PasswordHash;
+use keyward_core::seal::{self, MasterKey};
+
+use crate::clock::Clock;
+use crate::engine::{Engine, Parts};
+use crate::error::Error;
+use crate::flow::audit::chain::{Chain, chain_key};
+use crate::flow::keys::{MacKeysError, mac_keys};
+use crate::hashing::Hashing;
+use crate::mail::deliver::Delivery;
+use crate::master_key::{self, MasterKeyError};
+use crate::metrics::Metrics;
+use crate::settings::{Origin, Settings};
+use crate::store::Store;
+use crate::store::sqlite::{OpenError, Sqlite};
+use crate::{Keyward, background};
+
+/// Where everything rests unless told otherwise: in a folder beside the program.
+pub const DATABASE: &str = "keyward-data/keyward.db";
+/// How many password hashes may wait to be made.
+const HASHING_QUEUE: usize = 128;
+
+/// Why Keyward can't start. Each message is one line that says what is wrong and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The database can't be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The master key in the data folder can't be read or made, or is gone.
+    #[error(transparent)]
+    MasterKey(#[from] MasterKeyError),
+    /// No master key was given. One is made only for development on this machine.
+    #[error(
+        "no master key was given: at {0} none is made by itself; give one (openssl rand -base64 32, then \
+         Builder::master_key)"
+    )]
+    NoMasterKey(Origin),
+    /// The master key is not the one that the database was sealed under.
+    #[error(
+        "the master key is not the one this database was made with; give that one (keys.master_key), nothing was changed"
+    )]
+    WrongMasterKey,
+    /// People would reach it without encryption.
+    #[error("{0}: plain HTTP is for development on this machine alone; give a public URL of https://")]
+    PlainHttp(Origin),
+    /// Something went wrong on the way.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What a Keyward is to be made of.
+#[must_use]
+pub struct Builder {
+    settings: Settings,
+    clock: Clock,
+    path: PathBuf,
+    exclusive: bool,
+    master: Option<MasterKey>,
+    previous_master: Option<MasterKey>,
+    log_drops: Arc<AtomicU64>,
+}
+
+impl Builder {
+    /// Everything rests in this SQLite file, which is made where it is not there; in
+    /// [`DATABASE`] unless told otherwise. What else Keyward writes stands beside it.
+    pub fn sqlite(mut self, path: impl Into<PathBuf>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// The key that private parts are sealed under: 32 bytes that are kept apart from the database.
+    /// Where none is given and the public URL is loopback, one is made beside the database
+    /// ([`master_key::FILE`]); anywhere else that is [`StartError::NoMasterKey`].
+    pub fn master_key(mut self, master: MasterKey) -> Self {
+        self.master = Some(master);
+        self
+    }
+
+    /// The master key before that one, while it is being replaced: what it sealed is opened, too,
+    /// until [`Keyward::rotate_master_key`] has sealed it anew.
+    pub fn previous_master_key(mut self, master: MasterKey) -> Self {
+        self.previous_master = Some(master);
+        self
+    }
+
+    /// The clock to go by; the system's unless told otherwise.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where the application counts the lines that its log could not take; the metrics tell it.
+    pub fn log_drops(mut self, count: Arc<AtomicU64>) -> Self {
+        self.log_drops = count;
+        self
+    }
+
+    /// Works beside another process that serves from the same file, as a command does.
+    pub fn beside(mut self) -> Self {
+        self.exclusive = false;
+        self.settings.background = false;
+        self
+    }
+
+    /// Opens the store, makes or takes over the keys, learns what was revoked.
+    ///
+    /// # Errors
+    /// [`StartError`], with nothing of the data touched.
+    pub async fn open(self) -> Result<Keyward, StartError> {
+        let failed = |error: Error| StartError::Failed(error.to_string());
+        let public_url = &self.settings.public_url;
+        if !public_url.is_https() && !public_url.is_loopback() {
+            return Err(StartError::PlainHttp(public_url.clone()));
+        }
+        let path = self.path;
+        let master = match self.master {
+            Some(master) => master,
+            None if public_url.is_loopback() => master_key::beside(&path)?,
+            None => return Err(StartError::NoMasterKey(public_url.clone())),
+        };
+        let master = match self.previous_master {
+            Some(former) => master.replacing(former),
+            None => master,
+        };
+        let now = self.clock.now();
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&path, self.exclusive, now)?);
+        let mac_keys = mac_keys(&*store, &master, now).await.map_err(|error| match error {
+            MacKeysError::Sealed(seal::OpenError::WrongMasterKey) => StartError::WrongMasterKey,
+            MacKeysError::Sealed(error) => StartError::Failed(format!("a key for refresh tokens: {error}")),
+            MacKeysError::Fault(fault) => StartError::Failed(fault.to_string()),
+        })?;
+        let delivery = match &self.settings.smtp {
+            Some(server) => Delivery::smtp(server, public_url)
+                .map_err(|e| StartError::Failed(format!("no mail can go through {}: {e}", server.host)))?,
+            None => Delivery::Folder(path.with_file_name("outbox")),
+        };
+        let metrics = Metrics::new();
+        let hash_seconds = metrics.hash_seconds.clone();
+        let cannot_open = |error| match error {
+            MacKeysError::Sealed(seal::OpenError::WrongMasterKey) => StartError::WrongMasterKey,
+            MacKeysError::Sealed(error) => StartError::Failed(format!("the key of the audit trail: {error}")),
+            MacKeysError::Fault(fault) => StartError::Failed(fault.to_string()),
+        };
+        let chain = Chain::new(chain_key(&*store, &master, now).await.map_err(cannot_open)?);
+        let hashing =
+            Hashing::new(self.settings.hashing_threads, HASHING_QUEUE, self.clock.clone(), hash_seconds)
+                .map_err(|e| StartError::Failed(format!("no thread for passwords: {e}")))?;
+        let nobody = PasswordHash::dummy(&self.settings.cost);
+        let background = self.settings.background;
+        let engine = Arc::new(Engine::new(Parts {
+            store,
+            clock: self.clock,
+            settings: self.settings,
+            master,
+            mac_keys,
+            chain,
+            hashing,
+            nobody,
+            delivery,
+            metrics,
+            log_drops: self.log_drops,
+        }));
+        engine.note_access_ttl(now).await.map_err(failed)?;
+        engine.poll().await.map_err(|fault| StartError::Failed(fault.to_string()))?;
+        // Beside a server its keys are its own affair: a command's configuration may lack what the
+        // server has in its environment, such as another algorithm.
+        if self.exclusive || engine.ring().active().is_none() {
+            engine.care_for_keys().await.map_err(failed)?;
+        }
+        let tasks = if background { background::Tasks::start(&engine) } else { background::Tasks::none() };
+        Ok(Keyward { engine, background: Arc::new(tasks) })
+    }
+}
+
+impl Keyward {
+    /// Begins to make a Keyward of these settings.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.db");
+    /// use keyward::{Keyward, Settings};
+    ///
+    /// let keyward = Keyward::builder(Settings::default()).sqlite(path).open().await?;
+    /// # keyward.close().await?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(()) })?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn builder(settings: Settings) -> Builder {
+        Builder {
+            settings,
+            clock: Clock::system(),
+            path: DATABASE.into(),
+            exclusive: true,
+            master: None,
+            previous_master: None,
+            log_drops: Arc::default(),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+// What Keyward revoked, as its feed tells it. Silent for two seconds, it is not to be believed.
+const { KEYWARD_ISSUER, KEYWARD_URL: server = KEYWARD_ISSUER, KEYWARD_SERVICE_KEY } = process.env;
+const asService = { Authorization: `Bearer ${KEYWARD_SERVICE_KEY}` };
+const revoked = new Map(); // what → { until: in milliseconds, least: the version that is still good }
+let heardAt = -Infinity, position = '';
+
+const name = (kind, id = '', generation = '') => `${kind} ${id} ${generation}`;
+const least = (what) => revoked.get(what)?.least ?? 0;
+
+/** Why this token is cut off: the code of the refusal, or undefined. */
+export function cutOff({ sid, gen, sub, uv, rv }, kid) {
+  if (revoked.has(name('key', kid))) return 'token_stale';
+  if (revoked.has(name('session', sid)) || revoked.has(name('generation', sid, gen))) return 'session_revoked';
+  if (uv < least(name('user', sub)) || rv < least(name('roles'))) return 'token_stale';
+}
+
+export const isFresh = () => performance.now() - heardAt <= 2000;
+
+/** Whether Keyward itself says that the token is good; null where it says nothing. */
+export async function introspect(token) {
+  const ask = { method: 'POST', headers: asService, body: new URLSearchParams({ token }), redirect: 'error' };
+  try {
+    const url = new URL('/api/auth/introspect', server);
+    const answer = await fetch(url, { ...ask, signal: AbortSignal.timeout(2000) });
+    return answer.status === 200 ? (await answer.json()).active === true : null;
+  } catch { return null; }
+}
+
+function take(block, connection) {
+  const { event, data, id } = Object.fromEntries(block.split('\n').map((line) => line.split(/: ?(.*)/s, 2)));
+  if (event === 'revocation') {
+    const { kind, session_id, user_id, kid, generation, uv, rv, until } = JSON.parse(data);
+    const what = name(kind, session_id ?? user_id ?? kid, generation), known = revoked.get(what);
+    revoked.set(what, { until: Math.max(known?.until ?? 0, Date.parse(until)), least: Math.max(least(what), uv ?? rv ?? 0) });
+  }
+  if (event === 'live') connection.isLive = true;
+  if (connection.isLive && (event === 'live' || event === 'heartbeat')) heardAt = performance.now();
+  position = id ?? position;
+}
+
+export async function listen() {
+  const stop = new AbortController(), silence = setTimeout(() => stop.abort(), 5000), connection = {};
+  try {
+    const headers = position ? { ...asService, 'Last-Event-ID': position } : asService;
+    const url = new URL('/api/auth/revocations', server);
+    const answer = await fetch(url, { headers, redirect: 'error', signal: stop.signal });
+    if (answer.status !== 200) throw new Error(`the feed answers ${answer.status}`);
+    let text = '';
+    for await (const chunk of answer.body.pipeThrough(new TextDecoderStream())) {
+      silence.refresh();
+      const blocks = (text + chunk).split('\n\n');
+      if ((text = blocks.pop()).length > 65536) throw new Error('the feed is none');
+      blocks.forEach((block) => take(block, connection));
+    }
+  } catch (error) { console.error('revocations:', error.message); } finally { clearTimeout(silence); stop.abort(); }
+  setTimeout(listen, 250 + 750 * Math.random());
+}
+setInterval(() => revoked.forEach(({ until }, what) => until <= Date.now() && revoked.delete(what)), 60_000).unref();

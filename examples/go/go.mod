@@ -1,0 +1,3 @@
+module keyward-example
+
+go 1.19
