@@ -5,6 +5,7 @@
 //! are seconds, by configuration; where a browser itself has to wait for one, the test waits.
 
 mod attack;
+mod client;
 mod clocks;
 mod harness;
 mod history;

@@ -36,3 +36,11 @@ pub(crate) fn now() -> Duration {
 pub(crate) const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
+
+/// A file that `scripts/test` put into `target/tools`.
+pub(crate) fn tool(path: &str) -> String {
+    let path = tab::target().join("tools").join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| {
+        panic!("{}: {error}; `. scripts/lib.sh; need_browser` gets it", path.display())
+    })
+}
