@@ -103,12 +103,11 @@ async fn every_tab_hears_of_the_end() {
             let listed = site.home.json(&["session", "list", crate::support::EMAIL, "--json"]);
             let id = listed["sessions"][0]["id"].as_str().expect("an id").to_owned();
             site.home.done(&["session", "revoke", &id]);
-            let asked = site.proxy.count("/app/data");
+            let before = site.proxy.count("*");
             // Within a second the server knows; then the first request of a tab tells it.
             tabs[2].run("setInterval(() => window.load().catch(() => {}), 100)").await;
             tabs[4].until_at(seconds(20), "/login").await;
-            let refused =
-                site.proxy.seen("/app/data").into_iter().skip(asked).find(|seen| seen.status == 401);
+            let refused = site.proxy.seen("*").into_iter().skip(before).find(|seen| seen.status == 401);
             refused.expect("a refusal").at
         } else {
             tabs[2].run("window.kw.logout()").await;
