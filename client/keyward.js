@@ -442,18 +442,32 @@ function core() {
     on(window, 'pointerdown keydown wheel click', input);
     on(window, 'focus online pageshow', wake);
     on(document, 'visibilitychange', wake);
-    // The back/forward cache takes no page that holds anything, and gives back none that is shown unasked.
-    on(window, 'pagehide', ({ persisted }) => {
+    // Frozen, a page hears and ticks, but what it sends stays: it must neither hold a lock nor speak for others.
+    const part = ({ persisted }) => {
+      if (away) return;
       away = true;
       halt();
       if (!persisted && activeAt > sentAt) active(true);
       tabs.close();
+    };
+    const rejoin = () => {
+      if (away) tabs = channel(hear);
+      away = false;
+    };
+    on(document, 'freeze', part);
+    on(document, 'resume', () => {
+      rejoin();
+      wake();
+    });
+    // The back/forward cache takes no page that holds anything, and gives back none that is shown unasked.
+    on(window, 'pagehide', (event) => {
+      part(event);
       if (options.private) hide(true);
     });
     on(window, 'pageshow', ({ persisted }) => {
       if (!persisted) return;
-      away = left = false;
-      tabs = channel(hear);
+      rejoin();
+      left = false;
       if (!hint()) ended('signed_out', true);
       load(2000);
     });

@@ -8,18 +8,20 @@ mod processes;
 mod proxy;
 mod site;
 mod tab;
+mod tls;
 
 use std::time::Duration;
 
 use keyward::clock::Clock;
 
+pub(crate) use app::SECRET;
 pub(crate) use browser::Browser;
 pub(crate) use clock::with_clock;
 pub(crate) use proxy::Fault;
 pub(crate) use site::Site;
 pub(crate) use tab::Tab;
 
-pub(crate) use crate::binary::{EMAIL, PASSWORD};
+pub(crate) use crate::binary::{EMAIL, PASSWORD, PATIENCE};
 
 /// Lets time pass for a browser, which can't be given a clock.
 pub(crate) async fn pass(time: Duration) {
