@@ -108,7 +108,7 @@ function warn(at, texts, leave) {
   const add = (to, tag, textContent) => to.appendChild(Object.assign(document.createElement(tag), { textContent, className: NAME }));
   dialog = add(document.body, 'dialog');
   add(dialog, 'p', texts?.body?.(at) || `You are signed out at ${new Date(at).toLocaleTimeString()}.`).id = NAME;
-  add(dialog, 'button', texts?.stay || 'Stay signed in');
+  add(dialog, 'button', texts?.stay || 'Stay');
   out = add(dialog, 'button', texts?.out || 'Sign out');
   out.onclick = leave;
   dialog.setAttribute('role', 'alertdialog');
