@@ -10,7 +10,8 @@ use tokio::net::TcpStream;
 /// A GET of this path with these cookies.
 pub(crate) fn get(path: &str, cookies: &str) -> Vec<u8> {
     let cookie = if cookies.is_empty() { String::new() } else { format!("Cookie: {cookies}\r\n") };
-    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{cookie}\r\n").into_bytes()
+    // As a proxy asks; the session's own routes don't look at it.
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-Method: GET\r\n{cookie}\r\n").into_bytes()
 }
 
 /// A POST of this JSON.
@@ -56,6 +57,13 @@ impl Chain {
 
     fn tag(&self) -> String {
         session_of(&self.token).tag()
+    }
+
+    /// The logout of its session.
+    pub(crate) fn logout(&self) -> Vec<u8> {
+        let bearer = format!("Authorization: Bearer {}\r\nContent-Length", self.token);
+        let request = String::from_utf8(post("/api/auth/logout", "{}")).expect("text");
+        request.replacen("Content-Length", &bearer, 1).into_bytes()
     }
 
     /// A POST of the refresh token there.

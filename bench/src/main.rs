@@ -3,6 +3,8 @@
 //! ```text
 //! cargo run --release -p bench            # everything
 //! cargo run --release -p bench -- speed   # requests per second alone
+//! cargo run --release -p bench -- verify  # what a proxy is answered
+//! cargo run --release -p bench -- feed    # a thousand who listen, or as many as said
 //! cargo run --release -p bench -- events  # the audit trail with ten million events, or as many as said
 //! ```
 //!
@@ -12,6 +14,7 @@
 #![expect(clippy::print_stdout, reason = "the report")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench that can't run should stop loudly")]
 
+mod edge;
 mod events;
 mod fill;
 mod import;
@@ -51,12 +54,18 @@ fn main() -> ExitCode {
             if wanted("speed") {
                 speed(algorithm, &mut report).await;
             }
+            if wanted("verify") {
+                edge::verify(algorithm, &mut report).await;
+            }
         }
         if wanted("size") {
             size(&mut report).await;
         }
         if wanted("flood") {
             flood(&mut report).await;
+        }
+        if wanted("feed") {
+            edge::feed(edge::listeners(args.get(1)), &mut report).await;
         }
         // Not by itself: it fills some gigabytes.
         if args.first().is_some_and(|arg| arg == "events") {

@@ -5,11 +5,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderName};
 use axum::routing::{get, post};
 use keyward::core::key::Algorithm;
 use keyward::core::password::Cost;
 use keyward::core::throttle::Limits;
-use keyward::{Keyward, MasterKey, Settings};
+use keyward::{Client, Keyward, MasterKey, Settings};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -19,6 +20,8 @@ use crate::load::{self, Connection};
 /// How long the answer of `GET /api/auth/session` is in these runs, and that of a refresh, in bytes.
 const SESSION_ANSWER: usize = 445;
 const REFRESH_ANSWER: usize = 1_400;
+/// How long an assertion is.
+const ASSERTION: usize = 1_000;
 
 /// How a server is to be set up.
 pub(crate) struct Setup<'a> {
@@ -80,10 +83,15 @@ impl Server {
 
     /// Resident memory, in megabytes.
     pub(crate) fn resident_mb(&self) -> u64 {
+        self.resident_kib() / 1_024
+    }
+
+    /// Resident memory, in units of 1,024 bytes.
+    pub(crate) fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().expect("a process")));
         let status = status.expect("its status");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a figure");
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") / 1_024
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number")
     }
 
     /// How much the cores have worked for it so far, in seconds.
@@ -118,6 +126,8 @@ pub(crate) async fn run(args: &[String]) {
         algorithm: Algorithm::parse(algorithm).expect("an algorithm"),
         cost: Cost::new(cost.parse().expect("a number"), if cost == "8" { 1 } else { 2 }, 1).expect("a cost"),
         limits: Limits::OFF,
+        // Who asks is the proxy, too.
+        trusted_proxies: vec!["127.0.0.0/8".parse().expect("a network")],
         ..Settings::default()
     };
     settings.policy.rotation_window = Duration::ZERO;
@@ -127,12 +137,15 @@ pub(crate) async fn run(args: &[String]) {
         .open()
         .await
         .expect("a Keyward");
-    let counted = keyward.clone();
+    let (counted, keyed) = (keyward.clone(), keyward.clone());
+    let identity = identity();
     let refreshed = constant(REFRESH_ANSWER);
     let router = keyward
         .router()
         .route("/constant", get(constant(SESSION_ANSWER)))
         .route("/constant", post(move |_: String| refreshed()))
+        .route("/constant-identity", get(move || std::future::ready((identity.clone(), ()))))
+        .route("/service-key", get(move || async move { service_key(&keyed).await }))
         .route("/reads", get(move || async move { counted.store_reads().to_string() }));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     println!("{}", listener.local_addr().expect("an address").port());
@@ -161,4 +174,32 @@ fn constant(
     const AROUND: usize = r#"{"message":""}"#.len();
     let answer = Bytes::from(format!(r#"{{"message":"{}"}}"#, "x".repeat(length - AROUND)));
     move || std::future::ready(([("content-type", "application/json")], answer.clone()))
+}
+
+/// A key to listen by.
+async fn service_key(keyward: &Keyward) -> String {
+    let made = keyward.create_service_key("bench", &["revocations".to_owned()], &Client::operator()).await;
+    made.expect("made").key.to_string()
+}
+
+/// The headers that `verify` answers, whoever asks.
+fn identity() -> HeaderMap {
+    let id = "019a9f5e-7c1b-7d3e-9a54-0d5b1c2e3f40".to_owned();
+    let values = [
+        ("x-auth-user-id", id.clone()),
+        ("x-auth-session-id", id),
+        ("x-auth-email", "chain10-100000@example.com".to_owned()),
+        ("x-auth-email-verified", "false".to_owned()),
+        ("x-auth-phone-number", String::new()),
+        ("x-auth-roles", "user".to_owned()),
+        ("x-auth-permissions", String::new()),
+        ("x-auth-assertion", "x".repeat(ASSERTION)),
+        ("cache-control", "no-store".to_owned()),
+        ("x-content-type-options", "nosniff".to_owned()),
+        ("x-request-id", "5f0c1e2d3b4a5968-1a000".to_owned()),
+    ];
+    values
+        .into_iter()
+        .map(|(name, value)| (HeaderName::from_static(name), value.parse().expect("a value")))
+        .collect()
 }

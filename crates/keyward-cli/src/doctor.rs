@@ -2,6 +2,7 @@
 
 mod data;
 mod files;
+mod proxy;
 mod rules;
 
 use std::path::Path;
@@ -20,6 +21,8 @@ pub(crate) struct Doctor {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    proxy: proxy::Proxy,
 }
 
 /// How bad it is.
@@ -62,12 +65,12 @@ impl Doctor {
     ///
     /// # Errors
     /// Where an error is among it, and where the configuration is refused.
-    pub(crate) fn run(&self, file: Option<&Path>) -> Result<(), Failure> {
-        let loaded = open::configuration(file)?;
-        let now = Clock::system().now();
-        let mut findings = rules::look(&loaded.config);
-        findings.extend(files::look(&loaded));
-        findings.extend(data::look(&loaded.config, now));
+    pub(crate) async fn run(&self, file: Option<&Path>) -> Result<(), Failure> {
+        let findings = match self.proxy.is_asked_for() {
+            // Perhaps from another machine, where no configuration is.
+            true => self.proxy.look().await?,
+            false => look(file)?,
+        };
         let count = |level| findings.iter().filter(|finding| finding.level == level).count();
         let (errors, warnings) = (count(Level::Error), count(Level::Warning));
         if self.json {
@@ -84,6 +87,16 @@ impl Doctor {
             ))),
         }
     }
+}
+
+/// What is found here: in the configuration, the files and the data.
+fn look(file: Option<&Path>) -> Result<Vec<Finding>, Failure> {
+    let loaded = open::configuration(file)?;
+    let now = Clock::system().now();
+    let mut findings = rules::look(&loaded.config);
+    findings.extend(files::look(&loaded));
+    findings.extend(data::look(&loaded.config, now));
+    Ok(findings)
 }
 
 fn counted(count: usize, what: &str) -> String {

@@ -104,7 +104,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     match cli.noun {
         None | Some(Noun::Serve) => serve::run(file),
         Some(Noun::Migrate) => to_the_end(migrate::run(file)),
-        Some(Noun::Doctor(doctor)) => doctor.run(file),
+        Some(Noun::Doctor(doctor)) => to_the_end(doctor.run(file)),
         Some(Noun::User(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Role(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Admin(verb)) => to_the_end(verb.run(file)),

@@ -16,8 +16,21 @@ pub(crate) struct From {
 }
 
 impl From {
-    /// The password, which is not empty.
+    /// A new password, which is not empty; a person gives it twice.
     pub(crate) fn get(&self) -> Result<Password, Failure> {
+        let password = self.known()?;
+        if self.password_stdin {
+            return Ok(password);
+        }
+        if taken(asked("The same again: ")?)?.as_str() == password.as_str() {
+            Ok(password)
+        } else {
+            Err(Failure::new("the two passwords differ; nothing was changed, try again"))
+        }
+    }
+
+    /// One that there is already.
+    pub(crate) fn known(&self) -> Result<Password, Failure> {
         if self.password_stdin {
             return piped(io::stdin().lock());
         }
@@ -26,17 +39,13 @@ impl From {
                 "there is no terminal to ask for the password; hand it in with --password-stdin",
             ));
         }
-        let asked = |prompt: &str| {
-            rpassword::prompt_password(prompt)
-                .map_err(|e| Failure::new(format!("the password can't be asked for: {e}")))
-        };
-        let password = taken(asked("Password: ")?)?;
-        if taken(asked("The same again: ")?)?.as_str() == password.as_str() {
-            Ok(password)
-        } else {
-            Err(Failure::new("the two passwords differ; nothing was changed, try again"))
-        }
+        taken(asked("Password: ")?)
     }
+}
+
+fn asked(prompt: &str) -> Result<String, Failure> {
+    rpassword::prompt_password(prompt)
+        .map_err(|e| Failure::new(format!("the password can't be asked for: {e}")))
 }
 
 /// What comes in, without a line break at its end, which `echo` and files have.

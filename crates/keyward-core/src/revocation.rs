@@ -142,6 +142,18 @@ impl RevocationSet {
         self.generations.get(&session).and_then(|dead| dead.keys().next_back().copied())
     }
 
+    /// Everything that is cut off, and until when each matters.
+    pub fn entries(&self) -> impl Iterator<Item = (Revocation, Timestamp)> {
+        let keys = self.keys.iter().map(|(kid, until)| (Revocation::Key(kid.clone()), *until));
+        let sessions = self.sessions.iter().map(|(session, until)| (Revocation::Session(*session), *until));
+        let generations = self.generations.iter().flat_map(|(session, dead)| {
+            dead.iter().map(|(generation, until)| (Revocation::Generation(*session, *generation), *until))
+        });
+        let users = self.users.iter().map(|(user, (least, until))| (Revocation::User(*user, *least), *until));
+        let roles = self.roles.iter().map(|(least, until)| (Revocation::Roles(*least), *until));
+        keys.chain(sessions).chain(generations).chain(users).chain(roles)
+    }
+
     /// Forgets what no living token can be concerned by.
     pub fn sweep(&mut self, now: Timestamp) {
         self.keys.retain(|_, until| *until > now);
@@ -257,6 +269,11 @@ mod tests {
             Revocation::Generation(SESSION, 3),
         ]);
         assert_eq!(set.len(), 5);
+        let mut again = RevocationSet::default();
+        for (position, (revocation, until)) in (1..).zip(set.entries()) {
+            again.insert(&Entry { position, revocation, until });
+        }
+        assert_eq!((again.len(), again.check(token())), (5, Some(CutOff::Key)), "the whole of it is told");
         set.sweep(Timestamp::from_seconds(100));
         assert!(set.is_empty());
     }

@@ -148,6 +148,7 @@ impl Keyward {
     /// # Errors
     /// [`Error::Fault`] where the store does not answer.
     pub async fn close(&self) -> Result<(), Error> {
+        self.engine.feed.listeners.send_away();
         self.background.stop().await;
         self.engine.flush(true).await
     }

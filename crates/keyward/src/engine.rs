@@ -177,7 +177,12 @@ impl Engine {
         let committed = self.store.commit(change).await;
         self.metrics.committed(&written, &committed, self.clock.monotonic().saturating_sub(began));
         let committed = committed?;
-        self.feed.apply(&committed.revocations);
+        if !self.feed.committed(&committed.revocations) && self.feed.listeners.count() > 0 {
+            // Somebody else's lies between, which they have to hear first. It is done either way.
+            if let Err(fault) = self.poll().await {
+                tracing::debug!("those who listen hear of a change later: {fault}");
+            }
+        }
         for event in events {
             // That nobody listens any more is just as well.
             let _ = self.happened.send(event);

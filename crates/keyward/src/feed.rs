@@ -5,6 +5,8 @@
 //! What a node knows is as old as the moment it *sent* the last poll that was answered: older
 //! than [`TRUST`], it must not be believed.
 
+pub(crate) mod listeners;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use keyward_core::revocation::{CutOff, Entry, RevocationSet, Subject};
 use keyward_core::time::Timestamp;
 
+use self::listeners::Listeners;
 use crate::store::{Fault, NEWS_LIMIT, News, Store};
 
 /// How often a node asks what was revoked.
@@ -29,6 +32,8 @@ pub(crate) struct Feed {
     /// Rises whenever the set grows: what was checked at this number need not be checked again.
     epoch: AtomicU64,
     polling: tokio::sync::Mutex<()>,
+    /// Services that verify by themselves.
+    pub(crate) listeners: Listeners,
 }
 
 impl Feed {
@@ -39,6 +44,7 @@ impl Feed {
         loop {
             let news = store.news(self.position.load(Ordering::Acquire)).await?;
             self.apply(&news.revocations);
+            self.listeners.polled(&news.revocations);
             if let Some(last) = news.revocations.last() {
                 self.position.store(last.position, Ordering::Release);
             }
@@ -60,7 +66,7 @@ impl Feed {
     }
 
     /// Takes in what was revoked.
-    pub(crate) fn apply(&self, entries: &[Entry]) {
+    fn apply(&self, entries: &[Entry]) {
         if entries.is_empty() {
             return;
         }
@@ -70,6 +76,13 @@ impl Feed {
         }
         drop(set);
         self.touch();
+    }
+
+    /// Takes in what this node has committed itself; whether those who listen were told, or have to
+    /// wait for a poll.
+    pub(crate) fn committed(&self, entries: &[Entry]) -> bool {
+        self.apply(entries);
+        self.listeners.committed(entries)
     }
 
     /// Makes everything that was checked be checked again.

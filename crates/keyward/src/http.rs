@@ -56,7 +56,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
 use keyward_core::denial::Denial;
 use keyward_core::id::SessionId;
-use keyward_core::service_key::Scope;
+use keyward_core::service_key::{Scope, ServiceKey};
 use serde::Serialize;
 
 use self::caught::caught;
@@ -136,6 +136,17 @@ impl Call {
     /// The session that asks, where it is a person that does.
     pub(crate) fn session(&self) -> Option<SessionId> {
         self.access().ok().map(Access::session)
+    }
+
+    /// The service key of who asks.
+    ///
+    /// # Errors
+    /// `missing_token` on a route that has no guard for it.
+    pub(crate) fn service_key(&self) -> Result<Arc<ServiceKey>, Error> {
+        match &self.who {
+            Some(Who::Service(key)) => Ok(Arc::clone(key)),
+            Some(Who::Person(_)) | None => Err(Denial::MissingToken.into()),
+        }
     }
 
     /// The verified token of who asks.
@@ -228,6 +239,7 @@ routes! {
     DELETE "/api/admin/roles/{name}"                   Grave   api::admin::roles::delete;
     POST   "/api/auth/introspect"        Service(Introspect)   api::auth::introspect::post;
     POST   "/api/auth/revoke"            Service(Revoke)       api::auth::revoke::post;
+    GET    "/api/auth/revocations"       Service(Revocations)  api::auth::revocations::get;
     GET    "/api/admin/events"                         Read    api::admin::events::get;
     GET    "/api/admin/events/suspicious"              Read    api::admin::events::suspicious::get;
     GET    "/api/admin/sessions"                       Read    api::admin::sessions::list as LIST;

@@ -42,6 +42,7 @@ impl Keyward {
     pub fn metrics(&self) -> String {
         let engine = &self.engine;
         let metrics = &engine.metrics;
+        metrics.feed_listeners.set(i64::try_from(engine.feed.listeners.count()).unwrap_or(i64::MAX));
         metrics.feed_age.set(engine.feed.age(engine.clock.monotonic()).as_secs_f64());
         let now = engine.clock.now();
         let ring = engine.ring();
@@ -209,6 +210,7 @@ pub(crate) struct Metrics {
     /// The open sessions, as they were counted last.
     pub(crate) sessions_active: Gauge,
     feed_age: Seconds,
+    feed_listeners: Gauge,
     signing_key_age: Seconds,
     store_reads: Counter,
     log_drops: Counter,
@@ -235,6 +237,7 @@ impl Metrics {
             job_success: Family::default(),
             sessions_active: Gauge::default(),
             feed_age: Gauge::default(),
+            feed_listeners: Gauge::default(),
             signing_key_age: Gauge::default(),
             store_reads: Counter::default(),
             log_drops: Counter::default(),
@@ -264,6 +267,7 @@ impl Metrics {
             "Open sessions, as counted within the last minute",
             self.sessions_active.clone(),
         );
+        r.register("feed_listeners", "Services that listen to what is revoked", self.feed_listeners.clone());
         let seconds = || Unit::Seconds;
         let help = "Time from request to answer";
         r.register_with_unit("http_request_duration", help, seconds(), self.requests.clone());

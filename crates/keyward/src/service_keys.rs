@@ -12,7 +12,7 @@ use std::time::Duration;
 use keyward_core::change::Write;
 use keyward_core::denial::Denial;
 use keyward_core::id::ServiceKeyId;
-use keyward_core::service_key::{self, Hash, ServiceKey};
+use keyward_core::service_key::{self, Hash, Scope, ServiceKey};
 use keyward_core::time::Timestamp;
 
 use crate::engine::Engine;
@@ -28,6 +28,7 @@ pub(crate) struct ServiceKeys {
     latest: AtomicU64,
     table: RwLock<Option<Arc<Table>>>,
     used: Mutex<HashMap<ServiceKeyId, Used>>,
+    loading: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -60,6 +61,25 @@ impl Engine {
         let key = table.keys.get(&hash).ok_or(Denial::InvalidToken)?;
         self.service_keys.used(key, self.clock.now());
         Ok(Arc::clone(key))
+    }
+
+    /// Whether this key is there still, and good for that.
+    ///
+    /// # Errors
+    /// [`Fault`] where that is not known.
+    pub(crate) async fn still_holds(&self, key: &ServiceKey, scope: Scope) -> Result<bool, Fault> {
+        let table = match self.service_keys.table() {
+            Some(table) => table,
+            None => {
+                // Many may ask at once, of whom one reads.
+                let _one = self.service_keys.loading.lock().await;
+                match self.service_keys.table() {
+                    Some(table) => table,
+                    None => self.load_service_keys().await?,
+                }
+            }
+        };
+        Ok(table.keys.get(&key.hash).is_some_and(|key| key.may(scope)))
     }
 
     async fn load_service_keys(&self) -> Result<Arc<Table>, Fault> {

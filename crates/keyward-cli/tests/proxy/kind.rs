@@ -98,3 +98,23 @@ impl Kind {
 fn tool(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("../tools/proxies").join(name)
 }
+
+#[test]
+fn each_example_sends_keywards_paths_to_keyward() {
+    let routes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/routes.md");
+    let routes = std::fs::read_to_string(routes).expect("docs/routes.md");
+    let paths = routes.split('`').filter_map(|route| route.split_once(' ')).map(|(_, path)| path);
+    let paths = paths.filter(|path| path.starts_with('/'));
+    // Not for people, or for this machine alone; `/` is the application's.
+    let apart = ["", "healthz", "readyz", "dev"];
+    let first = paths.filter_map(|path| path[1..].split('/').next()).filter(|name| !apart.contains(name));
+    let first: std::collections::BTreeSet<&str> = first.collect();
+    assert!(first.len() > 5, "{first:?}");
+    for kind in KINDS {
+        let files = kind.files().iter().map(|file| std::fs::read_to_string(kind.example().join(file)));
+        let text: String = files.map(|text| text.expect("a file").replace('\\', "")).collect();
+        for name in &first {
+            assert!(text.contains(name), "{} does not send /{name} to Keyward", kind.name());
+        }
+    }
+}

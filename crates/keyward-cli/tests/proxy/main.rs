@@ -4,6 +4,7 @@
 
 mod application;
 mod browser;
+mod doctor;
 mod kind;
 mod played;
 mod probe;

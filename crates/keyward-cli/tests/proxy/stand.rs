@@ -24,17 +24,24 @@ pub(crate) struct Stand {
     pub(crate) application: Application,
     pub(crate) keyward: Server,
     pub(crate) home: Home,
+    /// Where the proxy takes the application to be, where that is left to the doctor.
+    pub(crate) doctors_place: Option<String>,
     _proxy: Proxy,
 }
 
 impl Stand {
     /// With the example as it is.
     pub(crate) fn new(kind: Kind) -> Self {
-        Self::changed(kind, |_, text| text.to_owned())
+        Self::before(kind, None, |_, text| text.to_owned())
     }
 
-    /// With the example changed: a file's name and its text give its new text.
-    pub(crate) fn changed(kind: Kind, change: impl Fn(&str, &str) -> String) -> Self {
+    /// With the example changed (a file's name and its text give its new text), and nobody where the
+    /// proxy takes the application to be.
+    pub(crate) fn for_the_doctor(kind: Kind, change: impl Fn(&str, &str) -> String) -> Self {
+        Self::before(kind, Some(free_address()), change)
+    }
+
+    fn before(kind: Kind, doctors_place: Option<String>, change: impl Fn(&str, &str) -> String) -> Self {
         let address = free_address();
         let home = Home::new()
             .with("SERVER__PUBLIC_URL", &format!("http://{address}"))
@@ -44,8 +51,9 @@ impl Stand {
         home.done(&["user", "roles", ADMIN, "--add", "admin"]);
         let keyward = Server::start(&home);
         let application = Application::start();
-        let proxy = Proxy::start(kind, &address, keyward.address(), &application.address, change);
-        Self { kind, address, application, keyward, home, _proxy: proxy }
+        let behind = doctors_place.as_ref().unwrap_or(&application.address);
+        let proxy = Proxy::start(kind, &address, keyward.address(), behind, change);
+        Self { kind, address, application, keyward, home, doctors_place, _proxy: proxy }
     }
 
     /// A browser in which nobody has signed in.

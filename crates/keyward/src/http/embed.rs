@@ -52,6 +52,11 @@ impl Keyward {
         shutdown: impl Future<Output = ()>,
         grace: Duration,
     ) {
+        let shutdown = async {
+            shutdown.await;
+            // They would listen for ever.
+            self.engine.feed.listeners.send_away();
+        };
         super::serve::serve(listener, router, shutdown, grace).await;
     }
 

@@ -45,6 +45,7 @@ const RULES: &[(&str, &str, &str)] = &[
     ("DELETE", "/api/admin/roles/{name}", "grave"),
     ("POST", "/api/auth/introspect", "service(introspect)"),
     ("POST", "/api/auth/revoke", "service(revoke)"),
+    ("GET", "/api/auth/revocations", "service(revocations)"),
     ("GET", "/api/admin/events", "read"),
     ("GET", "/api/admin/events/suspicious", "read"),
     ("GET", "/api/admin/sessions", "read"),

@@ -4,6 +4,7 @@ mod ask;
 mod browser;
 mod database;
 mod described;
+mod ears;
 mod mail;
 mod smtp;
 mod socket;
@@ -15,7 +16,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
 use http_body_util::BodyExt as _;
 use keyward::clock::Clock;
@@ -31,6 +32,7 @@ use tower::ServiceExt as _;
 pub(crate) use self::ask::{Ask, Reply, delete, get, patch, post, put};
 pub(crate) use self::browser::Browser;
 pub(crate) use self::described::Described;
+pub(crate) use self::ears::{Ears, Heard};
 pub(crate) use self::mail::{Mail, forgot, form, reset};
 pub(crate) use self::smtp::SmtpServer;
 pub(crate) use self::socket::Served;
@@ -172,6 +174,11 @@ impl App {
         reply
     }
 
+    /// Asks, for an answer whose body has not come yet.
+    async fn begin(&self, ask: Ask) -> (http::response::Parts, Body) {
+        begin(&self.router, ask).await
+    }
+
     /// Signs up by an app.
     pub(crate) async fn signup(&self, email: &str) -> Tokens {
         let reply =
@@ -227,13 +234,20 @@ impl App {
 
 /// Asks whatever this router serves.
 pub(crate) async fn ask_of(router: &Router, ask: Ask) -> Reply {
+    let (head, body) = begin(router, ask).await;
+    let body = match head.headers.get("content-type") {
+        // Without an end: that it begins is all there is to see.
+        Some(events) if events == "text/event-stream" => Bytes::new(),
+        _ => body.collect().await.expect("a body").to_bytes(),
+    };
+    Reply { status: head.status.as_u16(), headers: head.headers, body }
+}
+
+async fn begin(router: &Router, ask: Ask) -> (http::response::Parts, Body) {
     let (request, peer) = ask.request();
     let mut request = request.map(Body::from);
     request.extensions_mut().insert(ConnectInfo::<SocketAddr>(peer));
-    let response = router.clone().oneshot(request).await.expect("an answer");
-    let (head, body) = response.into_parts();
-    let body = body.collect().await.expect("a body").to_bytes();
-    Reply { status: head.status.as_u16(), headers: head.headers, body }
+    router.clone().oneshot(request).await.expect("an answer").into_parts()
 }
 
 async fn open(folder: &TempDir, settings: &Settings, clock: &Clock) -> Keyward {

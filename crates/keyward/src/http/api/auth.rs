@@ -12,6 +12,7 @@ pub(crate) mod profile;
 pub(crate) mod reauthenticate;
 pub(crate) mod refresh;
 pub(crate) mod renew;
+pub(crate) mod revocations;
 pub(crate) mod revoke;
 pub(crate) mod session;
 pub(crate) mod sessions;

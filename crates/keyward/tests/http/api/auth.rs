@@ -11,6 +11,7 @@ mod profile;
 mod reauthenticate;
 mod refresh;
 mod renew;
+mod revocations;
 mod revoke;
 mod session;
 mod sessions;

@@ -1,10 +1,10 @@
-//! Do `verify` and introspection say one thing of one token, and does a copy that is noticed at the
+//! Do `verify`, the feed and introspection say one thing of one token, and does a copy that is noticed at the
 //! edge end its session?
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{app, ask, passes};
-use crate::support::{ADA, App, MINUTE, Tokens, WINDOW, jwt_header, patch, post};
+use crate::support::{ADA, App, Ears, Heard, MINUTE, Tokens, WINDOW, claims, jwt_header, patch, post};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
@@ -49,7 +49,7 @@ async fn dead_generation(app: &App, tokens: &Tokens) -> String {
 }
 
 #[tokio::test]
-async fn verify_and_introspection_agree_on_every_state() {
+async fn verify_the_feed_and_introspection_agree_on_every_state() {
     for (state, code) in [
         (State::Live, None),
         (State::Ended, Some("session_revoked")),
@@ -60,8 +60,14 @@ async fn verify_and_introspection_agree_on_every_state() {
         (State::Idle, Some("token_expired")),
     ] {
         let app = app().await;
-        let key = app.service_key(&["introspect"]).await;
+        let key = app.service_key(&["introspect", "revocations"]).await;
+        let mut from_the_start = Ears::open(&app, &key, None).await;
         let token = token_in(&app, state).await;
+        // Who heard of it as it happened, and who comes after it.
+        let changes = from_the_start.now().await;
+        let (set, _) = Ears::open(&app, &key, None).await.until_ready().await;
+        assert_eq!(by_the_feed(&changes, &token, app.now()), code, "{state:?}: {changes:?}");
+        assert_eq!(by_the_feed(&set, &token, app.now()), code, "{state:?}: {set:?}");
         let verified = app.send(ask("GET").bearer(&token)).await;
         match code {
             None => passes(&verified),
@@ -74,6 +80,32 @@ async fn verify_and_introspection_agree_on_every_state() {
             None => drop(app.session(&token).await.ok(200)),
             Some(code) => drop(app.session(&token).await.refused(401, code)),
         }
+    }
+}
+
+/// What a service answers that verifies by itself and listens.
+fn by_the_feed(heard: &[Heard], token: &str, now: i64) -> Option<&'static str> {
+    let (header, claims) = (jwt_header(token), claims(token));
+    if now >= claims["exp"].as_i64().expect("a time") {
+        return Some("token_expired");
+    }
+    let told: Vec<&Value> =
+        heard.iter().filter(|heard| heard.0 == "revocation").map(|heard| &heard.2).collect();
+    let concerns =
+        |kind: &str, of: &dyn Fn(&Value) -> bool| told.iter().any(|told| told["kind"] == kind && of(told));
+    let is_less = |name: &str, told: &Value| claims[name].as_u64() < told[name].as_u64();
+    if concerns("key", &|told| told["kid"] == header["kid"]) {
+        Some("token_stale")
+    } else if concerns("session", &|told| told["sid"] == claims["sid"])
+        || concerns("generation", &|told| told["sid"] == claims["sid"] && told["gen"] == claims["gen"])
+    {
+        Some("session_revoked")
+    } else if concerns("user", &|told| told["sub"] == claims["sub"] && is_less("uv", told))
+        || concerns("roles", &|told| is_less("rv", told))
+    {
+        Some("token_stale")
+    } else {
+        None
     }
 }
 
