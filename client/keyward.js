@@ -264,7 +264,7 @@ function core() {
       return location.replace(login.href);
     }
     // A third time within 30 s won't help, either.
-    document.body.textContent = Math.abs(Date.now() - now()) > 36e5 ? 'The clock is wrong.' : LOST;
+    document.body.textContent = Math.abs(Date.now() - now()) > 36e5 ? 'Wrong clock.' : LOST;
     hide();
   }
 
