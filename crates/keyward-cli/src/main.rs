@@ -4,6 +4,7 @@
 //! 2 wrong usage or configuration.
 
 mod admin;
+mod browser;
 mod completions;
 mod config;
 mod doctor;

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Loaded, MASTER_KEY};
 use crate::failure::Failure;
-use crate::{log, open, print};
+use crate::{browser, log, open, print};
 
 /// Serves, as the configuration says.
 pub(crate) fn run(file: Option<&Path>) -> Result<(), Failure> {
@@ -61,7 +61,11 @@ async fn serve(mut loaded: Loaded, file: Option<&Path>, log_drops: Arc<AtomicU64
     }
     // Whoever reads it may have gone; serving goes on.
     let metrics = monitored.as_ref().map(|(_, address)| *address);
-    let _ = print::text(&greeting(config, address, metrics, keyward.setup_token().await?.as_deref(), file));
+    let setup_token = keyward.setup_token().await?;
+    let _ = print::text(&greeting(config, address, metrics, setup_token.as_deref(), file));
+    if let Some(token) = setup_token.filter(|_| config.is_local()) {
+        browser::show(&setup_link(config, &token));
+    }
     let monitor = Monitor::begin(&keyward, monitored.map(|(listener, _)| listener));
 
     let first = told(&signals, 1);
@@ -135,6 +139,11 @@ async fn listen(
     Ok((listener, taken))
 }
 
+/// The link by which the first administrator is made.
+fn setup_link(config: &Config, token: &str) -> String {
+    format!("{}/setup?token={token}", config.server.public_url)
+}
+
 /// What is printed at the start.
 fn greeting(
     config: &Config,
@@ -166,8 +175,9 @@ fn greeting(
         // As above.
         let _ = write!(
             text,
-            "\nThere is no administrator yet. How to make the first one:\n\n  {url}/setup?token={token}\n\n\
-             Or here, without a browser:\n\n  keyward {file}admin upsert you@example.com\n"
+            "\nThere is no administrator yet. Make the first one here:\n\n  {}\n\n\
+             Or without a browser:\n\n  keyward {file}admin upsert you@example.com\n",
+            setup_link(config, token)
         );
     }
     text.push('\n');

@@ -17,6 +17,7 @@ pub(crate) mod roles;
 pub(crate) mod search;
 pub(crate) mod service_keys;
 pub(crate) mod sessions;
+pub(crate) mod set_up;
 pub(crate) mod sign_in;
 pub(crate) mod sign_out;
 pub(crate) mod sign_up;

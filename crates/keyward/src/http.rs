@@ -4,6 +4,7 @@
 //! which checks in the order of the contract: body size, site, credential, and only then hands
 //! over to the handler.
 
+mod account;
 mod api;
 mod assets;
 mod body;
@@ -25,6 +26,7 @@ mod healthz;
 mod html;
 mod kept;
 pub(crate) mod layer;
+mod login;
 pub(crate) mod monitor;
 mod next;
 pub(crate) mod openapi;
@@ -33,9 +35,12 @@ mod origin;
 pub(crate) mod problem;
 mod query;
 mod readyz;
+mod reauthenticate;
 mod reset;
 pub(crate) mod serve;
 mod setup;
+mod signup;
+mod start;
 mod trace;
 mod verify_email;
 pub(crate) mod watch;
@@ -255,12 +260,27 @@ routes! {
     DELETE "/api/admin/service-keys/{id}"              Grave   api::admin::service_keys::delete;
     GET    "/.well-known/jwks.json"                    Public  well_known::jwks::get;
     GET    "/.well-known/oauth-authorization-server"   Public  well_known::oauth_authorization_server::get;
+    GET    "/"                                         Public  start::get;
+    GET    "/login"                                    Public  login::get;
+    POST   "/login"                                    Open    login::post;
+    GET    "/signup"                                   Public  signup::get;
+    POST   "/signup"                                   Open    signup::post;
+    GET    "/reauthenticate"                           Page    reauthenticate::get;
+    POST   "/reauthenticate"                           Page    reauthenticate::post;
+    GET    "/account"                                  Page    account::get;
+    GET    "/account/events"                           Page    account::events::get;
+    POST   "/account/profile"                          Page    account::profile::post;
+    POST   "/account/password"                         Page    account::password::post;
+    POST   "/account/verify-email"                     Page    account::verify_email::post;
+    POST   "/account/devices"                          Page    account::devices::post_all as POST_ALL;
+    POST   "/account/devices/{id}"                     Page    account::devices::post;
     GET    "/forgot"                                   Public  forgot::get;
     POST   "/forgot"                                   Open    forgot::post;
     GET    "/reset"                                    Public  reset::get;
     POST   "/reset"                                    Open    reset::post;
     GET    "/verify-email"                             Public  verify_email::get;
     POST   "/verify-email"                             Open    verify_email::post;
+    POST   "/verify-email/resend"                      Open    verify_email::resend::post;
     GET    "/assets/{file}"                            Public  assets::get;
     GET    "/dev/mailbox"                              Public  dev::mailbox::get;
     GET    "/client/keyward.js"                        Public  client::keyward::get;
@@ -273,20 +293,26 @@ routes! {
     GET    "/healthz"                                  Public  healthz::get;
     GET    "/readyz"                                   Public  readyz::get;
     GET    "/setup"                                    Public  setup::get;
+    POST   "/setup"                                    Open    setup::post;
 }
 
 /// The router of everything above, and of nothing else.
 pub(crate) fn app(engine: &Arc<Engine>) -> Router {
     let nowhere = Arc::clone(engine);
     let times = Arc::new(engine.metrics.route(OTHER, "none"));
-    router(engine)
+    routes(engine, |_| true)
         .fallback(move |request: Request<Body>| not_found(Arc::clone(&nowhere), Arc::clone(&times), request))
 }
 
-/// The router of everything above, to merge into another one.
+/// The router of everything above, to merge into another one, which has its own `/`.
 pub(crate) fn router(engine: &Arc<Engine>) -> Router {
+    routes(engine, |path| path != "/")
+}
+
+fn routes(engine: &Arc<Engine>, is_served: impl Fn(&str) -> bool) -> Router {
     let mut router = Router::new();
-    let mut paths: Vec<&'static str> = ROUTES.iter().map(|route| route.path).collect();
+    let mut paths: Vec<&'static str> =
+        ROUTES.iter().map(|route| route.path).filter(|path| is_served(path)).collect();
     paths.sort_unstable();
     paths.dedup();
     for path in paths {

@@ -5,15 +5,21 @@
 //! it is a plain value. Its address, its status and its headers are the affair of `http`. Every page
 //! has a [`Frame`]; forms are made of [`field::Field`] and [`notice::Notice`].
 
+pub(crate) mod account;
 pub(crate) mod assets;
 pub(crate) mod field;
 pub(crate) mod forgot;
+pub(crate) mod login;
 pub(crate) mod mailbox;
 pub(crate) mod notice;
+pub(crate) mod reauthenticate;
 pub(crate) mod renew;
 pub(crate) mod reset;
+pub(crate) mod setup;
+pub(crate) mod signup;
 pub(crate) mod told;
 pub(crate) mod verify_email;
+pub(crate) mod when;
 
 use self::assets::Assets;
 use self::notice::Notice;

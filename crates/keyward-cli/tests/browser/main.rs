@@ -10,6 +10,7 @@ mod clocks;
 mod harness;
 mod history;
 mod idle;
+mod pages;
 mod restart;
 mod rotation;
 mod sleep;

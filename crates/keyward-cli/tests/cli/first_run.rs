@@ -1,9 +1,10 @@
 //! What does one see and get at the first start, and at the next?
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use crate::support::{EMAIL, Home, PASSWORD, Server, text};
+use crate::support::{EMAIL, Home, PASSWORD, Server, text, until};
 
 #[test]
 fn the_first_start_says_where_it_is_and_how_to_go_on() {
@@ -19,7 +20,8 @@ fn the_first_start_says_where_it_is_and_how_to_go_on() {
     assert_eq!(server.line_with("admin upsert").trim(), "keyward admin upsert you@example.com");
     let page = server.get(&path);
     assert_eq!(page.status, 200);
-    assert!(page.text.contains("keyward admin upsert"), "{}", page.text);
+    assert!(page.text.contains("autocomplete=\"new-password\""), "{}", page.text);
+    assert!(server.get("/setup").text.contains("keyward admin upsert"), "who lost the link");
     assert_eq!(server.get("/setup?token=00000000000000000000000000000000").status, 404);
 
     let ran = home.run_with(&["admin", "upsert", EMAIL, "--password-stdin"], &format!("{PASSWORD}\n"));
@@ -123,4 +125,52 @@ fn the_log_is_for_people_or_machines() {
     let server = Server::start(&Home::new().with("LOG__LEVEL", "error"));
     server.signal("INT");
     assert_eq!(server.end().2, "");
+}
+
+/// Starts it at a terminal, as `script` makes one, where a browser notes what it is asked to show.
+fn at_a_terminal(home: &Home, variables: &[(&str, &str)]) -> std::process::Child {
+    let opener = home.path("xdg-open");
+    std::fs::write(&opener, "#!/bin/sh\necho \"$1\" >> \"$OPENED\"\n").expect("written");
+    std::fs::set_permissions(&opener, std::fs::Permissions::from_mode(0o755)).expect("set");
+    let plain = home.command(&[]);
+    let mut script = Command::new("/usr/bin/script");
+    script.args(["-qefc", env!("CARGO_BIN_EXE_keyward")]).arg(home.path("seen"));
+    script.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    script.env("PATH", format!("{}:/usr/bin:/bin", home.path(".").display())).env("SHELL", "/bin/sh");
+    script.env("OPENED", home.path("opened")).envs(variables.iter().copied());
+    script.current_dir(home.path(".")).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    script.spawn().expect("script is there")
+}
+
+#[test]
+fn the_link_is_opened_where_somebody_sits_at_a_desktop() {
+    let home = Home::new();
+    let read = |name: &str| std::fs::read_to_string(home.path(name)).unwrap_or_default();
+    let printed = || read("seen").contains("admin upsert");
+    let minute = Duration::from_secs(60);
+    let mut started = at_a_terminal(&home, &[("DISPLAY", ":0")]);
+    until(minute, "the browser is opened", || read("opened").contains('\n'));
+    until(minute, "the link is printed, too", printed);
+    let opened = read("opened").trim().to_owned();
+    assert!(opened.starts_with("http://127.0.0.1:") && opened.contains("/setup?token="), "{opened}");
+    assert!(read("seen").contains(&opened), "{opened}");
+    started.kill().expect("it runs");
+    started.wait().expect("it ends");
+    // Neither without a display nor from afar.
+    for variables in [&[][..], &[("DISPLAY", ":0"), ("SSH_CONNECTION", "203.0.113.7 1 203.0.113.8 22")][..]] {
+        let home = Home::new();
+        let mut started = at_a_terminal(&home, variables);
+        let seen = || std::fs::read_to_string(home.path("seen")).unwrap_or_default();
+        until(minute, "the link is printed", || seen().contains("admin upsert"));
+        until(minute, "it serves", || {
+            let address = seen()
+                .split("Listens on")
+                .nth(1)
+                .and_then(|rest| Some(rest.split_whitespace().next()?.to_owned()));
+            address.is_some_and(|address| std::net::TcpStream::connect(address).is_ok())
+        });
+        assert!(!home.path("opened").exists());
+        started.kill().expect("it runs");
+        started.wait().expect("it ends");
+    }
 }

@@ -43,6 +43,12 @@ pub(crate) struct Device {
     /// When it ends if nothing further happens.
     #[schema(value_type = Moment)]
     pub(crate) expires_at: Timestamp,
+    /// When it ends unless its person does something; null where activity is not asked for.
+    #[schema(value_type = Option<Moment>, required)]
+    pub(crate) idle_expires_at: Option<Timestamp>,
+    /// When it ends whatever happens.
+    #[schema(value_type = Moment)]
+    pub(crate) absolute_expires_at: Timestamp,
 }
 
 /// What activity brings.
@@ -189,6 +195,8 @@ impl Engine {
             created_at: session.opened_at,
             last_active_at: progress.last_active_at,
             expires_at: ends_at,
+            idle_expires_at: session.idle_deadline(&progress, policy),
+            absolute_expires_at: session.absolute_deadline(policy),
             ip_address: session.ip,
             user_agent: session.user_agent,
         })

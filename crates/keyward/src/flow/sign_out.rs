@@ -56,6 +56,22 @@ impl Engine {
         Ok(loaded.filter(|loaded| loaded.session.transport == transport).map(|loaded| loaded.session.id))
     }
 
+    /// Ends every session of a user but this one; gives how many there were.
+    pub(crate) async fn sign_out_elsewhere(
+        &self,
+        user: UserId,
+        session: SessionId,
+        client: &Client,
+    ) -> Result<usize, Error> {
+        let now = self.clock.now();
+        let end = End { at: now, why: EndReason::LogoutAll };
+        let mut event = self.event(EventType::LogoutAll, client, now).in_session(session);
+        event.user = Some(user);
+        let event = event.saying("except", session.to_string());
+        let write = Write::EndSessionsOf { user, except: Some(session), end, until: self.matters_until(now) };
+        Ok(self.commit(Change::of([write]).with(event)).await?.sessions_ended())
+    }
+
     /// Ends every session of a user; gives how many there were.
     pub(crate) async fn sign_out_everywhere(
         &self,

@@ -14,9 +14,9 @@ use crate::error::Error;
 /// The way that a person is led who navigated to this route and is refused so; `None`: they are told.
 pub(super) fn instead(route: &Route, uri: &Uri, error: &Error) -> Option<Answer> {
     let by_form = route.method != Some(Method::GET);
-    // A form of a page may go to the API, too: what a person types in there is answered as always.
-    let leads = route.guard.is_of_a_page() || (route.guard == Guard::Session && by_form);
-    if !leads {
+    // The form by which one signs out everywhere goes to the API, where the refresh cookie is sent.
+    let answers_pages = route.operation.answers.iter().any(|told| told.status == 303);
+    if !(route.guard.is_of_a_page() || (route.guard == Guard::Session && answers_pages)) {
         return None;
     }
     let denial = error.denied().denial();

@@ -260,6 +260,10 @@ pub(crate) const SETS_COOKIES: &[(&str, &str)] =
 pub(crate) const CLEARS_COOKIES: &[(&str, &str)] =
     &[("Set-Cookie", "Clears the cookies that came with the request")];
 
+/// What a logout says to a form of a page.
+pub(crate) const LEFT: Told = Told::nothing(303, "Signed out by a form of a page")
+    .with(&[("Location", "The login"), ("Set-Cookie", "Clears the cookies that came with the request")]);
+
 impl Guard {
     /// How a route behind this guard can be refused by it.
     pub(crate) const fn refuses(self) -> &'static [Denial] {

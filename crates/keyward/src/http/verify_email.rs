@@ -1,6 +1,8 @@
 //! `GET /verify-email?token=…`, `POST /verify-email`: the page on which somebody who followed a link
 //! of a mail confirms their address. Only the POST uses the link up.
 
+pub(crate) mod resend;
+
 use keyward_core::denial::Denial;
 
 use super::body::Fields;
@@ -17,6 +19,7 @@ pub(crate) const GET: Operation = Operation {
     query: &[
         Field::text("token", "The secret of the link", "lE5fV0m3…").optional(),
         Field::text("done", "That it is done", "1").optional(),
+        Field::text("sent", "That another mail was asked for", "1").optional(),
     ],
     answers: &[Told::media(200, "text/html", "The page")],
     refuses: &[Denial::InvalidVerificationToken],
@@ -27,6 +30,9 @@ pub(crate) async fn get(call: Call) -> Answer {
     let assets = &call.engine.assets;
     if call.says("done") {
         return call.page(&verify_email::done(assets));
+    }
+    if call.says("sent") {
+        return call.page(&verify_email::sent(assets));
     }
     match query_field(call.uri.query(), "token") {
         Some(token) => call.page(&Form::new(assets, &token, &Wrong::default())),

@@ -4,7 +4,7 @@
 use askama::Template;
 use askama::filters::HtmlSafe;
 
-use super::notice::Wrong;
+use super::notice::{Wrong, element};
 
 /// A field of a form. Shown in a template by its name: `{{ email }}`.
 #[derive(Debug, Clone, Template)]
@@ -31,7 +31,7 @@ impl Field {
     pub(crate) fn new(name: &'static str, label: &'static str, kind: &'static str) -> Self {
         Self {
             name,
-            id: name.replace('_', "-"),
+            id: element(name),
             label,
             kind,
             autocomplete: "off",
@@ -65,6 +65,11 @@ impl Field {
         Self { autocomplete, ..self }
     }
 
+    /// No word of a language: no capital letter is put before it, and its spelling is not checked.
+    pub(crate) fn plain(self) -> Self {
+        Self { plain: true, ..self }
+    }
+
     /// What it is good for, or how it has to be.
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: hint.into(), ..self }
@@ -78,11 +83,6 @@ impl Field {
     /// It may stay empty.
     pub(crate) fn optional(self) -> Self {
         Self { required: false, ..self }
-    }
-
-    /// The name of its element, where the page has two of this name.
-    pub(crate) fn id(self, id: &str) -> Self {
-        Self { id: id.to_owned(), ..self }
     }
 
     /// What is wrong with it.

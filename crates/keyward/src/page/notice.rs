@@ -9,11 +9,16 @@ use crate::error::Denied;
 
 /// A line or a few above the content. Nothing where there is nothing to tell.
 #[derive(Debug, Clone, Default, Template)]
-#[template(source = "{% if !texts.is_empty() %}{% include \"notice.html\" %}{% endif %}", ext = "html")]
+#[template(
+    source = "{% if !texts.is_empty() || !fields.is_empty() %}{% include \"notice.html\" %}{% endif %}",
+    ext = "html"
+)]
 pub(crate) struct Notice {
     tone: &'static str,
     role: &'static str,
     texts: Vec<String>,
+    /// What is wrong with a field: its element, what it is called, and what.
+    fields: Vec<(String, String, String)>,
     /// Whether a reader begins here.
     focus: bool,
 }
@@ -23,12 +28,12 @@ impl HtmlSafe for Notice {}
 impl Notice {
     /// That something was done.
     pub(crate) fn good(text: impl Into<String>) -> Self {
-        Self { tone: "good", role: "status", texts: vec![text.into()], focus: false }
+        Self { tone: "good", role: "status", texts: vec![text.into()], ..Self::default() }
     }
 
     /// Something to mind.
     pub(crate) fn warning(text: impl Into<String>) -> Self {
-        Self { tone: "warn", role: "status", texts: vec![text.into()], focus: false }
+        Self { tone: "warn", role: "status", texts: vec![text.into()], ..Self::default() }
     }
 }
 
@@ -60,16 +65,6 @@ impl Wrong {
         }
     }
 
-    /// The same, where the form calls a field otherwise.
-    pub(crate) fn calling(mut self, known: &str, field: &str) -> Self {
-        for (name, _) in &mut self.fields {
-            if name == known {
-                field.clone_into(name);
-            }
-        }
-        self
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.whole.is_empty() && self.fields.is_empty()
     }
@@ -81,9 +76,21 @@ impl Wrong {
 
     /// All of it in one place, where the page begins. What the fields say stands beside them, too.
     pub(crate) fn summary(&self) -> Notice {
-        let texts: Vec<String> =
-            self.whole.iter().chain(self.fields.iter().map(|(_, text)| text)).cloned().collect();
-        Notice { tone: "bad", role: "alert", texts, focus: true }
+        let named = self.fields.iter().map(|(name, text)| (element(name), label(name), text.clone()));
+        Notice { tone: "bad", role: "alert", texts: self.whole.clone(), fields: named.collect(), focus: true }
+    }
+}
+
+/// The element of a field.
+pub(super) fn element(name: &str) -> String {
+    name.replace('_', "-")
+}
+
+/// What a field is called, from its name.
+fn label(name: &str) -> String {
+    match name {
+        "email" => "E-mail address".to_owned(),
+        _ => sentence(&name.replace('_', " ")).trim_end_matches('.').to_owned(),
     }
 }
 
@@ -138,13 +145,12 @@ mod tests {
         let wrong = Wrong::told_by(&denied);
         assert_eq!((wrong.of("email"), wrong.of("password")), (vec!["Not <this>.".to_owned()], vec![]));
         let html = wrong.summary().to_string();
-        assert!(
-            html.contains("role=\"alert\" tabindex=\"-1\" autofocus") && html.matches("<li>").count() == 2
-        );
+        assert!(html.contains("role=\"alert\" tabindex=\"-1\" autofocus"), "{html}");
+        assert!(html.contains("<a href=\"#email\">E-mail address</a>: Not &#60;this&#62;."), "{html}");
         assert!(!html.contains("<this>"), "{html}");
         assert_eq!(Notice::default().to_string(), "");
-        let wrong = Wrong::told_by(&Denial::EmailTaken.into()).calling("email", "name");
-        assert_eq!((wrong.of("email").len(), wrong.of("name").len(), wrong.is_empty()), (0, 1, false));
+        let wrong = Wrong::told_by(&Denial::EmailTaken.into());
+        assert_eq!((wrong.of("email").len(), wrong.is_empty()), (1, false));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 // What does a page do where script runs? Nothing that it needs: it shows a password on request,
-// writes times in the reader's zone, and asks before what can't be undone.
+// writes times in the reader's zone, asks before what can't be undone, and takes the secret of a link
+// out of the history.
 
 // @ts-check
 
@@ -97,7 +98,16 @@ function once() {
   }
 }
 
+/** The secret of a link is out of the history as soon as the link is used. */
+function forgetLink() {
+  if (!new URLSearchParams(location.search).has("token")) return;
+  document.querySelector("form[method=post]")?.addEventListener("submit", () => {
+    history.replaceState(history.state, "", location.pathname);
+  });
+}
+
 reveal();
 localTimes();
 confirmations();
 once();
+forgetLink();

@@ -33,6 +33,13 @@ pub(crate) fn done(assets: &Assets) -> Told<'_> {
         .on_to("/login", "Sign in")
 }
 
+/// What is told to who asked for another mail, whatever the address.
+pub(crate) fn sent(assets: &Assets) -> Told<'_> {
+    let text =
+        "If this address has to be confirmed, a mail with a link is on its way. Open it, then sign in.";
+    Told::new(assets, "Look into your mailbox", &[text]).on_to("/login", "Sign in")
+}
+
 /// That the link is good for nothing, and what to do.
 pub(crate) fn invalid(assets: &Assets) -> Told<'_> {
     let text = "A link works once, for one hour, and until a newer one is sent. If your address is not \

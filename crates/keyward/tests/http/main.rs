@@ -5,7 +5,9 @@
 //! [`support::Reply::refused`].
 
 mod access;
+mod account;
 mod api;
+mod assets;
 mod body;
 mod canary;
 mod client;
@@ -21,6 +23,7 @@ mod idle;
 mod layer;
 mod limits;
 mod log;
+mod login;
 mod master_key;
 mod metrics;
 mod notices;
@@ -31,10 +34,14 @@ mod pages;
 mod problem;
 mod race;
 mod readyz;
+mod reauthenticate;
 mod requirements;
 mod reset;
 mod revocation;
 mod routes;
+mod setup;
+mod signup;
+mod start;
 mod support;
 mod verify_email;
 mod well_known;

@@ -2,7 +2,7 @@
 
 use keyward::Settings;
 
-use crate::support::{ADA, App, Ask, OTHER_PASSWORD, Reply, form, get, settings};
+use crate::support::{ADA, App, Ask, BOB, Browser, OTHER_PASSWORD, PASSWORD, Reply, form, get, settings};
 
 /// What every page carries, whatever it says.
 fn is_kept_safe(reply: &Reply) {
@@ -43,7 +43,15 @@ fn is_kept_safe(reply: &Reply) {
     assert_eq!(page.matches("<h1").count(), 1, "{page}");
 }
 
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 15] = [
+    "/",
+    "/login",
+    "/login?next=/a&out=all",
+    "/signup",
+    "/signup?sent=1",
+    "/setup",
+    "/verify-email?sent=1",
+    "/nowhere",
     "/forgot",
     "/forgot?done=1",
     "/reset",
@@ -58,10 +66,21 @@ async fn every_page_is_kept_safe_whatever_it_says() {
     let https = "https://auth.example.com".parse().expect("an origin");
     let app = App::with(Settings { public_url: https, ..settings() }).await;
     for path in PAGES {
-        let reply = app.send(get(path)).await;
+        let reply = app.send(get(path).header("accept", "text/html")).await;
         is_kept_safe(&reply);
         assert_eq!(reply.one("strict-transport-security"), Some("max-age=31536000"));
     }
+    for path in ["/login", "/signup", "/setup"] {
+        is_kept_safe(&app.send(form(path, &[("email", "x"), ("password", "x"), ("token", "x")])).await);
+    }
+    let mut ada = Browser::signed_up(&app, ADA).await;
+    for path in ["/account", "/account?again=1&done=password", "/account/events", "/reauthenticate", "/login"]
+    {
+        is_kept_safe(&ada.navigate(&app, path).await);
+    }
+    is_kept_safe(
+        &ada.submit(&app, "/account/password", &[("current_password", "x"), ("new_password", "y")]).await,
+    );
     is_kept_safe(&app.send(form("/forgot", &[("email", "x")])).await);
     is_kept_safe(&app.send(form("/reset", &[("token", "x"), ("new_password", "x")])).await);
     is_kept_safe(&app.send(form("/verify-email", &[("token", "x")])).await);
@@ -80,6 +99,8 @@ async fn a_form_is_sent_from_its_own_page_or_changes_nothing() {
     let forms = || {
         // In this order: a new password, and a newer link, end the others.
         [
+            form("/login", &[("email", ADA), ("password", PASSWORD)]),
+            form("/signup", &[("email", BOB), ("password", PASSWORD)]),
             form("/verify-email", &[("token", &verification)]),
             form("/reset", &[("token", &token), ("new_password", OTHER_PASSWORD)]),
             form("/forgot", &[("email", ADA)]),
@@ -114,16 +135,17 @@ async fn a_form_is_sent_from_its_own_page_or_changes_nothing() {
 async fn a_form_is_a_form() {
     let app = App::new().await;
     let before = app.dump();
-    for path in ["/forgot", "/reset", "/verify-email"] {
+    for path in ["/forgot", "/reset", "/verify-email", "/login", "/signup", "/setup"] {
         let json = form(path, &[]).raw("application/json", r#"{"email":"ada@example.com"}"#);
         app.send(json).await.refused_by_page(415, "unsupported_media_type");
         let twice = form(path, &[("token", "a"), ("token", "b"), ("email", "a"), ("email", "b")]);
         app.send(twice).await.refused_by_page(400, "malformed_form");
-        app.send(form(path, &[])).await.refused_by_page(422, "validation_failed");
         let media = "application/x-www-form-urlencoded";
-        app.send(form(path, &[]).raw(media, &b"email=%ff&token=%ff"[..]))
-            .await
-            .refused_by_page(422, "validation_failed");
+        for broken in ["", "email=%ff&token=%ff&password=%ff"] {
+            let reply = app.send(form(path, &[]).raw(media, broken)).await;
+            assert_eq!((reply.status, reply.one("x-keyward-error")), (422, Some("validation_failed")));
+            is_kept_safe(&reply);
+        }
         app.send(form(path, &[]).raw(media, "a=".to_owned() + &"x".repeat(65 << 10)))
             .await
             .refused_by_page(413, "body_too_large");

@@ -9,7 +9,6 @@ use crate::support::{ADA, App, Ask, Browser, OTHER_PASSWORD, PASSWORD, delete, g
 async fn what_is_not_there_is_404_and_another_method_405_with_allow() {
     let app = App::new().await;
     for path in [
-        "/",
         "/api",
         "/api/auth",
         "/api/auth/login/",

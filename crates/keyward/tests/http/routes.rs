@@ -7,9 +7,9 @@ use std::path::Path;
 use http::Method;
 use keyward::Keyward;
 use keyward::core::service_key::Scope;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{ADA, App, Ask, BOB, MINUTE, OTHER_PASSWORD, PASSWORD, filled, master_key, settings};
+use crate::support::{ADA, App, Ask, BOB, MINUTE, OTHER_PASSWORD, PASSWORD, filled};
 
 /// Method, path and guard of every route.
 const RULES: &[(&str, &str, &str)] = &[
@@ -68,17 +68,33 @@ const RULES: &[(&str, &str, &str)] = &[
     ("GET", "/docs", "public"),
     ("GET", "/docs/docs.js", "public"),
     ("GET", "/docs/docs.css", "public"),
+    ("GET", "/", "public"),
+    ("GET", "/login", "public"),
+    ("POST", "/login", "open"),
+    ("GET", "/signup", "public"),
+    ("POST", "/signup", "open"),
+    ("GET", "/reauthenticate", "page"),
+    ("POST", "/reauthenticate", "page"),
+    ("GET", "/account", "page"),
+    ("GET", "/account/events", "page"),
+    ("POST", "/account/profile", "page"),
+    ("POST", "/account/password", "page"),
+    ("POST", "/account/verify-email", "page"),
+    ("POST", "/account/devices", "page"),
+    ("POST", "/account/devices/{id}", "page"),
     ("GET", "/forgot", "public"),
     ("POST", "/forgot", "open"),
     ("GET", "/reset", "public"),
     ("POST", "/reset", "open"),
     ("GET", "/verify-email", "public"),
     ("POST", "/verify-email", "open"),
+    ("POST", "/verify-email/resend", "open"),
     ("GET", "/assets/{file}", "public"),
     ("GET", "/dev/mailbox", "public"),
     ("GET", "/healthz", "public"),
     ("GET", "/readyz", "public"),
     ("GET", "/setup", "public"),
+    ("POST", "/setup", "open"),
 ];
 
 /// What a guard says to who asks; `None`: come in.
@@ -251,7 +267,7 @@ async fn who_asks_without_a_credential_of_ours_is_told_so_and_nothing_changes() 
                 app.send(ask.header("sec-fetch-site", "cross-site")).await.refused(403, "cross_site_request");
             }
             // Who does not know its secret is told that there is nothing.
-            ("public", "/setup" | "/dev/mailbox") => drop(app.send(ask).await.refused(404, "not_found")),
+            ("public", "/dev/mailbox") => drop(app.send(ask).await.refused(404, "not_found")),
             ("public", "/api/auth/renew") => drop(app.send(ask).await.refused(401, "missing_token")),
             ("public", file) if file.starts_with("/assets/") => {
                 drop(app.send(ask).await.refused(404, "not_found"));
@@ -305,34 +321,4 @@ fn the_table_in_the_docs_is_the_one_that_is_tested() {
         written, table,
         "KEYWARD_REGENERATE=1 cargo test -p keyward --test http the_table writes it anew"
     );
-}
-
-#[tokio::test]
-async fn the_setup_page_is_there_until_there_is_an_administrator() {
-    let app = App::new().await;
-    let token = app.keyward.setup_token().await.expect("asked").expect("there is none yet");
-    let ask = |query: String| app.send(crate::support::get(&format!("/setup{query}")));
-    for wrong in [
-        String::new(),
-        "?token=".to_owned(),
-        "?token=x".to_owned(),
-        format!("?token={token}x"),
-        format!("?x&token={token}"),
-    ] {
-        ask(wrong).await.refused(404, "not_found");
-    }
-    let reply = ask(format!("?token={token}")).await;
-    assert_eq!((reply.status, reply.all("cache-control")), (200, vec!["no-store"]));
-    let beside = Keyward::builder(settings())
-        .sqlite(app.path())
-        .master_key(master_key())
-        .clock(app.clock.clone())
-        .beside();
-    let beside = beside.open().await.expect("opens");
-    assert_eq!(beside.setup_token().await.expect("asked"), Some(token.clone()), "any node says the same");
-    let password = keyward::core::password::Password::try_from(PASSWORD.to_owned()).expect("short");
-    app.keyward.upsert_admin(ADA, password, &keyward::Client::operator()).await.expect("made");
-    ask(format!("?token={token}")).await.refused(404, "not_found");
-    assert_eq!(app.keyward.setup_token().await.expect("asked"), None);
-    let _: Value = app.send(crate::support::login(ADA, PASSWORD)).await.ok(200);
 }

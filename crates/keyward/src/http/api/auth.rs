@@ -133,7 +133,7 @@ fn transport(call: &Call, named: Option<Transport>) -> Result<Transport, Error> 
 }
 
 /// The session that a browser's cookies carry, whose place a new one takes.
-async fn replaced(call: &Call) -> Result<Option<SessionId>, Error> {
+pub(in crate::http) async fn replaced(call: &Call) -> Result<Option<SessionId>, Error> {
     let only_cookies: HeaderMap = call
         .headers
         .get_all(http::header::COOKIE)

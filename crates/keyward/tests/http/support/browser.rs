@@ -122,6 +122,11 @@ impl Browser {
         self.bare(app, ask).await
     }
 
+    /// Somebody sends a form of a page of ours.
+    pub(crate) async fn submit(&mut self, app: &App, path: &str, fields: &[(&str, &str)]) -> Reply {
+        self.bare(app, super::form(path, fields).header("accept", "text/html,*/*;q=0.8")).await
+    }
+
     /// A request as a page of ours makes it.
     pub(crate) async fn send(&mut self, app: &App, ask: Ask) -> Reply {
         let ask = match *ask.method() {

@@ -4,8 +4,9 @@ use http::StatusCode;
 
 use crate::http::body::Fields;
 use crate::http::guard::session_spoken_of;
-use crate::http::operation::{CLEARS_COOKIES, Field, Operation, Told};
-use crate::http::{Answer, Call, json};
+use crate::http::html::go_on;
+use crate::http::operation::{CLEARS_COOKIES, Field, LEFT, Operation, Told};
+use crate::http::{Answer, Call, csrf, json};
 use keyward_core::denial::Denial;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -20,7 +21,7 @@ pub(crate) const POST: Operation = Operation {
     about: "Ends the session of the access or refresh token that is presented, even of an expired access token, and \
         clears the cookies that came with it. Without any session the answer is the same.",
     takes: &[Field::text("refresh_token", "The refresh token of an app", "kwr_AQEBkg…").optional()],
-    answers: &[Told::json::<SignedOut>(200, "Signed out").with(CLEARS_COOKIES)],
+    answers: &[Told::json::<SignedOut>(200, "Signed out").with(CLEARS_COOKIES), LEFT],
     refuses: &[Denial::AmbiguousCredentials],
     ..Operation::NONE
 };
@@ -34,7 +35,11 @@ pub(crate) async fn post(call: Call) -> Answer {
     {
         call.engine.sign_out(session, &call.client()).await?;
     }
-    let mut response = json(StatusCode::OK, &SignedOut { message: "signed out" });
+    let mut response = if csrf::wants_a_page(&call.headers) {
+        go_on("/login?out=1")?
+    } else {
+        json(StatusCode::OK, &SignedOut { message: "signed out" })
+    };
     call.names.clear(&call.headers, response.headers_mut());
     Ok(response)
 }

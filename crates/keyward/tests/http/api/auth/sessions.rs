@@ -26,12 +26,16 @@ async fn each_device_is_listed_the_most_recent_first() {
                 "ip_address": "2001:db8::7", "user_agent": "okhttp/5 (Android 16)",
                 "created_at": moment(START), "last_active_at": moment(START + 120),
                 "expires_at": moment(START + 7 * 86_400),
+                "idle_expires_at": null,
+                "absolute_expires_at": moment(START + 30 * 86_400),
             },
             {
                 "id": page["session_id"], "current": false, "transport": "cookie", "device": "Firefox on Linux",
                 "ip_address": "203.0.113.1", "user_agent": FIREFOX,
                 "created_at": moment(START + 60), "last_active_at": moment(START + 60),
                 "expires_at": moment(START + 60 + 3_600),
+                "idle_expires_at": moment(START + 60 + 3_600),
+                "absolute_expires_at": moment(START + 60 + 30 * 86_400),
             },
         ]})
     );

@@ -20,11 +20,13 @@ async fn an_administrator_sees_and_ends_where_somebody_is_signed_in() {
         assert_eq!(session["current"], false);
         let fields: Vec<&str> = session.as_object().expect("an object").keys().map(String::as_str).collect();
         let expected = [
+            "absolute_expires_at",
             "created_at",
             "current",
             "device",
             "expires_at",
             "id",
+            "idle_expires_at",
             "ip_address",
             "last_active_at",
             "transport",
