@@ -120,3 +120,8 @@ npm_file() {
     rm "$folder/package.tgz"
     echo "$version" >"$folder/version"
 }
+
+# What the examples in other languages run on.
+need_languages() {
+    need nodejs npm golang-go python3-venv
+}
