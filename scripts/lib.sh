@@ -94,3 +94,8 @@ need_axe() {
     rm "$folder/axe.tgz"
     echo $version >"$folder/version"
 }
+
+# What the examples in other languages run on.
+need_languages() {
+    need nodejs npm golang-go python3-venv
+}

@@ -29,12 +29,13 @@ export async function introspect(token) {
 function take(block, connection) {
   const { event, data, id } = Object.fromEntries(block.split('\n').map((line) => line.split(/: ?(.*)/s, 2)));
   if (event === 'revocation') {
-    const { kind, session_id, user_id, kid, generation, uv, rv, until } = JSON.parse(data);
-    const what = name(kind, session_id ?? user_id ?? kid, generation), known = revoked.get(what);
+    const { kind, sid, sub, kid, gen, uv, rv, until } = JSON.parse(data);
+    const what = name(kind, sid ?? sub ?? kid, gen), known = revoked.get(what);
     revoked.set(what, { until: Math.max(known?.until ?? 0, Date.parse(until)), least: Math.max(least(what), uv ?? rv ?? 0) });
   }
-  if (event === 'live') connection.isLive = true;
-  if (connection.isLive && (event === 'live' || event === 'heartbeat')) heardAt = performance.now();
+  connection.isReady ||= event === 'ready';
+  connection.isLive ||= connection.isReady && event === 'heartbeat'; // between the two comes what was missed
+  if (connection.isLive) heardAt = performance.now();
   position = id ?? position;
 }
 

@@ -16,13 +16,13 @@ import (
 )
 
 type entry struct {
-	Kind, Kid  string
-	SessionID  string `json:"session_id"`
-	UserID     string `json:"user_id"`
-	Generation uint64
-	Uv, Rv     uint64
-	Until      time.Time
+	Kind, Kid, Sid, Sub string
+	Gen, Uv, Rv         uint64
+	Until               time.Time
 }
+
+// stage is how far a connection has come: between ready and the first heartbeat comes what was missed.
+type stage struct{ isReady, isLive bool }
 
 var (
 	revoked  = map[string]entry{}
@@ -53,12 +53,12 @@ func isFresh() bool {
 	return time.Since(heardAt) <= 2*time.Second
 }
 
-func take(event map[string]string, isLive *bool) {
+func take(event map[string]string, at *stage) {
 	lock.Lock()
 	defer lock.Unlock()
 	var e entry
 	if event["event"] == "revocation" && json.Unmarshal([]byte(event["data"]), &e) == nil {
-		what := fmt.Sprint(e.Kind, " ", e.SessionID+e.UserID+e.Kid, " ", e.Generation)
+		what := fmt.Sprint(e.Kind, " ", e.Sid+e.Sub+e.Kid, " ", e.Gen)
 		known := revoked[what]
 		if known.Until.After(e.Until) {
 			e.Until = known.Until
@@ -68,8 +68,9 @@ func take(event map[string]string, isLive *bool) {
 		}
 		revoked[what] = e
 	}
-	*isLive = *isLive || event["event"] == "live"
-	if *isLive && (event["event"] == "live" || event["event"] == "heartbeat") {
+	at.isReady = at.isReady || event["event"] == "ready"
+	at.isLive = at.isLive || at.isReady && event["event"] == "heartbeat"
+	if at.isLive {
 		heardAt = time.Now()
 	}
 	if id, has := event["id"]; has {
@@ -92,13 +93,13 @@ func listen() {
 			stop()
 			continue
 		}
-		isLive, event := false, map[string]string{}
+		at, event := stage{}, map[string]string{}
 		for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
 			silence.Reset(5 * time.Second)
 			if name, value, is := strings.Cut(lines.Text(), ": "); is {
 				event[name] = value
 			} else if lines.Text() == "" {
-				take(event, &isLive)
+				take(event, &at)
 				event = map[string]string{}
 			}
 		}

@@ -18,14 +18,14 @@ def is_fresh():
 
 def take(event):
     entry = json.loads(event["data"])
-    what = tuple(entry[name] for name in ("kind", "session_id", "user_id", "kid", "generation") if name in entry)
+    what = tuple(entry[name] for name in ("kind", "sid", "sub", "kid", "gen") if name in entry)
     until, version = datetime.fromisoformat(entry["until"]).timestamp(), entry.get("uv", entry.get("rv", 0))
     known = revoked.get(what, (0, 0))
     revoked[what] = max(known[0], until), max(known[1], version)
 
 def hear(feed):
     global heard_at, position
-    is_live, event = False, {}
+    is_ready, is_live, event = False, False, {}
     while line := feed.readline(65536).decode():
         name, _, value = line.rstrip("\n").partition(": ")
         if name:
@@ -33,8 +33,9 @@ def hear(feed):
             continue
         if event.get("event") == "revocation":
             take(event)
-        is_live = is_live or event.get("event") == "live"
-        if is_live and event.get("event") in ("live", "heartbeat"):
+        is_ready = is_ready or event.get("event") == "ready"
+        is_live = is_live or is_ready and event.get("event") == "heartbeat"  # between the two comes what was missed
+        if is_live:
             heard_at = time.monotonic()
         position, event = event.get("id", position), {}
 

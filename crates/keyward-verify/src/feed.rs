@@ -1,6 +1,6 @@
 //! What was revoked, as Keyward's feed tells it, and how fresh is that?
 //!
-//! A heartbeat comes every 250 ms and says that nothing was left out. Who heard none for [`TRUST`] does
+//! A heartbeat comes every 250 ms and says that nothing was left out. Who heard nothing for [`TRUST`] does
 //! not know what was revoked since, whatever the reason: Keyward is gone, does not trust itself, or a
 //! proxy keeps the stream to itself.
 
@@ -42,6 +42,17 @@ pub(crate) struct Feed {
     position: AtomicU64,
 }
 
+/// How far one connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// It tells the set.
+    Telling,
+    /// It was ready; on a resumption what was missed follows.
+    Ready,
+    /// Its heart beat since: nothing is missing, and whatever it says shows that it lives.
+    Live,
+}
+
 /// An entry, as the feed tells it.
 #[derive(Deserialize)]
 struct Told {
@@ -54,9 +65,9 @@ struct Told {
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum What {
     Key { kid: String },
-    Session { session_id: String },
-    Generation { session_id: String, generation: u64 },
-    User { user_id: String, uv: u64 },
+    Session { sid: String },
+    Generation { sid: String, r#gen: u64 },
+    User { sub: String, uv: u64 },
     Roles { rv: u64 },
 }
 
@@ -124,7 +135,7 @@ impl Feed {
 
     /// Hears until the stream ends; gives why.
     async fn hear(&self, mut response: Response) -> Unanswered {
-        let (mut stream, mut is_live) = (EventStream::default(), false);
+        let (mut stream, mut stage) = (EventStream::default(), Stage::Telling);
         loop {
             let piece = match tokio::time::timeout(SILENCE, response.chunk()).await {
                 Err(_) => return Unanswered::TooLate,
@@ -137,7 +148,7 @@ impl Feed {
                 Err(nonsense) => return Unanswered::Nonsense(nonsense.to_string()),
             };
             for event in events {
-                if let Err(nonsense) = self.take(&event, &mut is_live) {
+                if let Err(nonsense) = self.take(&event, &mut stage) {
                     return Unanswered::Nonsense(nonsense);
                 }
             }
@@ -146,20 +157,21 @@ impl Feed {
 
     /// Takes in one event. An entry that can't be read cuts something off, nobody knows what: from then on
     /// the feed is not to be believed.
-    fn take(&self, event: &Event, is_live: &mut bool) -> Result<(), String> {
+    fn take(&self, event: &Event, stage: &mut Stage) -> Result<(), String> {
         let position = match &event.id {
             Some(id) => Some(id.parse::<u64>().map_err(|_| format!("no position: {id}"))?),
             None => None,
         };
         match event.name.as_str() {
             "revocation" => self.insert(&entry(&event.data, position.unwrap_or(0))?)?,
-            "live" => *is_live = true,
+            "ready" => *stage = (*stage).max(Stage::Ready),
+            "heartbeat" if *stage == Stage::Ready => *stage = Stage::Live,
             _ => {}
         }
         if let Some(position) = position {
             self.position.store(position, Ordering::Relaxed);
         }
-        if *is_live && matches!(event.name.as_str(), "live" | "heartbeat") {
+        if *stage == Stage::Live {
             self.heard_at.store(micros(self.clock.monotonic()), Ordering::Release);
             self.sweep();
         }
@@ -193,11 +205,9 @@ fn entry(json: &str, position: u64) -> Result<Entry, String> {
     let id = |text: &str| format!("no id: {text}");
     let revocation = match told.what {
         What::Key { kid } => Revocation::Key(kid),
-        What::Session { session_id } => Revocation::Session(session_id.parse().map_err(|_| id(&session_id))?),
-        What::Generation { session_id, generation } => {
-            Revocation::Generation(session_id.parse().map_err(|_| id(&session_id))?, generation)
-        }
-        What::User { user_id, uv } => Revocation::User(user_id.parse().map_err(|_| id(&user_id))?, uv),
+        What::Session { sid } => Revocation::Session(sid.parse().map_err(|_| id(&sid))?),
+        What::Generation { sid, r#gen } => Revocation::Generation(sid.parse().map_err(|_| id(&sid))?, r#gen),
+        What::User { sub, uv } => Revocation::User(sub.parse().map_err(|_| id(&sub))?, uv),
         What::Roles { rv } => Revocation::Roles(rv),
     };
     Ok(Entry { position, revocation, until })

@@ -119,7 +119,15 @@ impl Verifier {
         if let Some((feed, introspection)) = &core.revocations {
             match feed.check(verified.subject()) {
                 None => {}
-                Some(CutOff::Session | CutOff::Generation) => return Err(Refused(Denial::SessionRevoked)),
+                Some(CutOff::Session) => return Err(Refused(Denial::SessionRevoked)),
+                Some(CutOff::Generation) => {
+                    // Given up for lost, and yet somebody has it. Keyward ends a session whose dead token it
+                    // is asked about; whether it can be told or not, nobody is let in.
+                    if self.takes() == TokenType::Access {
+                        drop(introspection.is_active(token).await);
+                    }
+                    return Err(Refused(Denial::SessionRevoked));
+                }
                 Some(CutOff::Key | CutOff::User | CutOff::Roles) => return Err(Refused(Denial::TokenStale)),
             }
             if !feed.is_fresh() {

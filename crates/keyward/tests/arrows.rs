@@ -92,9 +92,11 @@ fn use_cases_know_no_http() {
         "background",
         "builder",
         "client",
+        "edge",
         "engine",
         "error",
         "feed",
+        "feed/listeners",
         "hashing",
         "notes",
         "session",
@@ -104,7 +106,9 @@ fn use_cases_know_no_http() {
     ];
     for file in beside {
         let path = root().join("crates/keyward/src").join(file).with_extension("rs");
-        let code = fs::read_to_string(path).expect("a file");
+        let text = fs::read_to_string(path).expect("a file");
+        // An example in a description may well show it in an application.
+        let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
         assert!(!code.contains("crate::http") && !code.contains("axum"), "{file} reaches up to HTTP");
     }
 }

@@ -115,10 +115,10 @@ impl Played {
     fn feed(&self, mut stream: &TcpStream) -> std::io::Result<()> {
         stream
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")?;
-        for (position, entry) in (1..).zip(&self.0.revocations) {
-            write!(stream, "id: {position}\nevent: revocation\ndata: {entry}\n\n")?;
+        for entry in &self.0.revocations {
+            write!(stream, "event: revocation\ndata: {entry}\n\n")?;
         }
-        write!(stream, "id: {}\nevent: live\ndata: {{}}\n\n", self.0.revocations.len())?;
+        write!(stream, "id: {}\nevent: ready\ndata: {{}}\n\n", self.0.revocations.len())?;
         loop {
             if self.0.beats.load(Ordering::SeqCst) {
                 stream.write_all(b"event: heartbeat\ndata: {}\n\n")?;

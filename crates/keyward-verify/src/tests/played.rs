@@ -8,6 +8,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+/// A feed that tells nothing is revoked, and lives.
+pub(super) const LIVE: &str = "id: 1\nevent: ready\ndata: {}\n\nevent: heartbeat\ndata: {}\n\n";
 pub(super) const SERVICE_KEY: &str = "kws_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 pub(super) const JWKS: &str = "/.well-known/jwks.json";
 pub(super) const FEED: &str = "/api/auth/revocations";
@@ -33,7 +35,7 @@ impl Played {
             asked: Mutex::default(),
         }));
         played.answers(JWKS, &whole(200, &vectors()["jwks"].to_string()));
-        played.answers(FEED, &feed("id: 1\nevent: live\ndata: {}\n\n"));
+        played.answers(FEED, &feed(LIVE));
         played.answers(INTROSPECT, &whole(503, "{}"));
         let here = played.clone();
         tokio::spawn(async move {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use axum::body::Bytes;
+use hyper::body::Bytes;
 use keyward_core::denial::Denial;
 use keyward_core::revocation::{Entry, Revocation};
 use keyward_core::service_key::{Scope, ServiceKey};

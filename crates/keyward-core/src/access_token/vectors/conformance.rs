@@ -54,9 +54,9 @@ fn revocations() -> Vec<Revocation> {
 fn told(revocation: &Revocation) -> Value {
     let mut told = match revocation {
         Revocation::Key(kid) => json!({"kind": "key", "kid": kid}),
-        Revocation::Session(id) => json!({"kind": "session", "session_id": id}),
-        Revocation::Generation(id, n) => json!({"kind": "generation", "session_id": id, "generation": n}),
-        Revocation::User(id, least) => json!({"kind": "user", "user_id": id, "uv": least}),
+        Revocation::Session(id) => json!({"kind": "session", "sid": id}),
+        Revocation::Generation(id, n) => json!({"kind": "generation", "sid": id, "gen": n}),
+        Revocation::User(id, least) => json!({"kind": "user", "sub": id, "uv": least}),
         Revocation::Roles(least) => json!({"kind": "roles", "rv": least}),
     };
     told["until"] = Timestamp::from_seconds(FUTURE).to_string().into();
