@@ -4,8 +4,7 @@ const SECURE = location.protocol === 'https:';
 const NAME = 'keyward';
 const HINT = (SECURE ? '__Host-' : '') + NAME + '_hint';
 const MARK = 'x-keyward-error';
-const CORE = Symbol.for(NAME);
-const LOST = 'The cookies that keep you signed in are blocked by this browser, or dropped by a proxy.';
+const LOST = 'The cookies are blocked, or dropped by a proxy.';
 
 /** What Keyward said no with, or `unreachable`, `cookies_blocked`, `body_not_replayable`. */
 export class KeywardError extends Error {
@@ -108,8 +107,8 @@ function warn(at, texts, leave) {
   if (!at) return;
   const add = (to, tag, textContent) => to.appendChild(Object.assign(document.createElement(tag), { textContent, className: NAME }));
   dialog = add(document.body, 'dialog');
-  add(dialog, 'p', texts?.body?.(at) || `You will be signed out at ${new Date(at).toLocaleTimeString()}.`).id = NAME;
-  add(dialog, 'button', texts?.stay || 'Stay signed in');
+  add(dialog, 'p', texts?.body?.(at) || `You are signed out at ${new Date(at).toLocaleTimeString()}.`).id = NAME;
+  add(dialog, 'button', texts?.stay || 'Stay');
   out = add(dialog, 'button', texts?.out || 'Sign out');
   out.onclick = leave;
   dialog.setAttribute('role', 'alertdialog');
@@ -123,7 +122,7 @@ function warn(at, texts, leave) {
  * @returns {import('./types.js').Keyward}
  */
 export function createKeyward(options) {
-  return (globalThis[CORE] = globalThis[CORE] || core())(options);
+  return (globalThis[HINT] = globalThis[HINT] || core())(options);
 }
 
 function core() {
@@ -265,7 +264,7 @@ function core() {
       return location.replace(login.href);
     }
     // A third time within 30 s won't help, either.
-    document.body.textContent = Math.abs(Date.now() - now()) > 36e5 ? 'The clock of this device is wrong.' : LOST;
+    document.body.textContent = Math.abs(Date.now() - now()) > 36e5 ? 'Wrong clock.' : LOST;
     hide();
   }
 
@@ -440,37 +439,31 @@ function core() {
     const on = (target, names, listener) => names.split(' ').forEach((name) => target.addEventListener(
       name, listener, { signal: life.signal, passive: true, capture: true }));
     on(window, 'pointerdown keydown wheel click', input);
-    on(window, 'focus online pageshow', wake);
+    on(window, 'focus online', wake);
     on(document, 'visibilitychange', wake);
     // Frozen, a page hears and ticks, but what it sends stays: it must neither hold a lock nor speak for others.
-    const part = ({ persisted }) => {
-      if (away) return;
-      away = true;
-      halt();
-      if (!persisted && activeAt > sentAt) active(true);
-      tabs.close();
+    const part = ({ type, persisted }) => {
+      if (!away) {
+        away = true;
+        halt();
+        if (!persisted && activeAt > sentAt) active(true);
+        tabs.close();
+      }
+      if (options.private && type === 'pagehide') hide(true);
     };
-    const rejoin = () => {
+    // The back/forward cache gives back no page that is shown unasked.
+    const join = ({ persisted }) => {
       if (away) tabs = channel(hear);
       away = false;
-    };
-    on(document, 'freeze', part);
-    on(document, 'resume', () => {
-      rejoin();
-      wake();
-    });
-    // The back/forward cache takes no page that holds anything, and gives back none that is shown unasked.
-    on(window, 'pagehide', (event) => {
-      part(event);
-      if (options.private) hide(true);
-    });
-    on(window, 'pageshow', ({ persisted }) => {
-      if (!persisted) return;
-      rejoin();
+      if (!persisted) return wake();
       left = false;
       if (!hint()) ended('signed_out', true);
       load(2000);
-    });
+    };
+    on(document, 'freeze', part);
+    on(document, 'resume', join);
+    on(window, 'pagehide', part);
+    on(window, 'pageshow', join);
     // Instances that come and go within a turn ask once.
     return Promise.resolve().then(() => instances && load());
   }

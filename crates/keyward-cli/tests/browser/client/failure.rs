@@ -139,5 +139,5 @@ async fn cookies_that_do_not_come_back_are_called_that() {
     }
     tab.goto("/app/private").await;
     tab.until(seconds(20), "document.body.innerText.includes('cookies')").await;
-    assert!(tab.text().await.contains("blocked by this browser, or dropped by a proxy"));
+    assert!(tab.text().await.contains("blocked, or dropped by a proxy"));
 }
