@@ -75,7 +75,8 @@ macro_rules! sections {
         $(
             $(#[doc = $about])+
             #[derive(Debug, Clone)]
-                pub(crate) struct $Section { $(
+            #[allow(dead_code, reason = "what names another store than SQLite is only checked")]
+            pub(crate) struct $Section { $(
                 $(#[doc = $doc])+
                 pub(crate) $key: $Type,
             )+ }

@@ -12,4 +12,6 @@ mod log;
 mod mail;
 mod monitor;
 mod stop;
+// Other test binaries use it, too: what only they need is not missed here.
+#[allow(dead_code)]
 mod support;

@@ -92,6 +92,7 @@ fn no_module_needs_more_than_a_strict_policy_or_a_newer_language() {
 
 /// What a page loads, compressed as a proxy does it. The page's copy of axios is its own affair.
 #[test]
+#[expect(clippy::print_stdout, reason = "the size is asked for, not only its bound")]
 fn what_a_page_loads_is_small() {
     let mut gzip = Command::new("gzip")
         .args(["-9", "-n", "-c"])
