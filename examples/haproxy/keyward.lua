@@ -6,8 +6,8 @@
 
 local keyward = assert(os.getenv("KEYWARD_ADDRESS"), "KEYWARD_ADDRESS says where Keyward is")
 
--- How long Keyward may take, in milliseconds.
-local PATIENCE = 5000
+-- How long Keyward may take, in milliseconds. HAProxy's client tries four times, each that long.
+local PATIENCE = 2000
 
 -- Who it is: each is set from the answer, be it to nothing.
 local IDENTITY = {

@@ -74,8 +74,8 @@
 //!
 //! # The database
 //! Everything rests in one SQLite file. An application that uses SQLite may keep its own tables in
-//! the same file, over a connection of its own: open Keyward first, use other names than its tables
-//! have (they are listed in the schema, `docs/database.md`), and refer to a person by
+//! the same file, over a connection of its own: open Keyward first, which refuses a file that others
+//! made, use other names than its tables have (SQLite refuses the rest), and refer to a person by
 //! `account (id)`, sixteen bytes:
 //!
 //! ```sql

@@ -85,12 +85,9 @@ impl Kind {
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text).into_owned();
         let is_version = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.');
-        let words = text.split(|c: char| !(c.is_ascii_digit() || c == '.')).filter(|word| !word.is_empty());
-        words
-            .into_iter()
-            .find(|word| is_version(word) && word.matches('.').count() == 2)
-            .unwrap_or("?")
-            .to_owned()
+        let mut words =
+            text.split(|c: char| !(c.is_ascii_digit() || c == '.')).filter(|word| !word.is_empty());
+        words.find(|word| is_version(word) && word.matches('.').count() == 2).unwrap_or("?").to_owned()
     }
 }
 

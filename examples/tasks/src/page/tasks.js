@@ -1,0 +1,70 @@
+/** How does the page show and change the tasks of who is signed in? */
+
+import { createKeyward } from '/client/keyward.js';
+
+const keyward = createKeyward();
+const $ = (/** @type {string} */ id) => /** @type {any} */ (document.getElementById(id));
+
+/** Asks the API; the client refreshes the session where that is needed. */
+async function ask(method, path = '', body) {
+  const response = await keyward.fetch(`/api/${keyward.session.user.user_id}/tasks${path}`, {
+    method,
+    ...(body && { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
+  });
+  if (response.status === 204) return null;
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.errors?.map((each) => `${each.field}: ${each.message}`).join(', ') || answer.detail);
+  return answer;
+}
+
+/** Does it, and tells what went wrong. */
+async function attempt(work) {
+  $('told').textContent = '';
+  try {
+    await work();
+  } catch (error) {
+    const fields = error.errors?.map((each) => `${each.field}: ${each.message}`).join(', ');
+    $('told').textContent = fields || error.message;
+  }
+}
+
+function row(task) {
+  const item = document.createElement('li');
+  const label = document.createElement('label');
+  const box = Object.assign(document.createElement('input'), { type: 'checkbox', checked: task.done });
+  const remove = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Remove' });
+  box.onchange = () => attempt(async () => { await ask('PATCH', `/${task.id}`, { done: box.checked }); });
+  remove.onclick = () => attempt(async () => { await ask('DELETE', `/${task.id}`); item.remove(); });
+  label.append(box, ' ', task.title); // As text: a title is never markup.
+  item.append(label, ' ', remove);
+  return item;
+}
+
+/** Shows the list to who is signed in, the form to anybody else. */
+async function show({ user }) {
+  $('door').hidden = !!user;
+  $('list').hidden = !user;
+  $('who').textContent = user?.email || '';
+  $('tasks').replaceChildren();
+  if (user) await attempt(async () => $('tasks').replaceChildren(...(await ask('GET')).map(row)));
+}
+
+$('door').onsubmit = (event) => {
+  event.preventDefault();
+  const { email, password } = $('door').elements;
+  attempt(async () => {
+    await keyward[event.submitter?.value || 'login']({ email: email.value, password: password.value });
+    $('door').reset();
+  });
+};
+$('add').onsubmit = (event) => {
+  event.preventDefault();
+  const { title } = $('add').elements;
+  attempt(async () => {
+    $('tasks').prepend(row(await ask('POST', '', { title: title.value })));
+    $('add').reset();
+  });
+};
+$('leave').onclick = () => attempt(keyward.logout);
+keyward.onChange((session, change) => (change === 'signed_in' || change === 'session_end') && show(session));
+show(await keyward.ready);
