@@ -7,7 +7,7 @@
  * @returns {() => void} Takes it away again.
  */
 export function withKeyward(axios, keyward) {
-  const id = axios.interceptors.response.use(undefined, async (/** @type {any} */ error) => {
+  const id = axios.interceptors.response.use(undefined, async (error) => {
     const { config, response } = error;
     const code = response?.status === 401 && response.headers['x-keyward-error'];
     if (!code || code === 'invalid_credentials' || config.keyward) throw error;

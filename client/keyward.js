@@ -1,72 +1,88 @@
-/** How does a page stay signed in as long as it should, and not a moment longer? See `createKeyward` below. */
+/** How does a page stay signed in as long as it should, and not a moment longer? README.md and types.js say the rest. */
 
-const { parse } = Date;
 const SECURE = location.protocol === 'https:';
-const HINT = (SECURE ? '__Host-' : '') + 'keyward_hint';
 const NAME = 'keyward';
-const CORE = Symbol.for(NAME);
-const LOST = 'The cookies that keep you signed in do not come back: they are blocked in this browser, or a proxy drops them.';
+const HINT = (SECURE ? '__Host-' : '') + NAME + '_hint';
+const MARK = 'x-keyward-error';
+const LOST = 'The cookies are blocked, or dropped by a proxy.';
 
 /** What Keyward said no with, or `unreachable`, `cookies_blocked`, `body_not_replayable`. */
 export class KeywardError extends Error {
   /** @param {string} code @param {any} [answer] @param {string} [text] */
-  constructor(code, answer, text) {
-    super(text || answer?.body?.detail || code);
+  constructor(code, answer = {}, text) {
+    const { body, status, after } = answer;
+    super(text || body?.detail || code);
     this.code = code;
-    this.status = answer?.status || 0;
-    /** @type {{ field: string, message: string }[]} What is wrong with which field. */
-    this.errors = answer?.body?.errors || [];
-    /** When to try again, in ms. */
-    this.retryAfter = answer?.after || 0;
+    this.status = status;
+    /** @type {{ field: string, message: string }[]} */
+    this.errors = body?.errors || [];
+    this.retryAfter = after;
   }
 }
 
-/** The session that the cookie for scripts names, without a secret, and its deadline. */
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** Does `work` with a signal that is given after so many ms, or with another one. */
+async function bounded(ms, signal, work) {
+  const bound = new AbortController(), stop = () => bound.abort(), timer = setTimeout(stop, ms);
+  signal.addEventListener('abort', stop);
+  try {
+    return await work(bound.signal);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** Waits for other tabs, not for long: it is the server's rules that keep them apart. */
+async function locked(signal, work) {
+  let begun;
+  const begin = () => {
+    begun = true;
+    return work();
+  };
+  try {
+    return await bounded(3000, signal, (signal) => navigator.locks.request(NAME, { signal }, begin));
+  } catch (error) {
+    if (begun || signal.aborted) throw error;
+    return work();
+  }
+}
+
+/** The session that the cookie for scripts names, and its deadline. */
 function hint() {
   try {
-    const [, tag, ends] = RegExp(`(?:^|; )${HINT}=v1\\.([\\w-]{16})\\.(\\d+)\\.\\d+(?:;|$)`).exec(document.cookie) || [];
-    return tag ? { tag, ends: +ends * 1000 } : null;
+    /** @type {any} */
+    const found = RegExp(`(?:^|; )${HINT}=v1\\.([\\w-]{16})\\.(\\d+)\\.`).exec(document.cookie);
+    return { tag: found[1], ends: found[2] * 1000 };
   } catch {
-    return null; // A sandboxed frame.
+    return null;
   }
 }
 
 /** Without its hint no cookie of a session counts. */
 function drop(tag) {
-  if (hint()?.tag === tag) document.cookie = `${HINT}=; Path=/; Max-Age=0; SameSite=Lax${SECURE ? '; Secure' : ''}`;
+  if (hint()?.tag === tag) document.cookie = `${HINT}=; Path=/; Max-Age=0; SameSite=Lax` + (SECURE ? '; Secure' : '');
 }
 
-/** Hides everything, or shows it again where it was. What a script sets needs no leave of a policy. */
-let place = null;
+let place;
 function hide(away) {
   const { style } = document.documentElement;
   if (away) {
     place = place || [scrollX, scrollY];
     style.setProperty('display', 'none', 'important');
   } else if (place) {
-    style.removeProperty('display');
+    style.display = '';
     scrollTo(...place);
     place = null;
   }
 }
 
-/** Whether this tab was sent to the login twice within 30 s: a third time won't help, either. */
-function inCircles() {
-  try {
-    const key = 'keyward.trips', now = Date.now();
-    const trips = JSON.parse(sessionStorage[key] || '[]').filter((at) => Math.abs(now - at) < 3e4);
-    sessionStorage[key] = JSON.stringify([...trips, now]);
-    return trips.length > 1;
-  } catch {
-    return false;
-  }
-}
-
-/** What tabs tell each other: times and ends, never a secret. */
+/** To other tabs, without a secret. */
 function channel(hear) {
   try {
     const open = new BroadcastChannel(NAME);
-    open.onmessage = (event) => hear(event.data);
+    open.onmessage = ({ data }) => hear(data);
     return { tell: (message) => open.postMessage(message), close: () => open.close() };
   } catch {
     const on = ({ key, newValue }) => key === NAME && newValue && hear(JSON.parse(newValue));
@@ -76,59 +92,27 @@ function channel(hear) {
         try {
           localStorage[NAME] = JSON.stringify(message);
           delete localStorage[NAME];
-        } catch {} // Blocked: each tab finds out for itself.
+        } catch {}
       },
       close: () => removeEventListener('storage', on),
     };
   }
 }
 
-/** Waits for other tabs, but not for long: it is the server's rules that keep them apart. */
-async function locked(work, signal) {
-  const wait = new AbortController(), stop = () => wait.abort();
-  const timer = setTimeout(stop, 3000);
-  signal.addEventListener('abort', stop);
-  let begun;
-  const begin = () => {
-    begun = true;
-    return work();
-  };
-  try {
-    return await navigator.locks.request(NAME, { signal: wait.signal }, begin);
-  } catch (error) {
-    if (begun || signal.aborted) throw error;
-    return work();
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', stop);
-  }
-}
-
-/** Warns that idleness is about to end the session. Styled by the page: `dialog.keyward`. */
-let dialog = null, exit;
+let dialog, out;
 function warn(at, texts, leave) {
   dialog?.close();
   dialog?.remove();
   dialog = null;
   if (!at) return;
-  dialog = document.createElement('dialog');
-  dialog.className = NAME;
-  const { title, body, stay, out } = {
-    title: 'Are you still there?', stay: 'Stay signed in', out: 'Sign out',
-    body: (at) => `You will be signed out at ${new Date(at).toLocaleTimeString()}.`,
-    ...texts,
-  };
-  for (const [tag, text] of [['h2', title], ['p', body(at)], ['button', stay], ['button', out]]) {
-    exit = document.createElement(tag);
-    exit.textContent = text;
-    exit.id = `${NAME}-${dialog.childElementCount}`;
-    dialog.append(exit);
-  }
-  for (const [name, value] of [['role', 'alertdialog'], ['aria-labelledby', NAME + '-0'], ['aria-describedby', NAME + '-1']]) {
-    dialog.setAttribute(name, value);
-  }
-  exit.onclick = leave;
-  document.body.append(dialog);
+  const add = (to, tag, textContent) => to.appendChild(Object.assign(document.createElement(tag), { textContent, className: NAME }));
+  dialog = add(document.body, 'dialog');
+  add(dialog, 'p', texts?.body?.(at) || `You are signed out at ${new Date(at).toLocaleTimeString()}.`).id = NAME;
+  add(dialog, 'button', texts?.stay || 'Stay');
+  out = add(dialog, 'button', texts?.out || 'Sign out');
+  out.onclick = leave;
+  dialog.setAttribute('role', 'alertdialog');
+  dialog.setAttribute('aria-labelledby', NAME);
   dialog.showModal();
 }
 
@@ -138,29 +122,22 @@ function warn(at, texts, leave) {
  * @returns {import('./types.js').Keyward}
  */
 export function createKeyward(options) {
-  const page = /** @type {any} */ (globalThis);
-  return (page[CORE] = page[CORE] || core())(options);
+  return (globalThis[HINT] = globalThis[HINT] || core())(options);
 }
 
 function core() {
-  let options = /** @type {import('./types.js').Options} */ ({});
-  const listeners = new Set();
-  let instances = 0, timer, tabs, started, life, work = new AbortController();
-  let state = 'loading', user, reason, warned, away, checking, left;
-  /** What is under way, once each. */
-  let flights = {};
-  /** The session that is kept, and the one that was refused. */
-  let tag, over;
-  // Times are the server's, in ms.
-  let expiresAt, refreshAt, endsAt, idleAt, idleFor, activeAt, triedAt, sentAt, failures, nextTry;
+  let options, instances = 0, listeners = new Set(), timer, tabs, started, life, work, flights;
+  let state, user, reason, warned, away, checking, left;
+  // The session that is kept, and one that was refused. Times are the server's, in ms.
+  let tag, over, expiresAt, refreshAt, endsAt, idleAt, idleFor, activeAt, triedAt, sentAt, failures, nextTry;
   let heardAt = 0, wokenAt = 0, barredUntil = 0;
-  /** How often the access token was renewed, in whichever tab. */
+  // How often the access token was renewed, in whichever tab.
   let fresh = 0;
   let synced = [Date.now(), Date.now(), performance.now()];
 
-  /** The later of two clocks: one can be set back, the other may stand still while the device sleeps. */
+  // The later of two clocks: one can be set back, one stands still while the device sleeps.
   const now = () => synced[0] + Math.max(Date.now() - synced[1], performance.now() - synced[2]);
-  const local = (at) => (at < Infinity && at > 0 ? Math.round(at - now() + Date.now()) : null);
+  const local = (at) => (at && at < Infinity ? at - now() + Date.now() : null);
   const idleEnd = () => (idleAt ? Math.max(idleAt, activeAt + idleFor) : Infinity);
   const end = () => Math.min(idleEnd(), endsAt || Infinity);
   const session = () => ({
@@ -177,59 +154,54 @@ function core() {
   /** Nobody waits for a listener, and none breaks another. */
   function emit(change) {
     const seen = session();
-    listeners.forEach((each) => Promise.resolve().then(() => listeners.has(each) && each.listener(seen, change)));
+    listeners.forEach((each) => Promise.resolve().then(() => each(seen, change)));
   }
 
-  async function ask(path, body, { signal = life.signal, limit = 8000, ...how } = {}) {
-    const stop = new AbortController(), abort = () => stop.abort();
-    const bound = setTimeout(abort, limit), began = performance.now();
-    signal.addEventListener('abort', abort);
-    const answer = { ok: false, status: 0, code: '', body: null, after: 0, took: 0 };
-    try {
-      const response = await fetch((options.api || '/api/auth') + path, {
-        method: 'POST', cache: 'no-store', signal: stop.signal,
+  function once(name, work) {
+    const these = flights;
+    return these[name] = these[name] || work().catch(() => false).finally(() => { delete these[name]; });
+  }
+  const refresh = () => once('refresh', attempt);
+  const load = (limit) => once('load', () => look(limit));
+  const renewed = async (since) => fresh !== since || refresh();
+
+  /** Stops what is under way for a session that is about to change. */
+  function halt() {
+    work?.abort();
+    work = new AbortController();
+    flights = {};
+  }
+
+  /** @param {string} path @param {any} [body] @param {any} [how] */
+  async function ask(path, body, { by = fetch, from = life.signal, limit = 8000, ...how } = {}) {
+    const began = performance.now();
+    /** @type {any} */
+    const answer = { status: 0, after: 0 };
+    await bounded(limit, from, async (signal) => {
+      const response = await by((options.api || '/api/auth') + path, {
+        method: 'POST', signal, ...how,
         ...(body && { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
-        ...how,
       });
-      const { headers, status } = response;
-      const json = await response.json().catch(() => null);
-      const code = headers.get('x-keyward-error');
-      answer.status = status;
-      answer.body = json;
-      answer.ok = response.ok && !!json;
-      if (code && json?.code === code) answer.code = code;
-      answer.after = (Number(headers.get('retry-after')) || 0) * 1000;
-      answer.took = performance.now() - began;
-    } catch {} finally {
-      clearTimeout(bound);
-      signal.removeEventListener('abort', abort);
-    }
+      const { headers, ok, status } = response, code = headers.get(MARK);
+      Object.assign(answer, { status, after: Number(headers.get('retry-after')) * 1000 || 0 });
+      body = await response.json();
+      Object.assign(answer, { ok, body, code: body.code === code && code, took: performance.now() - began });
+    }).catch(() => {});
     return answer;
-  }
-
-  /** Asks what a refresh may help, and says why not. */
-  async function call(path, body, how) {
-    const sent = fresh;
-    const answer = await ask(path, body, how);
-    if (answer.status !== 401 || !answer.code || answer.code === 'invalid_credentials') return answer;
-    return (await renewed(sent)) ? ask(path, body, how) : answer;
   }
 
   function granted(answer) {
-    if (!answer.ok) throw new KeywardError(answer.code || 'unreachable', answer);
-    return answer;
+    if (answer.ok) return answer;
+    throw new KeywardError(answer.code || 'unreachable', answer);
   }
 
-  /** Takes over a session as the server tells it. */
   function take({ body, took }, anew) {
-    const named = hint();
+    const named = hint()?.tag;
     if (!named) return ended('cookies_blocked');
-    if (named.tag !== tag) begin(named.tag);
+    if (named !== tag) begin(named);
     const change = { loading: 'signed_in', offline: 'online' }[state] || (anew && 'refreshed');
-    expiresAt = parse(body.expires_at);
-    if (body.expires_in > 0) {
-      synced = [expiresAt - body.expires_in * 1000 + 500 + took / 2, Date.now(), performance.now()];
-    }
+    expiresAt = Date.parse(body.expires_at);
+    if (body.expires_in > 0) synced = [expiresAt - body.expires_in * 1000 + 500 + took / 2, Date.now(), performance.now()];
     if (anew) fresh++;
     failures = nextTry = barredUntil = 0;
     user = body;
@@ -238,15 +210,28 @@ function core() {
     if (change) emit(change);
   }
 
-  /** Tabs ask at different times: the first one asks for all. */
   function move(body, anew) {
-    refreshAt = parse(body.refresh_at) || Infinity;
+    refreshAt = Date.parse(body.refresh_at) || Infinity;
+    // Tabs ask at different times: the first one asks for all.
     if (refreshAt < expiresAt) refreshAt += Math.random() * (expiresAt - refreshAt) * 0.2;
-    idleAt = parse(body.idle_expires_at) || 0;
-    heardAt = now();
-    idleFor = Math.max(idleFor, idleAt - heardAt);
-    endsAt = hint()?.ends || endsAt;
-    tabs.tell({ tag, anew, expiresAt, refreshAt, idleAt });
+    idleAt = Date.parse(body.idle_expires_at) || 0;
+    idleFor = Math.max(idleFor, idleAt - now());
+    hear({ tag, expiresAt, refreshAt, idleAt });
+    tabs.tell({ tag, expiresAt, refreshAt, idleAt, anew });
+  }
+
+  function hear(message) {
+    if (message.halt) halt();
+    else if (message.why) message.tag === tag && ended(message.why, true);
+    else if (message.triedAt) ({ triedAt } = message);
+    else if (message.activeAt) activeAt = Math.max(activeAt, message.activeAt);
+    else if (message.tag === tag) {
+      if (message.anew) fresh++;
+      ({ expiresAt, refreshAt, idleAt } = message);
+      endsAt = hint()?.ends || endsAt;
+      nextTry = failures = 0;
+      heardAt = now();
+    }
     tick();
   }
 
@@ -259,82 +244,71 @@ function core() {
     reason = why;
     warning();
     emit('session_end');
-    if (options.private) leave(elsewhere || why !== 'signed_out');
+    if (options.private) leave(elsewhere || why !== state);
   }
 
-  /** To the login, and from there back here. */
   function leave(back) {
-    const login = new URL(options.login || '/login', location.href);
-    if (login.pathname === location.pathname) return hide();
+    const { href, pathname, search, hash } = location, login = new URL(options.login || '/login', href);
+    if (login.pathname === pathname) return hide();
     hide(true);
     if (left) return;
     left = true;
+    Promise.resolve().then(() => options.onLeave?.(reason));
+    let trips = [];
     try {
-      options.onLeave?.(reason || 'missing_token');
-    } finally {
-      if (back && inCircles()) {
-        const told = document.createElement('p');
-        told.setAttribute('role', 'alert');
-        told.textContent = Math.abs(Date.now() - now()) > 36e5 ? 'The clock of this device is wrong.' : LOST;
-        document.body.replaceChildren(told);
-        hide();
-      } else {
-        const here = location.pathname.replace(/^[/\\]+/, '/') + location.search + location.hash;
-        if (back) login.searchParams.set('next', here);
-        location.replace(login.href);
-      }
+      trips = (sessionStorage[NAME] || '').split(',').filter((at) => Date.now() - at < 3e4);
+      if (back) sessionStorage[NAME] = [...trips, Date.now()];
+    } catch {}
+    if (!back || trips.length < 2) {
+      if (back) login.searchParams.set('next', pathname.replace(/^[/\\]+/, '/') + search + hash);
+      return location.replace(login.href);
     }
+    // A third time within 30 s won't help, either.
+    document.body.textContent = Math.abs(Date.now() - now()) > 36e5 ? 'Wrong clock.' : LOST;
+    hide();
   }
 
-  /** The server was not heard, or has no time: the session is kept, and asked for again later. */
-  function failed({ after, code }) {
-    if (after) barredUntil = now() + after;
-    nextTry = now() + Math.max(after, Math.min(30, 2 ** failures++) * (750 + 500 * Math.random()));
-    if (code === 'refresh_pending' || state === 'offline') return;
+  /** Not heard, or no time for us: the session is kept, and asked for again later. */
+  function failed(answer) {
+    if (answer) {
+      if (answer.after) barredUntil = now() + answer.after;
+      nextTry = now() + Math.max(answer.after, Math.min(30, 2 ** failures++) * (750 + 500 * Math.random()));
+    }
+    if (answer?.code === 'refresh_pending' || state === 'offline') return;
     state = 'offline';
     emit(state);
   }
 
-  function once(name, work) {
-    const these = flights;
-    return these[name] = these[name] || work().catch(() => false).finally(() => { delete these[name]; });
-  }
-  const refresh = () => once('refresh', attempt);
-  const renewed = async (since) => fresh !== since || refresh();
-
   async function attempt() {
-    const { signal } = work, mine = hint(), before = fresh, wait = nextTry - now();
-    if (!mine || mine.tag === over || wait > 8000) return false;
-    if (!navigator.onLine) return !!failed({ after: 0 });
-    if (wait > 0) await new Promise((done) => setTimeout(done, wait));
-    return locked(async () => {
-      if (fresh !== before) return true; // Another tab was first.
-      const answer = await ask('/refresh', null, { signal });
-      if (signal.aborted) return false;
-      if (answer.ok && answer.body.session_id) take(answer, true);
-      else if (answer.code && (answer.status === 401 || answer.code === 'ambiguous_credentials')) {
-        // Where the hint names a newer session, it was the former one that was refused.
-        if ((hint() || mine).tag === mine.tag) {
-          tag = mine.tag;
-          drop(tag);
-          ended(answer.code);
-        }
-      } else failed(answer);
+    const { signal: from } = work, mine = hint()?.tag, before = fresh, wait = nextTry - now();
+    if (!mine || mine === over || wait > 8000) return false;
+    if (!navigator.onLine) return failed(), false;
+    if (wait > 0) await sleep(wait);
+    return locked(from, async () => {
+      const answer = fresh === before && (await ask('/refresh', null, { from }));
+      if (from.aborted) return false;
+      // Another tab was first.
+      if (!answer) return true;
+      if (answer.body?.session_id) take(answer, true);
+      else if (!answer.code || (answer.status !== 401 && answer.code !== 'ambiguous_credentials')) failed(answer);
+      else if ((hint()?.tag || mine) === mine) {
+        // Nobody has signed in anew meanwhile: it is this session that was refused.
+        drop(tag = mine);
+        ended(answer.code);
+      }
       return fresh !== before && state === 'signed_in';
-    }, signal);
+    });
   }
-
-  const load = (limit) => once('load', () => look(limit));
 
   async function look(limit) {
-    const { signal } = work, mine = hint(), before = fresh;
-    if (mine && mine.tag !== over) {
-      if (mine.tag !== tag) begin(mine.tag);
-      if (!navigator.onLine) failed({ after: 0 });
+    const { signal: from } = work, mine = hint()?.tag, before = fresh;
+    if (mine && mine !== over) {
+      if (mine !== tag) begin(mine);
+      if (!navigator.onLine) failed();
       else {
-        const answer = await ask('/session', null, { method: 'GET', signal, limit });
-        if (signal.aborted) return;
-        if (answer.ok && answer.body.session_id) take(answer);
+        const answer = await ask('/session', null, { method: 'GET', from, limit });
+        if (from.aborted) return;
+        if (answer.body?.session_id) take(answer);
         else if (answer.status === 401 && answer.code) await renewed(before);
         else failed(answer);
       }
@@ -354,18 +328,18 @@ function core() {
     checking = true;
     if (options.private) hide(true);
     halt();
-    await Promise.race([refresh(), new Promise((done) => setTimeout(done, 1000))]);
+    await Promise.race([refresh(), sleep(1000)]);
     checking = false;
-    if (state !== 'signed_out' && now() > end()) ended(now() > idleEnd() ? 'session_idle' : 'refresh_token_expired');
-    else settle();
+    if (now() > end()) ended('session_idle');
+    settle();
   }
 
-  /** Looks at the clock, every second and whenever something happened: timers stand still while a device sleeps. */
+  /** Every second and whenever something happened: timers stand still while a device sleeps. */
   function tick() {
     clearTimeout(timer);
     if (away || !instances) return;
-    const time = now(), mine = hint(), stop = end() + 300;
-    if (mine && mine.tag !== (state === 'signed_out' ? over : tag)) load();
+    const time = now(), mine = hint()?.tag, stop = end() + 300;
+    if (mine && mine !== (state === 'signed_out' ? over : tag)) load();
     else if (state === 'signed_out') return;
     else if (!mine) return ended(time > endsAt - 2000 ? 'refresh_token_expired' : 'signed_out');
     else if (time >= stop) checking || check();
@@ -375,7 +349,8 @@ function core() {
         else if (state !== 'signed_in') load();
       }
       if (activeAt > sentAt && time - triedAt >= Math.min(6e4, idleFor / 6)) active();
-      warning(time > idleEnd() - Math.min((options.warn ?? 120) * 1000, idleFor / 3) && idleEnd());
+      const ahead = Math.min((options.warn ?? 120) * 1000, idleFor / 3);
+      warning(ahead && time > idleEnd() - ahead && idleEnd());
     }
     timer = setTimeout(tick, Math.max(50, Math.min(1000, stop - time)));
   }
@@ -387,23 +362,21 @@ function core() {
   }
 
   /** What a person does, and no script; in the dialog, not what only looks for the way out. */
-  function input(event) {
-    const time = now(), { type, key, target, isTrusted } = event;
-    const moves = type === 'pointermove';
-    if (!isTrusted || !tag || time - activeAt < 1000 || (moves && !event.movementX && !event.movementY)) return;
-    if (dialog && (moves || key === 'Tab' || key === 'Shift' || target === exit)) return;
+  function input({ key, target, isTrusted }) {
+    const time = now();
+    if (!isTrusted || !tag || time - activeAt < 1000) return;
+    if (dialog && (key === 'Tab' || key === 'Shift' || target === out)) return;
     if (time < end()) {
-      activeAt = time;
+      tabs.tell({ activeAt: activeAt = time });
       if (warned) triedAt = 0;
-      tabs.tell({ activeAt });
     }
     tick();
   }
 
   async function active(keepalive) {
-    const at = triedAt = now();
-    tabs.tell({ triedAt });
-    const answer = await (keepalive ? ask : call)('/activity', null, { keepalive });
+    const at = now();
+    tabs.tell({ triedAt: triedAt = at });
+    const answer = await ask('/activity', null, { by: fetchKept, from: work.signal, keepalive });
     if (!answer.ok) return;
     sentAt = at;
     move(answer.body);
@@ -412,46 +385,24 @@ function core() {
   /** Coming back: what was missed is caught up with, once. */
   function wake() {
     const time = now();
-    if (!document.hidden && time - wokenAt >= 5000) {
+    if (!document.hidden && !away && time - wokenAt >= 5000) {
       wokenAt = time;
       failures = 0;
       nextTry = barredUntil;
       if (tag && time - heardAt >= 5000 && time < refreshAt) load();
-    }
-    tick();
-  }
-
-  /** Stops what is under way for a session that is about to change. */
-  function halt() {
-    work.abort();
-    work = new AbortController();
-    flights = {};
-  }
-
-  function hear(message) {
-    if (message.halt) halt();
-    else if (message.why) message.tag === tag && ended(message.why, true);
-    else if (message.triedAt) triedAt = Math.max(triedAt, message.triedAt);
-    else if (message.activeAt) activeAt = Math.max(activeAt, message.activeAt);
-    else if (message.tag === tag) {
-      if (message.anew) fresh++;
-      ({ expiresAt, refreshAt, idleAt } = message);
-      endsAt = hint()?.ends || endsAt;
-      nextTry = failures = 0;
-      heardAt = now();
-    }
+    } else if (document.hidden && !away && activeAt > sentAt) active(true);
     tick();
   }
 
   /** Nothing that was sent for the former session may land on the next one. */
-  function alone(path, body, how) {
+  function alone(path, body, limit) {
     halt();
     tabs.tell({ halt: 1 });
-    return locked(() => ask(path, body, how), life.signal);
+    return locked(life.signal, () => ask(path, body, { limit }));
   }
 
   async function enter(path, credentials) {
-    const answer = granted(await alone(path, { ...credentials, transport: 'cookie' }, { limit: 3e4 }));
+    const answer = granted(await alone(path, credentials, 3e4));
     if (answer.body.session_id) {
       if (!hint()) throw new KeywardError('cookies_blocked', answer, LOST);
       begin();
@@ -461,11 +412,10 @@ function core() {
   }
 
   async function logout() {
-    const left = hint()?.tag;
-    if (!left) return true;
+    const mine = hint()?.tag;
+    if (!mine) return true;
     const { ok } = await alone('/logout');
-    if (!ok) drop(left);
-    tag = left;
+    drop(tag = mine);
     ended('signed_out');
     return ok;
   }
@@ -474,43 +424,46 @@ function core() {
     const request = new Request(input, init), { origin, pathname } = new URL(request.url);
     if (origin !== location.origin) return fetch(request);
     const flows = init?.body instanceof ReadableStream;
-    if (flows && tag && now() >= expiresAt) await refresh();
-    // A body can be sent once: the copy is for the second time.
-    const copy = flows ? null : request.clone(), sent = fresh;
-    const response = await fetch(request);
-    const code = response.status === 401 && response.headers.get('x-keyward-error');
-    if (!code || code === 'invalid_credentials' || /\/(login|refresh)$/.test(pathname) || !(await renewed(sent))) return response;
-    if (!copy) throw new KeywardError('body_not_replayable', response, 'A stream can\u2019t be sent twice: make it anew.');
-    return fetch(copy);
+    if (flows && now() >= expiresAt) await refresh();
+    const copy = flows ? null : request.clone(), before = fresh, response = await fetch(request);
+    const code = response.status === 401 && response.headers.get(MARK);
+    if (!code || code === 'invalid_credentials' || /\/refresh$/.test(pathname) || !(await renewed(before))) return response;
+    if (copy) return fetch(copy);
+    throw new KeywardError('body_not_replayable', response);
   }
 
   function start() {
     life = new AbortController();
+    halt();
     tabs = channel(hear);
     const on = (target, names, listener) => names.split(' ').forEach((name) => target.addEventListener(
       name, listener, { signal: life.signal, passive: true, capture: true }));
-    on(window, 'pointerdown pointermove keydown wheel touchstart click', input);
-    on(window, 'focus online offline pageshow', wake);
-    on(document, 'resume', wake);
-    on(document, 'visibilitychange', () => {
-      if (!document.hidden) wake();
-      else if (!away && activeAt > sentAt) active(true);
-    });
-    // Nothing is held in the back/forward cache, and nothing shown on return before it was asked for.
-    on(window, 'pagehide', ({ persisted }) => {
-      away = persisted;
-      if (!away) return;
-      halt();
-      tabs.close();
-      if (options.private) hide(true);
-    });
-    on(window, 'pageshow', ({ persisted }) => {
-      if (!persisted) return;
-      away = left = false;
-      tabs = channel(hear);
+    on(window, 'pointerdown keydown wheel click', input);
+    on(window, 'focus online', wake);
+    on(document, 'visibilitychange', wake);
+    // Frozen, a page hears and ticks, but what it sends stays: it must neither hold a lock nor speak for others.
+    const part = ({ type, persisted }) => {
+      if (!away) {
+        away = true;
+        halt();
+        if (!persisted && activeAt > sentAt) active(true);
+        tabs.close();
+      }
+      if (options.private && type === 'pagehide') hide(true);
+    };
+    // The back/forward cache gives back no page that is shown unasked.
+    const join = ({ persisted }) => {
+      if (away) tabs = channel(hear);
+      away = false;
+      if (!persisted) return wake();
+      left = false;
       if (!hint()) ended('signed_out', true);
       load(2000);
-    });
+    };
+    on(document, 'freeze', part);
+    on(document, 'resume', join);
+    on(window, 'pagehide', part);
+    on(window, 'pageshow', join);
     // Instances that come and go within a turn ask once.
     return Promise.resolve().then(() => instances && load());
   }
@@ -522,25 +475,27 @@ function core() {
     const own = [];
     let open = 1;
     return {
-      get session() { return session(); },
+      get session() {
+        return session();
+      },
       ready: started.then(session),
       fetch: fetchKept,
       refresh,
+      logout,
       onChange(listener) {
-        const each = { listener };
+        const each = (...told) => listener(...told);
         listeners.add(each);
         own.push(each);
         return () => { listeners.delete(each); };
       },
       login: (credentials) => enter('/login', credentials),
       signup: (account) => enter('/signup', account),
-      logout,
       async logoutAll() {
-        granted(await call('/logout-all'));
+        granted(await ask('/logout-all', null, { by: fetchKept }));
         ended('signed_out');
       },
       async reauthenticate(password) {
-        take(granted(await call('/reauthenticate', { password }, { limit: 3e4 })), true);
+        take(granted(await ask('/reauthenticate', { password }, { by: fetchKept })), true);
         return session();
       },
       dispose() {

@@ -10,11 +10,10 @@
  *   time where that is less. 0: never.
  * @property {(endsAt: number | null) => void} [onWarning] Instead of the dialog: the session is about to end (ms of this
  *   device's clock), or no longer (`null`).
- * @property {(reason: string) => void} [onLeave] Called before a private page is left: the last chance to keep a draft.
+ * @property {(reason: string | null) => void} [onLeave] Called before a private page is left: the last chance to keep a draft.
  * @property {Partial<Texts>} [texts] What the dialog says.
  *
  * @typedef {object} Texts
- * @property {string} title
  * @property {(endsAt: number) => string} body
  * @property {string} stay
  * @property {string} out

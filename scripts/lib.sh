@@ -79,6 +79,7 @@ wheel() {
 need_browser() {
     need chromium chromium-driver faketime
     need_axe
+    need_axios
 }
 
 # axe-core, a script; from the npm registry, of which nothing else is used.
@@ -93,6 +94,31 @@ need_axe() {
     tar -xzf "$folder/axe.tgz" -C "$folder" --strip-components=1 package/axe.min.js
     rm "$folder/axe.tgz"
     echo $version >"$folder/version"
+}
+
+# axios, which the browser client is tried with.
+need_axios() {
+    npm_file axios 1.7.9 634e3ed585d7c8857f00cb7556f79422614e8defd008f8bb34b6018c1faefa0f dist/esm/axios.min.js
+}
+
+# What checks the types of the browser client.
+need_typescript() {
+    command -v node >/dev/null || need nodejs
+    npm_file typescript 5.9.3 10e108c9cf7d5f2879053dff18515fb405abf2ccef63eaaf017d9c571687a1d3 lib
+}
+
+# One file or folder of a package from the npm registry, by version and checksum, into target/tools.
+npm_file() {
+    local name=$1 version=$2 sum=$3 file=$4
+    local folder=${CARGO_TARGET_DIR:-target}/tools/$name
+    [ -e "$folder/$file" ] && [ "$(cat "$folder/version" 2>/dev/null)" = "$version" ] && return
+    need curl ca-certificates
+    mkdir -p "$folder"
+    curl -fsSL --retry 5 "https://registry.npmjs.org/$name/-/$name-$version.tgz" -o "$folder/package.tgz"
+    echo "$sum  $folder/package.tgz" | sha256sum --check --quiet
+    tar -xzf "$folder/package.tgz" -C "$folder" --strip-components=1 "package/$file"
+    rm "$folder/package.tgz"
+    echo "$version" >"$folder/version"
 }
 
 # What the examples in other languages run on.

@@ -3,15 +3,12 @@
 use serde_json::{Value, json};
 
 use super::Tab;
-use super::tab::target;
 
 /// What axe-core finds, a line each: rule, how bad, what is wrong, where. `scripts/test` puts it
 /// into `target/tools`. It comes in through WebDriver, not through the page, whose policy would
 /// refuse it.
 pub(super) async fn violations(tab: &Tab) -> Vec<String> {
-    let path = target().join("tools/axe-core/axe.min.js");
-    let axe = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; `. scripts/lib.sh; need_axe` gets it", path.display()));
+    let axe = super::tool("axe-core/axe.min.js");
     tab.cdp("Runtime.evaluate", json!({ "expression": axe })).await;
     let found = tab
         .run_async(

@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
+use rustls::ServerConfig;
+
 use super::app::{self, App};
-use super::now;
+use super::{now, tls};
 
 /// What is done to requests of a path.
 #[derive(Debug, Clone)]
@@ -105,9 +107,13 @@ struct Rule {
     times: usize,
 }
 
+/// What a request came by, encrypted or not.
+trait Stream: Read + Write {}
+impl<S: Read + Write> Stream for S {}
+
 impl Proxy {
-    /// Listens on a free port of this machine.
-    pub(crate) fn start() -> Self {
+    /// Listens on a free port of this machine; with a certificate, for HTTPS.
+    pub(crate) fn start(certificate: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("bound").port();
         let shared = Arc::new(Shared {
@@ -123,8 +129,12 @@ impl Proxy {
                     break;
                 }
                 let shared = Arc::clone(&accepting);
+                let certificate = certificate.clone();
                 // A browser may go away in the middle of anything.
-                std::thread::spawn(move || drop(shared.serve(stream)));
+                std::thread::spawn(move || match certificate {
+                    None => shared.serve(stream),
+                    Some(certificate) => shared.serve(tls::within(&certificate, stream)?),
+                });
             }
         });
         Self { port, shared }
@@ -244,8 +254,8 @@ impl Shared {
         self.state.lock().expect("no test panics while it holds this")
     }
 
-    fn serve(&self, mut stream: TcpStream) -> Option<()> {
-        let request = Request::read(&stream)?;
+    fn serve(&self, mut stream: impl Stream) -> Option<()> {
+        let request = Request::read(&mut stream)?;
         let number = self.note(&request);
         let fault = self.fault_for(request.path());
         match fault {
@@ -341,7 +351,7 @@ impl Shared {
     }
 
     /// Hands the answer over piece by piece as it comes, so that streams stream.
-    fn pass(&self, number: usize, stream: &mut TcpStream, request: &Request) -> Option<()> {
+    fn pass(&self, number: usize, stream: &mut impl Stream, request: &Request) -> Option<()> {
         if let Some(page) = self.app.answer(request, &|bytes| self.ask(bytes)) {
             return self.send(number, stream, &page);
         }
@@ -357,13 +367,13 @@ impl Shared {
             if std::mem::take(&mut first) {
                 self.answered(number, &piece[..length]);
             }
-            stream.write_all(&piece[..length]).ok()?;
+            stream.write_all(&piece[..length]).and_then(|()| stream.flush()).ok()?;
         }
     }
 
-    fn send(&self, number: usize, stream: &mut TcpStream, answer: &[u8]) -> Option<()> {
+    fn send(&self, number: usize, stream: &mut impl Stream, answer: &[u8]) -> Option<()> {
         self.answered(number, answer);
-        stream.write_all(answer).ok()
+        stream.write_all(answer).and_then(|()| stream.flush()).ok()
     }
 
     fn answered(&self, number: usize, answer: &[u8]) {

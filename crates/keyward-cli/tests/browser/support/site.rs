@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::proxy::Proxy;
+use super::tls;
 use crate::binary::{EMAIL, Home, Server};
 
 /// Each test has a browser, or two; more than this many tests at once would only slow each other.
@@ -28,8 +29,27 @@ impl Site {
     /// The same with other settings.
     pub(crate) async fn with(settings: impl FnOnce(Home) -> Home) -> Self {
         let permit = Arc::clone(&PERMITS).acquire_owned().await.expect("never closed");
-        let proxy = Proxy::start();
+        let proxy = Proxy::start(None);
         let origin = format!("http://localhost:{}", proxy.port());
+        Self::at(origin, proxy, settings, permit)
+    }
+
+    /// The same as people have it: by HTTPS, at `https://app.keyward.test:PORT`.
+    pub(crate) async fn encrypted() -> Self {
+        let permit = Arc::clone(&PERMITS).acquire_owned().await.expect("never closed");
+        let proxy = Proxy::start(Some(tls::certificate()));
+        let origin = format!("https://app.keyward.test:{}", proxy.port());
+        // Made for this; where it is not on this machine alone, Keyward makes none by itself.
+        let master_key = "nR0vT1mX2q8yPzUuS3cHkWb7dJ5gFaEoLi6YxQ4tKNs=";
+        Self::at(origin, proxy, |home| home.with("KEYS__MASTER_KEY", master_key), permit)
+    }
+
+    fn at(
+        origin: String,
+        proxy: Proxy,
+        settings: impl FnOnce(Home) -> Home,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
         let home = Home::new()
             .with("SERVER__PUBLIC_URL", &origin)
             .with("TOKENS__ACCESS_TTL", "6s")
@@ -57,6 +77,40 @@ impl Site {
     /// Keyward without the proxy.
     pub(crate) fn keyward(&self) -> &Server {
         self.keyward.as_ref().expect("it runs")
+    }
+
+    /// Puts a private page with the client at `/app/`. It shows what the API gives it in `#data`;
+    /// `window.kw` is the client, `window.load()` asks the API again and gives the status.
+    pub(crate) fn serve_app(&self) {
+        let script = "
+            import { createKeyward } from '/client/keyward.js';
+            const kw = window.kw = createKeyward({ private: true });
+            window.load = async () => {
+              const answer = await kw.fetch('/app/data');
+              if (answer.ok) document.querySelector('#data').textContent = (await answer.json()).data;
+              return answer.status;
+            };
+            kw.ready.then(() => window.load());
+            if (location.search === '?poll') setInterval(() => window.load().catch(() => {}), 500);";
+        self.proxy.app().script("/app/main.js", script);
+        let body = "<h1>App</h1><p id=data></p><textarea></textarea>";
+        self.proxy.app().page("/app/", &["/app/main.js"], body);
+        self.proxy.app().page("/app/plain", &[], "<h1>Plain</h1>");
+    }
+
+    /// The number of sessions of [`EMAIL`] that are open.
+    pub(crate) fn open_sessions(&self) -> usize {
+        let listed = self.home.json(&["session", "list", EMAIL, "--json"]);
+        listed["sessions"].as_array().map_or(0, Vec::len)
+    }
+
+    /// What went to Keyward's API and the application's, a line each, for the message of a failure.
+    pub(crate) fn story(&self) -> String {
+        let seen = self.proxy.seen("*").into_iter().filter(|seen| !seen.target.contains(".js"));
+        let lines = seen.map(|seen| {
+            format!("{:8.3} {} {} {}", seen.at.as_secs_f64(), seen.status, seen.method, seen.target)
+        });
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// `http://localhost:PORT`: that of Keyward and of the application.

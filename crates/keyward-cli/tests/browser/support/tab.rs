@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use thirtyfour::{By, WebDriver, WebElement, WindowHandle};
 
-use super::{EMAIL, PASSWORD, now, pass};
+use super::{EMAIL, PASSWORD, PATIENCE, now, pass};
 
 /// How often a page is looked at by what waits for something in it.
 const GLANCE: Duration = Duration::from_millis(25);
@@ -111,6 +111,18 @@ impl Tab {
             .fetch("POST", "/api/auth/login", Some(json!({ "email": EMAIL, "password": PASSWORD })))
             .await;
         assert_eq!(answer["status"], 200, "{answer}");
+    }
+
+    /// Signs in, and opens the private page at this path of the application; waits for its content.
+    pub(crate) async fn open(&self, path: &str) {
+        self.goto("/app/plain").await;
+        self.sign_in().await;
+        self.goto(path).await;
+        self.until(
+            PATIENCE,
+            "document.querySelector('#data').textContent && window.kw.session.state === 'signed_in'",
+        )
+        .await;
     }
 
     /// Looks until this expression is true in the page; how long that took. Not to be within `cap`

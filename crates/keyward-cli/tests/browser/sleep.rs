@@ -1,0 +1,90 @@
+//! Does a session outlive sleep, hidden tabs and frozen ones?
+
+use crate::support::{Browser, Site, now, pass, seconds};
+
+/// R11: timers stand still in a closed laptop. Awake again past the end of its access token, a page
+/// is refreshed within 5 s, and nobody sees a login page.
+#[tokio::test]
+async fn a_page_that_slept_past_the_expiry_is_refreshed() {
+    let site = patient().await;
+    let browser = Browser::start(&site).await;
+    let tab = browser.tab();
+    tab.open("/app/").await;
+    let before = site.proxy.count("/api/auth/refresh");
+    browser.sleep(seconds(9)).await;
+    let woken = now();
+    tab.until(seconds(5), "window.kw.session.expiresAt > Date.now()").await;
+    let refreshed = site.proxy.seen("/api/auth/refresh")[before].at;
+    assert!(refreshed >= woken && refreshed - woken <= seconds(5), "{:?}", refreshed - woken);
+    assert_eq!(tab.run_async("return window.load()").await, 200);
+    assert_eq!(site.proxy.count("/login"), 0);
+}
+
+/// R11: a delay beyond 2^31 - 1 ms is no delay at all for a timer.
+#[tokio::test]
+async fn a_session_of_months_is_no_storm_of_refreshes() {
+    let site = Site::with(|home| {
+        home.with("TOKENS__ACCESS_TTL", "24h")
+            .with("TOKENS__REFRESH_TTL", "365d")
+            .with("SESSIONS__ABSOLUTE_TTL", "3650d")
+            .with("SESSIONS__IDLE_TIMEOUT", "365d")
+    })
+    .await;
+    site.serve_app();
+    let browser = Browser::start(&site).await;
+    let tab = browser.tab();
+    tab.open("/app/").await;
+    pass(seconds(3)).await;
+    assert_eq!(site.proxy.count("/api/auth/refresh"), 0);
+    assert!(site.proxy.count("/api/auth/*") <= 4, "{:?}", site.proxy.seen("/api/auth/*"));
+}
+
+/// R13: a hidden tab asks for nothing by itself. Shown again past its expiry, its first request is
+/// answered, and nobody sees a login page.
+#[tokio::test]
+async fn a_hidden_tab_is_refreshed_when_it_is_shown() {
+    let site = patient().await;
+    let browser = Browser::start(&site).await;
+    let tab = browser.tab();
+    tab.open("/app/").await;
+    tab.hide(true).await;
+    tab.until(seconds(20), "document.hidden").await;
+    // One may be on its way.
+    pass(seconds(1)).await;
+    let before = site.proxy.count("/api/auth/refresh");
+    pass(seconds(8)).await;
+    assert_eq!(site.proxy.count("/api/auth/refresh"), before);
+    assert_eq!(tab.fetch("GET", "/app/data", None).await["status"], 401, "it has expired");
+    tab.hide(false).await;
+    assert_eq!(tab.run_async("return window.load()").await, 200);
+    assert_eq!(site.proxy.count("/login"), 0);
+}
+
+/// R14: no tab is the one that has to live. The first is frozen; the other keeps both signed in.
+#[tokio::test]
+async fn a_frozen_tab_is_not_needed() {
+    let site = patient().await;
+    let browser = Browser::start(&site).await;
+    let first = browser.tab();
+    first.open("/app/").await;
+    let second = browser.new_window().await;
+    second.goto("/app/").await;
+    second.until(seconds(20), "document.querySelector('#data').textContent").await;
+    first.freeze(true).await;
+    let start = now();
+    while now() - start < seconds(10) {
+        // Past the client: what any request of the page is told.
+        assert_eq!(second.fetch("GET", "/app/data", None).await["status"], 200, "{:?}", now() - start);
+        pass(seconds(1)).await;
+    }
+    first.freeze(false).await;
+    assert_eq!(first.run_async("return window.load()").await, 200);
+    assert_eq!(site.proxy.count("/login"), 0);
+}
+
+/// A site where idleness ends nothing.
+async fn patient() -> Site {
+    let site = Site::with(|home| home.with("SESSIONS__IDLE_TIMEOUT", "1h")).await;
+    site.serve_app();
+    site
+}
