@@ -24,7 +24,7 @@ fn home() -> Home {
 fn services(home: &Home, server: &Server) -> Vec<Service> {
     let made =
         home.json(&["service-key", "create", "services", "--scope", "introspect,revocations", "--json"]);
-    let (key, url) = (text(&made["key"]), server.address().to_owned());
+    let (key, url) = (text(&made["key"]), format!("http://{}", server.address()));
     languages().iter().map(|language| Service::start(language, &url, &url, &key)).collect()
 }
 
