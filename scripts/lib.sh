@@ -82,18 +82,9 @@ need_browser() {
     need_axios
 }
 
-# axe-core, a script; from the npm registry, of which nothing else is used.
+# axe-core, which pages are held against.
 need_axe() {
-    local version=4.10.3 sum=0f2b4d7dcdf7d1219df8d1959ad68e565f51d14c3f0d88bb71cd59abeb956292
-    local folder=${CARGO_TARGET_DIR:-target}/tools/axe-core
-    [ -f "$folder/axe.min.js" ] && [ "$(cat "$folder/version" 2>/dev/null)" = $version ] && return
-    need curl ca-certificates
-    mkdir -p "$folder"
-    curl -fsSL --retry 5 "https://registry.npmjs.org/axe-core/-/axe-core-$version.tgz" -o "$folder/axe.tgz"
-    echo "$sum  $folder/axe.tgz" | sha256sum --check --quiet
-    tar -xzf "$folder/axe.tgz" -C "$folder" --strip-components=1 package/axe.min.js
-    rm "$folder/axe.tgz"
-    echo $version >"$folder/version"
+    npm_file axe-core 4.10.3 0f2b4d7dcdf7d1219df8d1959ad68e565f51d14c3f0d88bb71cd59abeb956292 axe.min.js
 }
 
 # axios, which the browser client is tried with.
@@ -121,7 +112,10 @@ npm_file() {
     echo "$version" >"$folder/version"
 }
 
-# What the examples in other languages run on.
+# What the examples in other languages run on. Where a program is there already, from wherever, it
+# is taken: Debian's npm does not go together with a Node.js of another source.
 need_languages() {
-    need nodejs npm golang-go python3-venv
+    command -v npm >/dev/null || need nodejs npm
+    command -v go >/dev/null || need golang-go
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv
 }
