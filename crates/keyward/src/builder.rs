@@ -77,7 +77,8 @@ impl Builder {
 
     /// The key that private parts are sealed under: 32 bytes that are kept apart from the database.
     /// Where none is given and the public URL is loopback, one is made beside the database
-    /// ([`master_key::FILE`]); anywhere else that is [`StartError::NoMasterKey`].
+    /// ([`master_key::FILE`]); anywhere else that is [`StartError::NoMasterKey`]. With that one
+    /// [`Keyward::run`] serves on a loopback address alone.
     pub fn master_key(mut self, master: MasterKey) -> Self {
         self.master = Some(master);
         self
@@ -126,6 +127,7 @@ impl Builder {
             return Err(StartError::PlainHttp(public_url.clone()));
         }
         let path = self.path;
+        let has_own_key = self.master.is_some();
         let master = match self.master {
             Some(master) => master,
             None if public_url.is_loopback() => master_key::beside(&path)?,
@@ -165,6 +167,7 @@ impl Builder {
             clock: self.clock,
             settings: self.settings,
             master,
+            has_own_key,
             mac_keys,
             chain,
             hashing,

@@ -50,10 +50,12 @@ pub(crate) struct Engine {
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
     pub(crate) master: MasterKey,
+    /// Whether that was given, and not made beside the database.
+    pub(crate) has_own_key: bool,
     pub(crate) realm: Realm,
     pub(crate) mac_keys: MacKeys,
     pub(crate) chain: Chain,
-    pub(crate) feed: Feed,
+    pub(crate) feed: Arc<Feed>,
     pub(crate) edge: Edge,
     pub(crate) notes: Notes,
     pub(crate) tallies: Tallies,
@@ -88,6 +90,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) settings: Settings,
     pub(crate) master: MasterKey,
+    pub(crate) has_own_key: bool,
     pub(crate) mac_keys: MacKeys,
     pub(crate) chain: Chain,
     pub(crate) hashing: Hashing,
@@ -100,7 +103,8 @@ pub(crate) struct Parts {
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { store, clock, settings, master, mac_keys, chain, hashing, nobody, .. } = parts;
-        let (delivery, metrics, log_drops) = (parts.delivery, parts.metrics, parts.log_drops);
+        let (delivery, metrics, log_drops, has_own_key) =
+            (parts.delivery, parts.metrics, parts.log_drops, parts.has_own_key);
         let idle =
             [settings.policy.idle_timeout, settings.policy.idle_timeout_bearer].into_iter().flatten().min();
         Self {
@@ -110,7 +114,7 @@ impl Engine {
                 audience: settings.audience.clone(),
                 leeway: settings.policy.leeway,
             },
-            feed: Feed::default(),
+            feed: Arc::default(),
             edge: Edge::new(&settings),
             notes: Notes::new(idle),
             tallies: Tallies::default(),
@@ -129,6 +133,7 @@ impl Engine {
             clock,
             settings,
             master,
+            has_own_key,
             mac_keys,
             chain,
             hashing,
@@ -171,23 +176,42 @@ impl Engine {
     pub(crate) async fn commit(&self, mut change: Change) -> Result<Committed, NotCommitted> {
         change.events.iter_mut().for_each(|event| self.chain.mark(event));
         let written = Written::of(&change);
-        let listened = self.happened.receiver_count() > 0;
-        let events = if listened { change.events.clone() } else { Vec::new() };
         let began = self.clock.monotonic();
-        let committed = self.store.commit(change).await;
-        self.metrics.committed(&written, &committed, self.clock.monotonic().saturating_sub(began));
-        let committed = committed?;
-        if !self.feed.committed(&committed.revocations) && self.feed.listeners.count() > 0 {
+        let committed = self.commit_and_tell(change).await;
+        let answer = committed.as_ref().map(|(committed, _)| committed);
+        self.metrics.committed(&written, answer, self.clock.monotonic().saturating_sub(began));
+        let (committed, in_turn) = committed?;
+        if !in_turn && self.feed.listeners.count() > 0 {
             // Somebody else's lies between, which they have to hear first. It is done either way.
             if let Err(fault) = self.poll().await {
                 tracing::debug!("those who listen hear of a change later: {fault}");
             }
         }
-        for event in events {
-            // That nobody listens any more is just as well.
-            let _ = self.happened.send(event);
-        }
         Ok(committed)
+    }
+
+    /// Commits, puts what it revokes in force here, and tells the events to whoever listens; also
+    /// gives whether the feed could tell the revocations in their turn.
+    async fn commit_and_tell(&self, change: Change) -> Result<(Committed, bool), NotCommitted> {
+        if self.happened.receiver_count() == 0 {
+            let committed = self.store.commit(change).await?;
+            let in_turn = self.feed.committed(&committed.revocations);
+            return Ok((committed, in_turn));
+        }
+        let (store, feed, happened) =
+            (Arc::clone(&self.store), Arc::clone(&self.feed), self.happened.clone());
+        // Of its own: who asked may go away meanwhile, and what is committed is told all the same.
+        let told = tokio::spawn(async move {
+            let events = change.events.clone();
+            let committed = store.commit(change).await?;
+            let in_turn = feed.committed(&committed.revocations);
+            for event in events {
+                // That nobody listens any more is just as well.
+                let _ = happened.send(event);
+            }
+            Ok((committed, in_turn))
+        });
+        told.await.unwrap_or_else(|error| Err(Fault::Unavailable(error.to_string()).into()))
     }
 
     /// Until when something that is cut off now must be remembered: the longest access token in

@@ -74,17 +74,26 @@
 //!
 //! # The database
 //! Everything rests in one SQLite file. An application that uses SQLite may keep its own tables in
-//! the same file, over a connection of its own: open Keyward first, which refuses a file that others
-//! made, use other names than its tables have (SQLite refuses the rest), and refer to a person by
-//! `account (id)`, sixteen bytes:
+//! the same file:
+//!
+//! - Open Keyward first, which makes the file. It goes into no file that holds others' tables alone:
+//!   a path that was mistaken must not get tables that nobody asked for.
+//! - Use a connection of your own, with a time-out for a file that is busy (`PRAGMA busy_timeout =
+//!   5000`) and `PRAGMA foreign_keys = ON`. The file is in WAL mode, which stays with it: who reads
+//!   waits for nobody, and who writes waits for who writes, so keep transactions short, and begin
+//!   them with `BEGIN IMMEDIATE`. Where Keyward waits for more than five seconds it answers `503
+//!   store_unavailable`.
+//! - Refer to a person by `account (id)`, sixteen bytes ([`UserId::as_bytes`]); of Keyward's tables
+//!   rely on nothing else, and write to none of them.
+//! - These names are taken: `access_ttl`, `account`, `account_role`, `counter`, `event`, `event_key`,
+//!   `event_seal`, `figure`, `imported`, `mac_key`, `mail_link`, `outbox`, `revocation`, `role`,
+//!   `schema`, `service_key`, `session`, `signing_key`. A release may add some: a prefix of your own,
+//!   such as `app_`, never meets them.
 //!
 //! ```sql
-//! CREATE TABLE task (id INTEGER PRIMARY KEY, title TEXT NOT NULL,
+//! CREATE TABLE app_task (id INTEGER PRIMARY KEY, title TEXT NOT NULL,
 //!     user_id BLOB NOT NULL REFERENCES account (id) ON DELETE CASCADE);
 //! ```
-//!
-//! Who writes waits for the other, for five seconds at most; then Keyward answers `503
-//! store_unavailable`. So keep transactions short.
 //!
 //! # Tests
 //! Time is an argument. With a [clock](clock::Clock::manual) that is moved by hand an hour passes

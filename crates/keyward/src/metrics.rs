@@ -329,7 +329,7 @@ impl Metrics {
     pub(crate) fn committed(
         &self,
         writes: &Written,
-        answer: &Result<Committed, NotCommitted>,
+        answer: Result<&Committed, &NotCommitted>,
         took: Duration,
     ) {
         let outcome = match answer {

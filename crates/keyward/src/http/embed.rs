@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -65,9 +66,12 @@ impl Keyward {
     /// written.
     ///
     /// # Errors
-    /// Where the address can't be taken, or what is noted can't be written.
+    /// Where the address can't be taken, or what is noted can't be written;
+    /// [`io::ErrorKind::InvalidInput`] where others than this machine could reach it and the master
+    /// key is the one that was made beside the database.
     pub async fn run(&self, address: impl ToSocketAddrs, router: Router) -> io::Result<()> {
         let listener = TcpListener::bind(address).await?;
+        may_listen(listener.local_addr()?, self.engine.has_own_key)?;
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let told = async {
             tokio::select! {
@@ -93,5 +97,37 @@ impl Keyward {
     /// What can be asked over HTTP, how it is answered and how it is refused, as JSON: OpenAPI 3.1.
     pub fn openapi() -> &'static str {
         &super::openapi::DOCUMENT
+    }
+}
+
+/// Whether this address may be served with this master key.
+fn may_listen(address: SocketAddr, has_own_key: bool) -> io::Result<()> {
+    if has_own_key || address.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    let message = format!(
+        "no master key was given: {address} isn't loopback, and the one beside the database is for \
+         development on this machine; give one (openssl rand -base64 32, then Builder::master_key) or \
+         listen on 127.0.0.1"
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_beside_the_database_is_for_this_machine_alone() {
+        let may = |address: &str, has_own_key| may_listen(address.parse().expect(address), has_own_key);
+        for inside in ["127.0.0.1:8080", "127.8.0.1:80", "[::1]:8080", "[::ffff:127.0.0.1]:1"] {
+            assert!(may(inside, false).is_ok() && may(inside, true).is_ok(), "{inside}");
+        }
+        for outside in ["0.0.0.0:8080", "[::]:8080", "192.0.2.7:80", "[::ffff:192.0.2.7]:80"] {
+            let error = may(outside, false).expect_err(outside);
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            assert!(error.to_string().contains("Builder::master_key"), "{error}");
+            assert!(may(outside, true).is_ok(), "{outside}");
+        }
     }
 }

@@ -51,7 +51,9 @@ impl<S: Sync> OptionalFromRequestParts<S> for Session {
 }
 
 /// The person whom the path names: for routes such as `/api/{user_id}/tasks`. Anybody else is
-/// refused with 403, be the id somebody's or nobody's. It is a [`Session`] in everything else.
+/// refused with 403, be the id somebody's or nobody's, and a path that is no text (UTF-8) with 404.
+/// A route whose path has no `{user_id}` is a mistake of the program: it is answered with 500, and the
+/// log says so. It is a [`Session`] in everything else.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -72,13 +74,16 @@ impl<S: Sync> FromRequestParts<S> for Owner {
         let session = presented(parts)?.session()?;
         let params = match RawPathParams::from_request_parts(parts, &()).await {
             Ok(params) => Some(params),
-            // What is no text is no id, either.
-            Err(RawPathParamsRejection::InvalidUtf8InPathParam(_)) => return Err(Denial::Forbidden.into()),
+            // What is no text names nothing that there is.
+            Err(RawPathParamsRejection::InvalidUtf8InPathParam(_)) => return Err(Denial::NotFound.into()),
             Err(_) => None,
         };
         let named = params.iter().flatten().find(|(name, _)| *name == "user_id");
         let Some((_, text)) = named else {
-            tracing::error!("a route asks for keyward::Owner, and its path has no {{user_id}}");
+            tracing::error!(
+                "a route asks for keyward::Owner, and its path has no {{user_id}}: name that parameter so, as in \
+                 /api/{{user_id}}/tasks; until then it is answered with 500"
+            );
             return Err(Denial::Internal.into());
         };
         // What is no id is nobody's.

@@ -131,7 +131,8 @@ impl App {
         db.execute(sql, []).expect(sql)
     }
 
-    fn tables(&self) -> Vec<String> {
+    /// What tables there are.
+    pub(crate) fn tables(&self) -> Vec<String> {
         let db = self.database();
         let mut statement = db
             .prepare(
