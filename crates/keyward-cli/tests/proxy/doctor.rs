@@ -106,6 +106,11 @@ fn is_named(kind: Kind, line: &'static str, subject: &str) -> Result<(), String>
     // And no other line.
     let others = found.iter().filter(|(told, _)| told != subject);
     let others: Vec<_> = others.filter(|(told, _)| !(kind == Kind::Traefik && told == "tokens")).collect();
+    // Without the method no assertion is told.
+    let others: Vec<_> = others
+        .into_iter()
+        .filter(|(told, _)| (subject, told.as_str()) != ("X-Forwarded-Method", "X-Auth-Assertion"))
+        .collect();
     match (others.is_empty(), subject) {
         // Where cookies don't come, more is wrong than that.
         (true, _) | (_, "Cookie") => Ok(()),
