@@ -114,7 +114,7 @@ impl Engine {
                 audience: settings.audience.clone(),
                 leeway: settings.policy.leeway,
             },
-            feed: Arc::default(),
+            feed: Arc::new(Feed::new(clock::random())),
             edge: Edge::new(&settings),
             notes: Notes::new(idle),
             tallies: Tallies::default(),
