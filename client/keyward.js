@@ -62,7 +62,7 @@ function hint() {
 
 /** Without its hint no cookie of a session counts. */
 function drop(tag) {
-  if (hint()?.tag === tag) document.cookie = `${HINT}=; Path=/; Max-Age=0; SameSite=Lax` + (SECURE ? '; Secure' : '');
+  if (hint()?.tag === tag) document.cookie = `${HINT}=; Path=/; Max-Age=0` + (SECURE ? '; Secure' : '');
 }
 
 let place;
@@ -154,7 +154,7 @@ function core() {
   /** Nobody waits for a listener, and none breaks another. */
   function emit(change) {
     const seen = session();
-    listeners.forEach((each) => Promise.resolve().then(() => each(seen, change)));
+    listeners.forEach((each) => queueMicrotask(() => each(seen, change)));
   }
 
   function once(name, work) {
@@ -183,7 +183,7 @@ function core() {
         ...(body && { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
       });
       const { headers, ok, status } = response, code = headers.get(MARK);
-      Object.assign(answer, { status, after: Number(headers.get('retry-after')) * 1000 || 0 });
+      Object.assign(answer, { status, after: +headers.get('retry-after') * 1000 || 0 });
       body = await response.json();
       Object.assign(answer, { ok, body, code: body.code === code && code, took: performance.now() - began });
     }).catch(() => {});
@@ -224,6 +224,7 @@ function core() {
     if (message.halt) halt();
     else if (message.why) message.tag === tag && ended(message.why, true);
     else if (message.triedAt) ({ triedAt } = message);
+    else if (message.sentAt) ({ sentAt } = message);
     else if (message.activeAt) activeAt = Math.max(activeAt, message.activeAt);
     else if (message.tag === tag) {
       if (message.anew) fresh++;
@@ -253,7 +254,7 @@ function core() {
     hide(true);
     if (left) return;
     left = true;
-    Promise.resolve().then(() => options.onLeave?.(reason));
+    queueMicrotask(() => options.onLeave?.(reason));
     let trips = [];
     try {
       trips = (sessionStorage[NAME] || '').split(',').filter((at) => Date.now() - at < 3e4);
@@ -366,11 +367,12 @@ function core() {
     const time = now();
     if (!isTrusted || !tag || time - activeAt < 1000) return;
     if (dialog && (key === 'Tab' || key === 'Shift' || target === out)) return;
-    if (time < end()) {
-      tabs.tell({ activeAt: activeAt = time });
-      if (warned) triedAt = 0;
-    }
+    if (time >= end()) return tick();
+    activeAt = time;
+    if (warned) triedAt = 0;
+    // Others hear who tells the server before they hear what: else all would.
     tick();
+    tabs.tell({ activeAt: time });
   }
 
   async function active(keepalive) {
@@ -378,7 +380,7 @@ function core() {
     tabs.tell({ triedAt: triedAt = at });
     const answer = await ask('/activity', null, { by: fetchKept, from: work.signal, keepalive });
     if (!answer.ok) return;
-    sentAt = at;
+    tabs.tell({ sentAt: sentAt = at });
     move(answer.body);
   }
 
@@ -432,15 +434,15 @@ function core() {
     throw new KeywardError('body_not_replayable', response);
   }
 
-  function start() {
+  async function start() {
     life = new AbortController();
     halt();
     tabs = channel(hear);
-    const on = (target, names, listener) => names.split(' ').forEach((name) => target.addEventListener(
+    // What happens to the document passes the window first.
+    const on = (names, listener) => names.split(' ').forEach((name) => addEventListener(
       name, listener, { signal: life.signal, passive: true, capture: true }));
-    on(window, 'pointerdown keydown wheel click', input);
-    on(window, 'focus online', wake);
-    on(document, 'visibilitychange', wake);
+    on('pointerdown keydown wheel click', input);
+    on('focus online visibilitychange', wake);
     // Frozen, a page hears and ticks, but what it sends stays: it must neither hold a lock nor speak for others.
     const part = ({ type, persisted }) => {
       if (!away) {
@@ -460,12 +462,11 @@ function core() {
       if (!hint()) ended('signed_out', true);
       load(2000);
     };
-    on(document, 'freeze', part);
-    on(document, 'resume', join);
-    on(window, 'pagehide', part);
-    on(window, 'pageshow', join);
+    on('freeze pagehide', part);
+    on('resume pageshow', join);
     // Instances that come and go within a turn ask once.
-    return Promise.resolve().then(() => instances && load());
+    await null;
+    return instances && load();
   }
 
   begin();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{open, pages, patient, signed_in};
+use super::{open, pages, patient, sign_in, signed_in};
 use crate::binary::{EMAIL, PASSWORD, PATIENCE, until};
 use crate::support::{Browser, Fault, Site, pass, seconds};
 
@@ -128,6 +128,17 @@ async fn cookies_that_do_not_come_back_are_called_that() {
 
     let browser = Browser::start(&site).await;
     let tab = browser.tab();
+    // They are thrown away under way, with a refresh.
+    open(&tab, "/app/").await;
+    sign_in(&tab).await;
+    let script = "const real = fetch;
+        window.fetch = async (...request) => {
+          const answer = await real(...request), body = await answer.json();
+          answer.json = async () => { document.cookie = 'keyward_hint=; Path=/; Max-Age=0'; return body; };
+          return answer;
+        };
+        return [await kw.refresh(), kw.session.state, kw.session.reason];";
+    assert_eq!(tab.run_async(script).await, json!([false, "signed_out", "cookies_blocked"]));
     site.proxy.fault("/api/*", Fault::NoCookies);
     open(&tab, "/app/").await;
     assert_eq!(tab.run_async(&login).await["code"], "cookies_blocked");

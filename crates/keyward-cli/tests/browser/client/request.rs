@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{expire, open, pages, patient, sign_in, signed_in};
+use super::{beforehand, expire, open, pages, patient, sign_in, signed_in};
 use crate::support::{Browser, Fault, Site, pass, seconds};
 
 const REFRESH: &str = "/api/auth/refresh";
@@ -37,6 +37,9 @@ async fn who_is_not_signed_in_costs_no_request() {
 async fn fifty_calls_share_one_refresh_and_a_second_refusal_is_the_callers() {
     let site = Site::with(patient).await;
     let (_browser, tab) = signed_in(&site, "/app/").await;
+    // A lock would keep them apart as well, where there is one.
+    beforehand(&tab, "delete Navigator.prototype.locks;").await;
+    open(&tab, "/app/").await;
     expire(&tab, &site).await;
     site.proxy.forget();
     let script = "const all = await Promise.all(Array.from({ length: 50 }, () => kw.fetch('/app/data')));

@@ -16,8 +16,17 @@ pub(crate) struct Processes {
 impl Processes {
     /// Starts chromedriver on a free port; what it keeps outside of profiles goes into this folder.
     pub(crate) fn start(home: &Path) -> Self {
+        // It takes a port that is free on IPv4 and ends where the same is taken on IPv6, or the other
+        // way round, as happens while many tests have connections.
+        let started = (0..10).find_map(|_| Self::attempt(home));
+        started.expect("chromedriver starts: apt-get install chromium-driver")
+    }
+
+    /// `None` where chromedriver ends before it listens.
+    fn attempt(home: &Path) -> Option<Self> {
         let mut shell = Command::new("sh")
-            .args(["-c", "chromedriver --port=0 </dev/null & read -r _; kill -KILL 0"])
+            // The shell keeps no end of the pipe: else nobody would see that chromedriver has ended.
+            .args(["-c", "chromedriver --port=0 </dev/null & exec >/dev/null; read -r _; kill -KILL 0"])
             .env("HOME", home)
             .process_group(0)
             .stdin(Stdio::piped())
@@ -31,7 +40,9 @@ impl Processes {
             .find_map(|line| line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok());
         // Read to its end: it must not wait for a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { shell, leash, port: port.expect("chromedriver starts: apt-get install chromium-driver") }
+        // Dropped, it is killed, chromedriver or no.
+        let started = Self { shell, leash, port: port.unwrap_or(0) };
+        port.is_some().then_some(started)
     }
 
     pub(crate) fn address(&self) -> String {
