@@ -7,6 +7,7 @@
 mod attack;
 mod client;
 mod clocks;
+mod console;
 mod harness;
 mod history;
 mod idle;

@@ -1,7 +1,7 @@
 //! Do the hosted pages work for people, whatever they have: a keyboard, no script, a phone?
 
 mod forms;
-mod looks;
+pub(crate) mod looks;
 
 use crate::binary::Home;
 use crate::support::{EMAIL, PASSWORD, Site, Tab, seconds};
@@ -11,7 +11,7 @@ async fn site() -> Site {
     Site::with(ordinary).await
 }
 
-fn ordinary(home: Home) -> Home {
+pub(crate) fn ordinary(home: Home) -> Home {
     home.with("TOKENS__ACCESS_TTL", "15m")
         .with("SESSIONS__REFRESH_BEFORE", "5m")
         .with("SESSIONS__IDLE_TIMEOUT", "60m")

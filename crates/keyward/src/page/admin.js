@@ -6,7 +6,8 @@
 // @ts-ignore: an address, not a file.
 import { createKeyward } from "/client/keyward.js";
 
-const keyward = createKeyward();
+// A page of the console is private: it is left where the session ends, in whatever tab that is.
+const keyward = createKeyward({ private: true });
 
 /** How often news are asked for, in milliseconds. */
 const EVERY = 5000;

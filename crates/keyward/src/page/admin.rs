@@ -45,12 +45,18 @@ impl From<EventView> for EventRow {
             ("login" | "signup", true) => "good",
             _ => "",
         };
-        let said = event.details.iter().map(|(name, value)| match value {
-            serde_json::Value::String(text) => format!("{name}: {text}"),
-            other => format!("{name}: {other}"),
-        });
+        let said = event.details.iter().map(|(name, value)| format!("{name}: {}", words(value)));
         let details = said.collect::<Vec<_>>().join("; ");
         Self { tone, device, details, event }
+    }
+}
+
+/// A value as people write it: a list without its brackets.
+fn words(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(all) => all.iter().map(words).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{sign_in, site};
 use crate::support::{Browser, Tab, seconds};
 
 /// How large a picture in `docs/screenshots` may be, in bytes.
-const PICTURE: usize = 80 << 10;
+const PICTURE: usize = 90 << 10;
 
 const OPEN: [&str; 9] = [
     "/login",
@@ -65,13 +65,13 @@ async fn the_pictures_of_the_readme_are_those_of_today() {
     let tab = browser.tab();
     tab.look(960, 600, "light").await;
     tab.goto("/login?next=/account").await;
-    picture(&tab, "login-light").await;
+    picture(&tab, "login-light", true).await;
     tab.look(960, 600, "dark").await;
     tab.reload().await;
-    picture(&tab, "login-dark").await;
+    picture(&tab, "login-dark", true).await;
     tab.look(360, 640, "light").await;
     tab.reload().await;
-    picture(&tab, "login-phone").await;
+    picture(&tab, "login-phone", true).await;
     sign_in(&tab, "/account").await;
     for (width, height, colours, name) in [
         (1_080, 760, "light", "account-light"),
@@ -81,15 +81,18 @@ async fn the_pictures_of_the_readme_are_those_of_today() {
         tab.look(width, height, colours).await;
         tab.goto("/account").await;
         tab.until(seconds(20), "document.querySelector('.reveal')").await;
-        picture(&tab, name).await;
+        picture(&tab, name, true).await;
     }
 }
 
-/// Takes a picture; with `KEYWARD_REGENERATE=1` into the docs, too.
-async fn picture(tab: &Tab, name: &str) {
+/// Takes a picture; one that is shown, with `KEYWARD_REGENERATE=1`, into the docs, too.
+pub(crate) async fn picture(tab: &Tab, name: &str, shown: bool) {
     // The caret blinks.
     tab.run("document.activeElement.blur()").await;
     let picture = tab.screenshot(name).await;
+    if !shown {
+        return;
+    }
     assert!(picture.len() <= PICTURE, "{name} has {} bytes", picture.len());
     if std::env::var_os("KEYWARD_REGENERATE").is_some() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/screenshots");

@@ -74,6 +74,12 @@ impl Site {
         self.keyward.take().expect("it runs").kill();
     }
 
+    /// Ends it in good order, and starts it again on its data.
+    pub(crate) fn restart_keyward(&mut self) {
+        self.keyward.take().expect("it runs").stop();
+        self.start_keyward();
+    }
+
     /// Keyward without the proxy.
     pub(crate) fn keyward(&self) -> &Server {
         self.keyward.as_ref().expect("it runs")

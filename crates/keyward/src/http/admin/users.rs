@@ -60,7 +60,7 @@ pub(crate) async fn list(call: Call) -> Answer {
         frame: frame(&call, "Users").wrong_if(!wrong.is_empty()),
         here: HERE,
         notice: notice(&call, &wrong, "The account is deleted."),
-        query: field::Field::new("query", "Address, phone number or id begins with", "search")
+        query: field::Field::new("query", "Address, phone or id begins with", "search")
             .value(query)
             .optional()
             .judged(&wrong)
