@@ -117,6 +117,11 @@ impl fmt::Debug for Clock {
     }
 }
 
+/// A span in whole microseconds, for a counter that many share.
+pub(crate) fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Fresh random bytes of the operating system's generator.
 ///
 /// # Panics

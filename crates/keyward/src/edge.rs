@@ -15,6 +15,7 @@ use keyward_core::time::Timestamp;
 
 use crate::access::{Access, FromWhere};
 use crate::client::Client;
+use crate::clock::micros;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::flow;
@@ -89,7 +90,6 @@ impl Edge {
 
     /// Whether this is to be logged at `now`, by the monotonic clock: each kind once a minute.
     pub(crate) fn may_say(&self, complaint: Complaint, now: Duration) -> bool {
-        let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
         let again = &self.again[complaint as usize];
         let from = again.load(Ordering::Relaxed);
         micros(now) >= from

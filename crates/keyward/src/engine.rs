@@ -110,7 +110,7 @@ impl Engine {
                 audience: settings.audience.clone(),
                 leeway: settings.policy.leeway,
             },
-            feed: Feed::default(),
+            feed: Feed::new(clock::random()),
             edge: Edge::new(&settings),
             notes: Notes::new(idle),
             tallies: Tallies::default(),

@@ -15,6 +15,7 @@ use keyward_core::revocation::{CutOff, Entry, RevocationSet, Subject};
 use keyward_core::time::Timestamp;
 
 use self::listeners::Listeners;
+use crate::clock::micros;
 use crate::store::{Fault, NEWS_LIMIT, News, Store};
 
 /// How often a node asks what was revoked.
@@ -22,7 +23,7 @@ pub(crate) const POLL: Duration = Duration::from_millis(250);
 /// How long a node believes what it knows.
 pub(crate) const TRUST: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Feed {
     set: RwLock<RevocationSet>,
     /// The last position that a poll brought.
@@ -37,6 +38,18 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
+    /// One that knows nothing yet, named by random bytes.
+    pub(crate) fn new(start: [u8; 8]) -> Self {
+        Self {
+            set: RwLock::default(),
+            position: AtomicU64::new(0),
+            known_at: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
+            polling: tokio::sync::Mutex::default(),
+            listeners: Listeners::new(start),
+        }
+    }
+
     /// Asks the store for what is new, and remembers that it was asked at `sent`.
     pub(crate) async fn poll(&self, store: &dyn Store, sent: Duration) -> Result<News, Fault> {
         // One at a time: the last position must not fall behind.
@@ -105,8 +118,4 @@ impl Feed {
     pub(crate) fn sweep(&self, now: Timestamp) {
         self.set.write().unwrap_or_else(PoisonError::into_inner).sweep(now);
     }
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -59,13 +59,18 @@ const TAKEN_OUT: &[(Kind, &str, &str)] = &[
     (Kind::Nginx, "proxy_set_header X-Forwarded-For $remote_addr;", "X-Forwarded-For"),
     (Kind::Nginx, "proxy_set_header X-Auth-User-Id $keyward_user_id;", "X-Auth-User-Id"),
     (Kind::Nginx, "proxy_set_header X-Auth-Roles $keyward_roles;", "X-Auth-Roles"),
+    (Kind::Nginx, "location ^~ /api/auth/verify { return 404; }", "/api/auth/verify"),
     (Kind::Nginx, "proxy_set_header Cookie $keyward_other_cookies;", "tokens"),
     (Kind::Caddy, "request_header -X_*", "X_Auth_User_Id"),
+    (Kind::Caddy, "respond @question 404", "/api/auth/verify"),
+    (Kind::Haproxy, "http-request deny deny_status 404 if question", "/api/auth/verify"),
     (Kind::Haproxy, "http-request set-header X-Forwarded-For %[src]", "X-Forwarded-For"),
     (Kind::Haproxy, "http-request del-header ^x[^a-z0-9]auth[^a-z0-9] -m reg", "X_Auth_User_Id"),
     (Kind::Haproxy, "asked[\"x-forwarded-method\"] = { txn.sf:method() }", "X-Forwarded-Method"),
     (Kind::Traefik, "aliasHeadersStrategy: delete", "X_Auth_User_Id"),
+    (Kind::Traefik, "middlewares: [nobody]", "/api/auth/verify"),
     (Kind::Traefik, "- X-Auth-Session-Id", "X-Auth-Session-Id"),
+    (Kind::Envoy, "direct_response: { status: 404 }", "/api/auth/verify"),
     (Kind::Envoy, "- exact: cookie", "Cookie"),
     (Kind::Envoy, "- exact: x-auth-assertion", "X-Auth-Assertion"),
 ];
@@ -101,6 +106,11 @@ fn is_named(kind: Kind, line: &'static str, subject: &str) -> Result<(), String>
     // And no other line.
     let others = found.iter().filter(|(told, _)| told != subject);
     let others: Vec<_> = others.filter(|(told, _)| !(kind == Kind::Traefik && told == "tokens")).collect();
+    // Without the method no assertion is told.
+    let others: Vec<_> = others
+        .into_iter()
+        .filter(|(told, _)| (subject, told.as_str()) != ("X-Forwarded-Method", "X-Auth-Assertion"))
+        .collect();
     match (others.is_empty(), subject) {
         // Where cookies don't come, more is wrong than that.
         (true, _) | (_, "Cookie") => Ok(()),

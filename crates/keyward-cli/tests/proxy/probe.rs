@@ -37,6 +37,7 @@ pub(crate) const PROBES: &[Probe] = &[
     ("request id", request_id),
     ("tokens as long as they get", long_tokens),
     ("Keyward's own pages and API", own_paths),
+    ("the question itself, asked from outside (`/api/auth/verify`)", asked),
     ("Keyward answers 503", says_503),
     ("Keyward answers 500, 429, or nothing at all", says_rubbish),
     ("Keyward is slow", slow),
@@ -499,6 +500,34 @@ fn own_paths(stand: &Stand) -> String {
     assert!(browser.jar.is_empty(), "{:?}", browser.jar);
     untouched(stand);
     "reached".to_owned()
+}
+
+fn asked(stand: &Stand) -> String {
+    let mut browser = stand.somebody();
+    let mut statuses = Vec::new();
+    for target in [
+        "/api/auth/verify",
+        "/api/auth/verify?redirect=1",
+        "/api/auth/verify/tasks",
+        "/api/auth/verify?path=/tasks",
+        "/api/auth/%76erify",
+        "/api/auth/./verify",
+        "//api/auth/verify",
+        "/API/auth/verify",
+    ] {
+        for method in ["GET", "POST", "HEAD"] {
+            let request = ask(method, target).fetch("same-origin", &browser.origin());
+            let reply = browser.send(request.header("X-Forwarded-Method", "GET"));
+            for name in IDENTITY {
+                assert!(reply.all(name).is_empty(), "{method} {target}: {reply:?}");
+            }
+            statuses.push(reply.status);
+        }
+    }
+    assert!(statuses[..12].iter().all(|status| *status == 404), "{statuses:?}");
+    // Another spelling is the application's.
+    stand.application.got();
+    "404".to_owned()
 }
 
 /// The same proxy before one that plays Keyward.

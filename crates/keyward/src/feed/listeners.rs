@@ -17,6 +17,7 @@ use keyward_core::time::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::clock::micros;
 use crate::engine::Engine;
 use crate::error::{Denied, Error};
 
@@ -30,10 +31,13 @@ pub(crate) const SEATS: usize = 2_000;
 const STALLED: Duration = Duration::from_secs(10);
 /// How much is told at once, in bytes.
 const PIECE: usize = 16 << 10;
+const HEARTBEAT: &[u8] = b"event: heartbeat\ndata: {}\n\n";
 
 /// The latest changes, and who hears of them.
 #[derive(Debug)]
 pub(crate) struct Listeners {
+    /// Of this start alone: after a backup was restored, and on another node, a position is another's.
+    start: String,
     latest: Mutex<Latest>,
     /// The last position in the buffer; how often everybody was sent away.
     changed: watch::Sender<(u64, u64)>,
@@ -66,18 +70,17 @@ struct Seat {
     is_cut: AtomicBool,
 }
 
-impl Default for Listeners {
-    fn default() -> Self {
+impl Listeners {
+    pub(super) fn new(start: [u8; 8]) -> Self {
         Self {
+            start: format!("{:016x}", u64::from_be_bytes(start)),
             latest: Mutex::default(),
             changed: watch::Sender::new((0, 0)),
             seats: Mutex::default(),
             writing: tokio::sync::Mutex::default(),
         }
     }
-}
 
-impl Listeners {
     /// Tells what a poll brought: everything past the last position.
     pub(super) fn polled(&self, entries: &[Entry]) {
         self.append(entries, |_, _| true);
@@ -110,7 +113,7 @@ impl Listeners {
                 break;
             }
             latest.last = entry.position;
-            let text = told(&entry.revocation, entry.until, Some(entry.position));
+            let text = told(&entry.revocation, entry.until, Some(&self.id(entry.position)));
             latest.changes.push_back((entry.position, text.into()));
             if latest.changes.len() > KEPT
                 && let Some((gone, _)) = latest.changes.pop_front()
@@ -151,8 +154,25 @@ impl Listeners {
         Ok(seat)
     }
 
-    /// What was told after this position; `None` where that is too long ago.
-    fn since(&self, position: u64) -> Option<(u64, Vec<u8>)> {
+    /// How a position is named to those who listen.
+    fn id(&self, position: u64) -> String {
+        format!("{}-{position}", self.start)
+    }
+
+    /// The position of that name; `None` where it was not given since the start.
+    fn position(&self, id: &str) -> Option<u64> {
+        let position = id.strip_prefix(&self.start)?.strip_prefix('-')?;
+        position.bytes().all(|b| b.is_ascii_digit()).then(|| position.parse().ok())?
+    }
+
+    /// That everything up to this position was told.
+    fn ready(&self, position: u64, resumed: bool) -> String {
+        let data = json!({ "position": position, "resumed": resumed });
+        format!("id: {}\nevent: ready\ndata: {data}\n\n", self.id(position))
+    }
+
+    /// What was told after this position, and whether that is all; `None` where it is too long ago.
+    fn since(&self, position: u64) -> Option<(u64, Vec<u8>, bool)> {
         let latest = self.latest();
         if position < latest.base || position > latest.last {
             return None;
@@ -166,7 +186,7 @@ impl Listeners {
                 break;
             }
         }
-        Some((reached, text))
+        Some((reached, text, reached == latest.last))
     }
 
     fn latest(&self) -> MutexGuard<'_, Latest> {
@@ -194,21 +214,22 @@ pub(crate) struct Listener {
 }
 
 impl Engine {
-    /// Begins to tell the holder of this key what is revoked: what came after `position`, or the
-    /// whole set where that is not known any more.
+    /// Begins to tell the holder of this key what is revoked: what came after the event of the id
+    /// `last`, or the whole set where that is not known any more.
     ///
     /// # Errors
     /// `overloaded` where too many listen.
     pub(crate) async fn listen(
         self: &Arc<Self>,
         key: Arc<ServiceKey>,
-        position: Option<u64>,
+        last: Option<&str>,
     ) -> Result<Listener, Error> {
         let listeners = &self.feed.listeners;
         let now = self.clock.monotonic();
         let seat = listeners.sit_down(now)?;
         let changed = listeners.changed.subscribe();
         let sent_away = changed.borrow().1;
+        let position = last.and_then(|id| listeners.position(id));
         let resumed = position.filter(|position| listeners.since(*position).is_some());
         let (position, whole) = match resumed {
             Some(position) => (position, None),
@@ -218,7 +239,7 @@ impl Engine {
             }
         };
         let first = match resumed {
-            Some(position) => format!("retry: 1000\n\n{}", ready(position, true)),
+            Some(position) => format!("retry: 1000\n\n{}", listeners.ready(position, true)),
             None => "retry: 1000\n\n".to_owned(),
         };
         Ok(Listener {
@@ -252,7 +273,7 @@ impl Engine {
         for (revocation, until) in &entries {
             text.extend_from_slice(told(revocation, *until, None).as_bytes());
         }
-        text.extend_from_slice(ready(position, false).as_bytes());
+        text.extend_from_slice(listeners.ready(position, false).as_bytes());
         let whole = Arc::new(Whole { position, text: text.into() });
         listeners.latest().whole = Arc::downgrade(&whole);
         whole
@@ -289,16 +310,20 @@ impl Listener {
                 }
                 return Some(piece);
             }
-            let (reached, text) = engine.feed.listeners.since(self.position)?;
+            // The store may have kept us waiting. What the node knows by now is told below.
+            let now = engine.clock.monotonic();
+            let (is_due, is_fresh) = (now >= self.next_beat, engine.feed.is_fresh(now));
+            let (reached, mut text, is_all) = engine.feed.listeners.since(self.position)?;
             self.position = reached;
+            // Who has not heard all is behind: a beat would make them trust what they know.
+            if is_due && is_all {
+                self.next_beat = now + BEAT;
+                if is_fresh {
+                    text.extend_from_slice(HEARTBEAT);
+                }
+            }
             if !text.is_empty() {
                 return Some(text.into());
-            }
-            if now >= self.next_beat {
-                self.next_beat = now + BEAT;
-                if engine.feed.is_fresh(now) {
-                    return Some(Bytes::from_static(b"event: heartbeat\ndata: {}\n\n"));
-                }
             }
             drop(engine);
             self.wait(self.next_beat).await?;
@@ -316,7 +341,7 @@ impl Listener {
 }
 
 /// A change, as it is told: by the names of the claims that it concerns.
-fn told(revocation: &Revocation, until: Timestamp, position: Option<u64>) -> String {
+fn told(revocation: &Revocation, until: Timestamp, id: Option<&str>) -> String {
     // In whole seconds, and never less.
     let until = Timestamp::from_seconds(until.after(Duration::from_micros(999_999)).seconds());
     let data = match revocation {
@@ -329,23 +354,13 @@ fn told(revocation: &Revocation, until: Timestamp, position: Option<u64>) -> Str
         Revocation::Roles(least) => json!({ "kind": "roles", "rv": least }),
     };
     let data = with(data, "until", json!(until));
-    let id = position.map(|position| format!("id: {position}\n")).unwrap_or_default();
+    let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
     format!("{id}event: revocation\ndata: {data}\n\n")
-}
-
-/// That everything up to this position was told.
-fn ready(position: u64, resumed: bool) -> String {
-    let data = json!({ "position": position, "resumed": resumed });
-    format!("id: {position}\nevent: ready\ndata: {data}\n\n")
 }
 
 fn with(mut object: Value, name: &str, value: Value) -> Value {
     object[name] = value;
     object
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -365,14 +380,15 @@ mod tests {
     fn ids(listeners: &Listeners, from: u64) -> Option<Vec<u64>> {
         let (mut from, mut ids) = (from, Vec::new());
         loop {
-            let (reached, text) = listeners.since(from)?;
+            let (reached, text, is_all) = listeners.since(from)?;
             let text = String::from_utf8(text).expect("text");
             ids.extend(
                 text.lines()
                     .filter_map(|line| line.strip_prefix("id: "))
-                    .map(|id| id.parse::<u64>().expect("id")),
+                    .map(|id| listeners.position(id).expect("id")),
             );
             if reached == from {
+                assert!(is_all);
                 return Some(ids);
             }
             from = reached;
@@ -381,7 +397,7 @@ mod tests {
 
     #[test]
     fn what_is_committed_here_is_told_at_once_where_nothing_lies_between() {
-        let listeners = Listeners::default();
+        let listeners = Listeners::new([7; 8]);
         listeners.polled(&[entry(3), entry(7)]);
         assert!(listeners.committed(&[entry(8), entry(9)]));
         assert!(!listeners.committed(&[entry(11)]), "somebody else may have committed 10");
@@ -390,12 +406,24 @@ mod tests {
         assert!(listeners.committed(&[entry(11)]), "told already");
         assert_eq!(ids(&listeners, 8), Some(vec![9, 10, 11]));
         assert_eq!(ids(&listeners, 11), Some(vec![]));
-        assert_eq!(ids(&listeners, 12), None, "of another node, or before the data was restored");
+        assert_eq!(ids(&listeners, 12), None, "never told");
+    }
+
+    #[test]
+    fn a_position_is_known_by_the_name_that_it_got_since_the_start_alone() {
+        let (one, other) = (Listeners::new([7; 8]), Listeners::new([8; 8]));
+        assert_eq!(one.id(41), "0707070707070707-41");
+        assert_eq!(one.position(&one.id(41)), Some(41));
+        for strange in
+            [&other.id(41), "41", "-41", "0707070707070707", "0707070707070707-", "0707070707070707-+1"]
+        {
+            assert_eq!(one.position(strange), None, "{strange}");
+        }
     }
 
     #[test]
     fn the_buffer_is_bounded_and_who_fell_behind_is_told_nothing_of_it() {
-        let listeners = Listeners::default();
+        let listeners = Listeners::new([7; 8]);
         for position in 1..=KEPT as u64 + 10 {
             listeners.polled(&[entry(position)]);
         }
@@ -406,7 +434,7 @@ mod tests {
 
     #[test]
     fn a_seat_is_taken_from_who_reads_nothing_and_from_nobody_else() {
-        let listeners = Listeners::default();
+        let listeners = Listeners::new([7; 8]);
         let at = Duration::from_secs;
         let mut seats: Vec<_> = (0..SEATS).map(|_| listeners.sit_down(at(0)).expect("a seat")).collect();
         assert_eq!(listeners.sit_down(at(9)).expect_err("full").code(), "overloaded");
@@ -434,8 +462,8 @@ mod tests {
             ),
             (Revocation::Roles(8), json!({"kind": "roles", "rv": 8})),
         ] {
-            let text = told(&revocation, Timestamp::from_micros(1_000_001), Some(5));
-            let data = text.strip_prefix("id: 5\nevent: revocation\ndata: ").expect("an event");
+            let text = told(&revocation, Timestamp::from_micros(1_000_001), Some("x-5"));
+            let data = text.strip_prefix("id: x-5\nevent: revocation\ndata: ").expect("an event");
             let data: Value =
                 serde_json::from_str(data.strip_suffix("\n\n").expect("its end")).expect("JSON");
             assert_eq!(data, with(expected, "until", json!("1970-01-01T00:00:02Z")));

@@ -2,6 +2,7 @@
 //! carried out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyward_core::change::{Change, Conflict, Write};
 use keyward_core::denial::Denial;
@@ -23,6 +24,9 @@ use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
 use crate::schema::Moment;
 use crate::store::{Fault, NotCommitted, Store, StoredKeys};
+
+/// How long a verifier may hold on to the keys that it fetched, at most.
+const HELD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What is told of a key.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
@@ -176,7 +180,9 @@ impl Engine {
             let event = event.saying("kid", kid);
             let change = Change::of([Write::Revoke {
                 revocation: Revocation::Key(kid.to_owned()),
-                until: self.matters_until(now),
+                // Who has the key makes tokens of any age: it is remembered for as long as a verifier may
+                // hold on to the keys that it fetched, not for as long as tokens live.
+                until: self.matters_until(now).max(now.after(HELD)),
             }])
             .with(event);
             if self.change_keys(version, keys, (&steps, policy.algorithm), change, client).await?.is_some() {

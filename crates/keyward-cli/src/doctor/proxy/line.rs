@@ -27,6 +27,8 @@ pub(super) enum Fault {
     Address,
     /// Keyward's own paths don't reach it.
     OwnPaths,
+    /// The question can be asked from outside.
+    Asked,
     /// Keyward calls itself by another address.
     PublicUrl,
     /// Cookies that Keyward sets don't arrive.
@@ -61,6 +63,7 @@ impl Fault {
             Self::Redirect => "redirect",
             Self::Address => "X-Forwarded-Uri",
             Self::OwnPaths => "Keyward's paths",
+            Self::Asked => "/api/auth/verify",
             Self::PublicUrl => "server.public_url",
             Self::SetCookie => "Set-Cookie",
             Self::Cookie => "Cookie",
@@ -85,6 +88,7 @@ pub(super) fn in_words(fault: Fault) -> String {
         Fault::Redirect => "ask with ?redirect=1, and pass the 302 on",
         Fault::Address => "set X-Forwarded-Uri to the original path and query in the question",
         Fault::OwnPaths => "send /api/auth/, /login and Keyward's other paths to Keyward, unasked",
+        Fault::Asked => "answer /api/auth/verify and what is below it with 404 to everybody outside",
         Fault::PublicUrl => "set server.public_url to the origin that people see",
         Fault::SetCookie => "pass each Set-Cookie of Keyward's paths on as it is",
         Fault::Cookie => "pass Cookie on in the question",
@@ -124,6 +128,11 @@ fn of(kind: Kind, fault: Fault) -> Option<String> {
                 return Some(format!("proxy_set_header {name} $keyward_{variable};"));
             }
             (Nginx, Fault::Open) => "auth_request /keyward-verify;",
+            (Nginx, Fault::Asked) => "location ^~ /api/auth/verify { return 404; }",
+            (Caddy, Fault::Asked) => "respond @question 404",
+            (Haproxy, Fault::Asked) => "http-request deny deny_status 404 if question",
+            (Traefik, Fault::Asked) => "middlewares: [nobody]",
+            (Envoy, Fault::Asked) => "direct_response: { status: 404 }",
             (Nginx, Fault::Refusal) => "error_page 401 403 = @keyward_answers;",
             (Nginx, Fault::Redirect) => {
                 "proxy_pass http://keyward/api/auth/verify?redirect=1&$keyward_demand;"
@@ -194,6 +203,7 @@ mod tests {
                 Fault::Redirect,
                 Fault::Address,
                 Fault::OwnPaths,
+                Fault::Asked,
                 Fault::PublicUrl,
                 Fault::SetCookie,
                 Fault::Cookie,

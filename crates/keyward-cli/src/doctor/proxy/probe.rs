@@ -146,6 +146,17 @@ pub(super) async fn as_somebody(browser: &mut Browser, report: &mut Report) -> R
         Some(code) => report.has(Fault::Refusal, format!("refused, though signed in: {code}")),
     }
 
+    // Headers that a script can write stand for what the proxy would say.
+    let asked =
+        [("accept", "application/json"), ("sec-fetch-site", "same-origin"), ("x-forwarded-method", "GET")];
+    let reply = browser.send(Method::GET, "/api/auth/verify", &asked, "").await?;
+    if reply.header("x-auth-user-id").is_some() {
+        let message = "a page's script can ask it, and read who somebody is, signed";
+        report.has(Fault::Asked, message);
+    } else {
+        report.ok("/api/auth/verify", "is asked by the proxy alone");
+    }
+
     // A method that changes nothing in any application, and that no form can send.
     let report_method = Method::from_bytes(b"REPORT").unwrap_or(Method::DELETE);
     let lines = [

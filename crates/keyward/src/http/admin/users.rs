@@ -130,7 +130,7 @@ pub(crate) mod active {
             _ => return Err(Denied::invalid(vec![FieldError::new("is_active", "true or false")]).into()),
         };
         fields.finish()?;
-        let change = AccountChange { is_active: Some(is_active), ..AccountChange::default() };
+        let change = AccountChange { is_active: Some(is_active), ..Default::default() };
         let did = call.engine.change_account(user(&call)?, change, &call.client()).await;
         answered(&call, did.map(drop)).await
     }

@@ -63,9 +63,11 @@ impl Described {
     #[track_caller]
     pub(crate) fn holds(&self, ask: &Ask, reply: &Reply) {
         let method = if ask.method() == "HEAD" { "GET" } else { ask.method().as_str() };
+        // A path that is written out is that path, whatever else a parameter could stand for.
+        let is_literal = self.operations().any(|(_, path, _)| path == ask.path());
         let found = self.operations().find(|(known, path, operation)| match is_of_any_method(operation) {
             true => ask.path() == path || ask.path().starts_with(&format!("{path}/")),
-            false => known == method && matches(path, ask.path()),
+            false => known == method && matches(path, ask.path()) && (!is_literal || path == ask.path()),
         });
         let Some((.., operation)) = found else {
             assert!([204, 404, 405].contains(&reply.status), "{method} {}: {}", ask.path(), reply.status);

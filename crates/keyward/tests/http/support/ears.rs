@@ -17,6 +17,8 @@ pub(crate) type Heard = (String, Option<u64>, Value);
 pub(crate) struct Ears {
     body: Body,
     text: String,
+    /// What stands before the position in every id.
+    start: Option<String>,
     heard: VecDeque<Heard>,
 }
 
@@ -31,7 +33,7 @@ impl Ears {
             (200, &"text/event-stream".parse().expect("a value"))
         );
         assert_eq!(head.headers["cache-control"], "no-store");
-        Self { body, text: String::new(), heard: VecDeque::new() }
+        Self { body, text: String::new(), start: None, heard: VecDeque::new() }
     }
 
     /// The next event; `None` where there will be no other.
@@ -69,6 +71,11 @@ impl Ears {
         }
     }
 
+    /// How the node that is listened to names a position.
+    pub(crate) fn id(&self, position: u64) -> String {
+        format!("{}-{position}", self.start.as_deref().expect("an id was heard"))
+    }
+
     fn poll(&mut self, context: &mut std::task::Context<'_>) -> Poll<Option<Heard>> {
         loop {
             if let Some(heard) = self.heard.pop_front() {
@@ -90,7 +97,11 @@ impl Ears {
                         .map(str::to_owned)
                 };
                 if let (Some(name), Some(data)) = (field("event"), field("data")) {
-                    let id = field("id").map(|id| id.parse().expect("a position"));
+                    let id = field("id").map(|id| {
+                        let (start, position) = id.split_once('-').expect("an id");
+                        assert_eq!(self.start.get_or_insert(start.to_owned()), start, "one name for all");
+                        position.parse().expect("a position")
+                    });
                     self.heard.push_back((name, id, serde_json::from_str(&data).expect("JSON")));
                 }
                 self.text = rest.to_owned();

@@ -23,11 +23,12 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 
 pub(crate) const GET: Operation = Operation {
     summary: "Listen to what is revoked",
-    about: "Server-sent events. First the whole set, each entry a `revocation`; then `ready`, whose `id` is the \
-        position up to which all was told; from then on each change as a `revocation` with its position as `id`. \
-        `Last-Event-ID` goes on behind that position, beginning with `ready`, or tells the whole set again where it is \
-        too long ago. A `heartbeat` comes every 250 ms while the node knows what was revoked: who heard no event for 2 s \
-        introspects instead.\n\n\
+    about: "Server-sent events. First the whole set, each entry a `revocation`; then `ready`, whose `id` names \
+        the position up to which all was told; from then on each change as a `revocation` with its own `id`. An `id` is text \
+        to be given back, of this node since its start alone: `Last-Event-ID` goes on behind it, beginning with `ready`, or \
+        tells the whole set again where it is too long ago, or of another node or an earlier start. A `heartbeat` comes \
+        every 250 ms while the node knows what was revoked and has told all of it: who heard none for 2 s introspects \
+        instead.\n\n\
         The data of a `revocation` is one object of `kind`, `until` (RFC 3339; no token that it concerns lives longer), \
         and the claims that it concerns: `{\"kind\":\"session\",\"sid\"}` and `{\"kind\":\"generation\",\"sid\",\"gen\"}` for \
         `session_revoked`; `{\"kind\":\"key\",\"kid\"}` (of the header), `{\"kind\":\"user\",\"sub\",\"uv\"}` for tokens with a lesser \
@@ -40,9 +41,7 @@ pub(crate) const GET: Operation = Operation {
 
 pub(crate) async fn get(call: Call) -> Answer {
     let last = call.headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
-    // What is no position of ours is too long ago.
-    let position = last.filter(|id| id.bytes().all(|b| b.is_ascii_digit())).and_then(|id| id.parse().ok());
-    let listener = call.engine.listen(call.service_key()?, position).await?;
+    let listener = call.engine.listen(call.service_key()?, last).await?;
     let mut response = Response::new(Body::new(Stream(Some(next(listener)))));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EVENTS));
     response.headers_mut().insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));

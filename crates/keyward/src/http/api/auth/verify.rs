@@ -4,8 +4,6 @@
 //! 403, since nginx makes a 500 of anything else, and by 503 where the node can't know. What came in
 //! under the names of the headers that it sets is never looked at.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use http::header::{HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, Method, Response, StatusCode};
@@ -34,7 +32,8 @@ const IDENTITY: &[(&str, &str)] = &[
     ("X-Auth-Permissions", "What they permit, separated by commas"),
     (
         "X-Auth-Assertion",
-        "The same as a JWT of at most 60 s: `typ` `kw-assertion+jwt`, `aud` `edge.audience`",
+        "The same as a JWT of at most 60 s: `typ` `kw-assertion+jwt`, `aud` `edge.audience`; empty where the original \
+         method is not known, or who asks not in `server.trusted_proxies`",
     ),
 ];
 
@@ -43,7 +42,8 @@ pub(crate) const ANY: Operation = Operation {
     about: "For nginx `auth_request`, Traefik `forwardAuth`, Caddy `forward_auth`, HAProxy and Envoy `ext_authz`; \
         by any method, and on any path below. It answers from memory and sets no cookie. The original method \
         (`X-Forwarded-Method` or `X-Original-Method`) and address (`X-Forwarded-Uri` or `X-Original-URL`) are \
-        believed from `server.trusted_proxies` alone; a method that is not known counts as unsafe. Envoy appends \
+        believed from `server.trusted_proxies` alone; a method that is not known counts as unsafe, and brings no \
+        assertion. A proxy answers this path itself with 404 to everybody outside. Envoy appends \
         the original path to this one, or behind `path=` at the end of the query.",
     query: &[
         Field::text("role", "A role that is needed; all that are named", "user").optional(),
@@ -98,9 +98,8 @@ pub(crate) async fn any(call: Call) -> Answer {
 /// In the order of every route: another site's request, the credential, what it permits.
 async fn pass(call: &Call, method: Option<&Method>, demands: &Demands<'_>) -> Answer {
     let Call { engine, names, headers, .. } = call;
-    // What is not known may change something.
-    let method = method.unwrap_or(&Method::POST);
-    if csrf::is_unsafe(method, headers)
+    // What is not known may change something; that a person did something has to be known.
+    if csrf::is_unsafe(method.unwrap_or(&Method::POST), headers)
         && guard::by_access_cookie(engine, &names.read(headers))
         && !csrf::is_ours(headers, &engine.settings)
     {
@@ -114,13 +113,15 @@ async fn pass(call: &Call, method: Option<&Method>, demands: &Demands<'_>) -> An
     })?;
     let now = engine.clock.now();
     // Within the leeway of a token that ended with its session nothing brings that back.
-    if csrf::is_activity(method, headers) && now < access.token.claims.expires_at {
+    if csrf::is_activity(method.unwrap_or(&Method::GET), headers) && now < access.token.claims.expires_at {
         engine.notes.active(access.session(), now);
     }
     engine.bounces.arrived(access.session());
     demands.are_met_by(call, &access.token.claims)?;
     let mut response = Response::new(Body::empty());
-    identify(&access, &engine.assertion(&access)?, response.headers_mut());
+    // A page's script could ask, too, and keep what it reads: only who is known to be a proxy is told.
+    let assertion = method.map(|_| engine.assertion(&access)).transpose()?;
+    identify(&access, assertion.as_deref().unwrap_or_default(), response.headers_mut());
     response.extensions_mut().insert(Opened(access.session()));
     Ok(response)
 }
@@ -196,7 +197,7 @@ impl<'a> Demands<'a> {
 }
 
 /// Says who it is: every header, so that none that a client sent takes the place of a missing one.
-fn identify(access: &Access, assertion: &Arc<str>, headers: &mut HeaderMap) {
+fn identify(access: &Access, assertion: &str, headers: &mut HeaderMap) {
     let claims = &access.token.claims;
     let mut set = |name: &'static str, value: &str| {
         // What is no value of a header is told by the assertion alone.
@@ -239,10 +240,10 @@ fn complain(call: &Call, complaint: Complaint) {
     match complaint {
         Complaint::NotTrusted => tracing::warn!(
             "{PATH} was asked by {peer}, which server.trusted_proxies does not list: the original method counts as \
-             unsafe; list the address of the proxy there"
+             unsafe, and X-Auth-Assertion is empty; list the address of the proxy there"
         ),
         Complaint::NoMethod => tracing::warn!(
-            "{PATH} was asked by {peer} without the original method, which counts as unsafe: let the proxy send \
+            "{PATH} was asked by {peer} without the original method, which counts as unsafe, and X-Auth-Assertion is empty: let the proxy send \
              X-Forwarded-Method (nginx: proxy_set_header X-Forwarded-Method $request_method;)"
         ),
         Complaint::TwoMethods => tracing::warn!(

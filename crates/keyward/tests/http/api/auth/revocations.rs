@@ -73,7 +73,9 @@ async fn first_the_whole_set_and_then_each_change_as_it_is_committed() {
     let kid = jwt_header(&bob.access)["kid"].as_str().expect("a key").to_owned();
     app.keyward.revoke_key(&kid, &Client::operator()).await.expect("revoked");
     let (id, data) = one(&mut ears).await;
-    assert_eq!((id, data), (position + 2, json!({"kind": "key", "kid": kid, "until": until})));
+    // Who holds it makes tokens of any age.
+    let day = moment(app.now() + 24 * 60 * 60);
+    assert_eq!((id, data), (position + 2, json!({"kind": "key", "kid": kid, "until": day})));
     let admin = app.login(crate::support::ROOT).await;
     app.send(delete("/api/admin/roles/editor").bearer(&admin.access)).await.ok(204);
     let (id, data) = one(&mut ears).await;
@@ -106,6 +108,8 @@ async fn who_comes_back_goes_on_where_they_were_or_hears_the_whole_set() {
         sessions.push(tokens.session);
         ids.push(one(&mut ears).await.0);
     }
+    let names: Vec<_> = ids.iter().map(|id| ears.id(*id)).collect();
+    let beyond = ears.id(99_999_999);
     drop(ears);
     let told = async |last: &str| {
         let mut ears = Ears::open(&app, &key, Some(last)).await;
@@ -118,12 +122,23 @@ async fn who_comes_back_goes_on_where_they_were_or_hears_the_whole_set() {
         };
         (data["resumed"] == true, at, all.into_iter().filter_map(of).collect::<Vec<_>>())
     };
-    let (resumed, at, rest) = told(&ids[0].to_string()).await;
+    let (resumed, at, rest) = told(&names[0]).await;
     assert!(resumed && at == 0, "ready, and then what was missed");
     assert_eq!(rest, [(Some(ids[1]), sessions[1].clone()), (Some(ids[2]), sessions[2].clone())]);
-    assert_eq!(told(&ids[2].to_string()).await, (true, 0, vec![]));
+    assert_eq!(told(&names[2]).await, (true, 0, vec![]));
     // Of another installation, of one restored from a backup, or of nobody.
-    for strange in ["99999999", "", "-1", "+1", "1 ", "x", "18446744073709551616"] {
+    for strange in [
+        &beyond,
+        "99999999",
+        "3",
+        &format!("0000000000000000-{}", ids[2]),
+        "",
+        "-1",
+        "+1",
+        "1 ",
+        "x",
+        "18446744073709551616",
+    ] {
         let (resumed, at, set) = told(strange).await;
         assert!(!resumed && at == 3 && set.len() == 3 && set.iter().all(|(id, _)| id.is_none()), "{strange}");
     }
@@ -131,6 +146,25 @@ async fn who_comes_back_goes_on_where_they_were_or_hears_the_whole_set() {
     app.pass(20 * MINUTE);
     app.tick().await;
     assert_eq!(told("x").await, (false, 0, vec![]));
+}
+
+#[tokio::test]
+async fn after_a_restart_the_whole_set_is_told_as_a_position_may_be_another_by_then() {
+    let app = App::new().await;
+    let (key, mut ears) = listening(&app).await;
+    let tokens = app.signup(ADA).await;
+    logout(&app, &tokens).await;
+    let position = one(&mut ears).await.0;
+    let heard = ears.id(position);
+    drop(ears);
+    let app = app.restarted().await;
+    app.tick().await;
+    // From a backup, it could be anybody's.
+    let mut ears = Ears::open(&app, &key, Some(&heard)).await;
+    let (set, ready) = ears.until_ready().await;
+    assert_eq!(set.iter().map(|(.., data)| data["sid"].clone()).collect::<Vec<_>>(), [json!(tokens.session)]);
+    assert_eq!(ready.2, json!({"position": position, "resumed": false}));
+    assert_ne!(ears.id(position), heard);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use keyward::Settings;
 use keyward::core::key::Algorithm;
 use serde_json::json;
 
-use super::{app, ask, behind_a_proxy, passes, told};
+use super::{PROXY, app, ask, behind_a_proxy, passes, told};
 use crate::support::{ADA, App, MINUTE, claims, get, jwt_header, post, text};
 
 #[tokio::test]
@@ -56,6 +56,23 @@ async fn the_same_one_is_told_for_half_a_minute_and_none_outlives_its_token() {
     let last = claims(&assertion().await);
     assert_eq!((&last["exp"], last["iat"].as_i64()), (&end, Some(app.now())));
     assert!(end.as_i64().expect("a time") - app.now() < 60);
+}
+
+#[tokio::test]
+async fn nobody_but_a_proxy_that_names_the_method_is_told_one() {
+    let app = app().await;
+    let tokens = app.signup(ADA).await;
+    let verify = || get("/api/auth/verify").bearer(&tokens.access);
+    for ask in [
+        verify().from(PROXY),
+        verify().from("203.0.113.9").header("x-forwarded-method", "GET"),
+        verify().from(PROXY).header("x-forwarded-method", "GET").header("x-original-method", "POST"),
+    ] {
+        let reply = app.send(ask).await;
+        passes(&reply);
+        assert_eq!(told(&reply, "x-auth-assertion"), "");
+        assert_eq!(told(&reply, "x-auth-user-id"), tokens.user);
+    }
 }
 
 #[tokio::test]
