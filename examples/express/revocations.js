@@ -1,4 +1,4 @@
-// What Keyward revoked, as its feed tells it. Silent for two seconds, it is not to be believed.
+// What Keyward revoked, as its feed tells it. Without a heartbeat for two seconds it is not to be believed.
 const { KEYWARD_ISSUER, KEYWARD_URL: server = KEYWARD_ISSUER, KEYWARD_SERVICE_KEY } = process.env;
 const asService = { Authorization: `Bearer ${KEYWARD_SERVICE_KEY}` };
 const revoked = new Map(); // what → { until: in milliseconds, least: the version that is still good }
@@ -16,12 +16,11 @@ export function cutOff({ sid, gen, sub, uv, rv }, kid) {
 
 export const isFresh = () => performance.now() - heardAt <= 2000;
 
-/** Whether Keyward itself says that the token is good; null where it says nothing. */
+/** What Keyward itself says of the token; null where it says nothing. */
 export async function introspect(token) {
   const ask = { method: 'POST', headers: asService, body: new URLSearchParams({ token }), redirect: 'error' };
   try {
-    const url = new URL('/api/auth/introspect', server);
-    const answer = await fetch(url, { ...ask, signal: AbortSignal.timeout(2000) });
+    const answer = await fetch(new URL('/api/auth/introspect', server), { ...ask, signal: AbortSignal.timeout(2000) });
     return answer.status === 200 ? (await answer.json()).active === true : null;
   } catch { return null; }
 }
@@ -30,12 +29,12 @@ function take(block, connection) {
   const { event, data, id } = Object.fromEntries(block.split('\n').map((line) => line.split(/: ?(.*)/s, 2)));
   if (event === 'revocation') {
     const { kind, sid, sub, kid, gen, uv, rv, until } = JSON.parse(data);
+    if (!/^(key|session|generation|user|roles)$/.test(kind)) throw new Error(`revoked is a ${kind}, and nobody here knows what that is`);
     const what = name(kind, sid ?? sub ?? kid, gen), known = revoked.get(what);
     revoked.set(what, { until: Math.max(known?.until ?? 0, Date.parse(until)), least: Math.max(least(what), uv ?? rv ?? 0) });
   }
   connection.isReady ||= event === 'ready';
-  connection.isLive ||= connection.isReady && event === 'heartbeat'; // between the two comes what was missed
-  if (connection.isLive) heardAt = performance.now();
+  if (connection.isReady && event === 'heartbeat') heardAt = performance.now();
   position = id ?? position;
 }
 
@@ -56,4 +55,6 @@ export async function listen() {
   } catch (error) { console.error('revocations:', error.message); } finally { clearTimeout(silence); stop.abort(); }
   setTimeout(listen, 250 + 750 * Math.random());
 }
-setInterval(() => revoked.forEach(({ until }, what) => until <= Date.now() && revoked.delete(what)), 60_000).unref();
+// A key is never forgotten: whoever stole it dates tokens as they like.
+const forget = ({ until }, what) => until <= Date.now() && !what.startsWith('key ') && revoked.delete(what);
+setInterval(() => revoked.forEach(forget), 60_000).unref();

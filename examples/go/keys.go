@@ -13,17 +13,28 @@ import (
 	"io"
 	"math/big"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
 
 var (
 	errNoKeys = errors.New("the keys can't be fetched")
-	web       = &http.Client{Timeout: 5 * time.Second, CheckRedirect: stay}
+	web       = &http.Client{Timeout: 5 * time.Second, CheckRedirect: stay, Transport: direct()}
 	keys      map[string]jwk
 	keysLock  sync.Mutex
 	askedAt   time.Time
+	fetchedAt time.Time
 )
+
+// direct asks no proxy of the environment without TLS: it would see the service key, and could make keys.
+func direct() http.RoundTripper {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if strings.HasPrefix(server, "http:") {
+		transport.Proxy = nil
+	}
+	return transport
+}
 
 func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
@@ -41,14 +52,14 @@ func key(kid string) (jwk, error) {
 			text, _ := io.ReadAll(io.LimitReader(answer.Body, 65536))
 			answer.Body.Close()
 			if answer.StatusCode == 200 && json.Unmarshal(text, &set) == nil && len(set.Keys) > 0 {
-				keys = map[string]jwk{} // else the last good ones stay
+				keys, fetchedAt = map[string]jwk{}, time.Now() // else the last good ones stay, for an hour
 				for _, k := range set.Keys {
 					keys[k.Kid] = k
 				}
 			}
 		}
 	}
-	if keys == nil {
+	if keys == nil || time.Since(fetchedAt) > time.Hour {
 		return jwk{}, errNoKeys
 	}
 	if found, known := keys[kid]; known {

@@ -53,10 +53,11 @@ func authenticate(authorization string) (claims, int, string) {
 	case err != nil:
 		return c, 401, "invalid_token"
 	}
+	fresh := isFresh() // before it is asked what is revoked, lest the feed come to life in between
 	if code := cutOff(c, kid); code != "" {
 		return c, 401, code
 	}
-	if !isFresh() {
+	if !fresh {
 		if active, err := isActive(token); err != nil {
 			return c, 503, "store_unavailable"
 		} else if !active {

@@ -22,7 +22,7 @@ type entry struct {
 }
 
 // stage is how far a connection has come: between ready and the first heartbeat comes what was missed.
-type stage struct{ isReady, isLive bool }
+type stage struct{ isReady bool }
 
 var (
 	revoked  = map[string]entry{}
@@ -53,11 +53,18 @@ func isFresh() bool {
 	return time.Since(heardAt) <= 2*time.Second
 }
 
-func take(event map[string]string, at *stage) {
+// take gives an error for what it can't read: something is cut off, and nobody knows what.
+func take(event map[string]string, at *stage) error {
 	lock.Lock()
 	defer lock.Unlock()
 	var e entry
-	if event["event"] == "revocation" && json.Unmarshal([]byte(event["data"]), &e) == nil {
+	if event["event"] == "revocation" {
+		if err := json.Unmarshal([]byte(event["data"]), &e); err != nil {
+			return err
+		}
+		if !strings.Contains(" key session generation user roles ", " "+e.Kind+" ") {
+			return fmt.Errorf("revoked is a %q, and nobody here knows what that is", e.Kind)
+		}
 		what := fmt.Sprint(e.Kind, " ", e.Sid+e.Sub+e.Kid, " ", e.Gen)
 		known := revoked[what]
 		if known.Until.After(e.Until) {
@@ -69,13 +76,13 @@ func take(event map[string]string, at *stage) {
 		revoked[what] = e
 	}
 	at.isReady = at.isReady || event["event"] == "ready"
-	at.isLive = at.isLive || at.isReady && event["event"] == "heartbeat"
-	if at.isLive {
+	if at.isReady && event["event"] == "heartbeat" {
 		heardAt = time.Now()
 	}
 	if id, has := event["id"]; has {
 		position = id
 	}
+	return nil
 }
 
 func listen() {
@@ -87,7 +94,7 @@ func listen() {
 		if position != "" {
 			request.Header.Set("Last-Event-ID", position)
 		}
-		answer, err := (&http.Client{CheckRedirect: stay}).Do(request)
+		answer, err := (&http.Client{CheckRedirect: stay, Transport: web.Transport}).Do(request)
 		if err != nil || answer.StatusCode != 200 {
 			log.Println("revocations:", err, answer)
 			stop()
@@ -99,7 +106,10 @@ func listen() {
 			if name, value, is := strings.Cut(lines.Text(), ": "); is {
 				event[name] = value
 			} else if lines.Text() == "" {
-				take(event, &at)
+				if err := take(event, &at); err != nil {
+					log.Println("revocations:", err)
+					break
+				}
 				event = map[string]string{}
 			}
 		}
@@ -112,7 +122,8 @@ func forget() {
 	for range time.Tick(time.Minute) {
 		lock.Lock()
 		for what, e := range revoked {
-			if !e.Until.After(time.Now()) {
+			// A key is never forgotten: whoever stole it dates tokens as they like.
+			if e.Kind != "key" && !e.Until.After(time.Now()) {
 				delete(revoked, what)
 			}
 		}

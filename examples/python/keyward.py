@@ -43,9 +43,10 @@ def authenticate(authorization):
         raise Refused(503, "store_unavailable")
     except (jwt.PyJWTError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise Refused(401, "invalid_token")
+    fresh = is_fresh()  # before it is asked what is revoked, lest the feed come to life in between
     if code := cut_off(claims, kid):
         raise Refused(401, code)
-    if not is_fresh():
+    if not fresh:
         try:
             is_active = introspect(token.strip())
         except Exception:

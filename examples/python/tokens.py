@@ -6,14 +6,14 @@ from revocations import SERVER, web
 ISSUER, AUDIENCE = os.environ["KEYWARD_ISSUER"], os.environ.get("KEYWARD_AUDIENCE", "keyward")
 ALGORITHMS = ["RS256", "ES256", "EdDSA"]
 NUMBERS, TEXTS = ("exp", "iat", "nbf", "gen", "uv", "rv"), ("iss", "sub", "sid")
-keys, asked_at, lock = {}, float("-inf"), threading.Lock()
+keys, asked_at, fetched_at, lock = {}, float("-inf"), float("-inf"), threading.Lock()
 
 class NoKeys(Exception):
     """They could not be fetched: nobody knows whose token it is."""
 
 def key(kid):
     """The key of that name. They are fetched every 5 minutes; for an unknown name at most every 30 s."""
-    global keys, asked_at
+    global keys, asked_at, fetched_at
     with lock:
         age = time.monotonic() - asked_at
         if not keys or age > 300 or (kid not in keys and age > 30):
@@ -21,10 +21,10 @@ def key(kid):
             try:
                 with web.open(SERVER + "/.well-known/jwks.json", timeout=5) as answer:
                     found = jwt.PyJWKSet.from_json(answer.read(65536)).keys
-                keys = {k.key_id: k for k in found if k.algorithm_name in ALGORITHMS}
-            except Exception as error:  # the last good ones stay
+                keys, fetched_at = {k.key_id: k for k in found if k.algorithm_name in ALGORITHMS}, time.monotonic()
+            except Exception as error:  # the last good ones stay, for an hour
                 print("keys:", error, flush=True)
-        if not keys:
+        if not keys or time.monotonic() - fetched_at > 3600:
             raise NoKeys
         return keys[kid]
 

@@ -10,6 +10,8 @@ use keyward_core::time::Timestamp;
 pub(crate) struct Clock {
     #[cfg(test)]
     ahead: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    #[cfg(test)]
+    set: std::sync::Arc<std::sync::atomic::AtomicI64>,
 }
 
 impl Clock {
@@ -17,7 +19,10 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub(crate) fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::default().after(since + self.ahead())
+        let now = Timestamp::default().after(since + self.ahead());
+        #[cfg(test)]
+        let now = Timestamp::from_micros(now.micros() + self.set.load(std::sync::atomic::Ordering::SeqCst));
+        now
     }
 
     /// How long ago some fixed moment was, by a clock that is never set back.
@@ -26,6 +31,12 @@ impl Clock {
             std::sync::LazyLock::new(tokio::time::Instant::now);
         // Never zero: that stands for never.
         START.elapsed() + self.ahead() + Duration::from_micros(1)
+    }
+
+    /// The present moment less the monotonic clock, in microseconds: it changes where somebody sets the
+    /// clock of the machine.
+    pub(crate) fn offset(&self) -> i64 {
+        self.now().micros() - i64::try_from(self.monotonic().as_micros()).unwrap_or(i64::MAX)
     }
 
     #[cfg(not(test))]
@@ -37,6 +48,12 @@ impl Clock {
     #[cfg(test)]
     fn ahead(&self) -> Duration {
         Duration::from_micros(self.ahead.load(std::sync::atomic::Ordering::SeqCst))
+    }
+
+    /// Sets the clock of the machine ahead, or back.
+    #[cfg(test)]
+    pub(crate) fn set_by(&self, seconds: i64) {
+        self.set.fetch_add(seconds * 1_000_000, std::sync::atomic::Ordering::SeqCst);
     }
 
     /// Lets time pass.

@@ -4,13 +4,14 @@
 //! not know what was revoked since, whatever the reason: Keyward is gone, does not trust itself, or a
 //! proxy keeps the stream to itself.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use keyward_core::revocation::{CutOff, Entry, Revocation, RevocationSet, Subject};
+use keyward_core::time::Timestamp;
 use reqwest::{Client, Response, Url};
 use serde::Deserialize;
 
@@ -24,6 +25,11 @@ pub(crate) const TRUST: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_secs(5);
 /// How often entries are forgotten that concern no living token.
 const SWEEP: Duration = Duration::from_secs(60);
+/// How far the machine's clock may be set before what was forgotten by it has to be told again.
+const SET: Duration = Duration::from_secs(60);
+/// A key is never forgotten: whoever stole it dates a token as they like, and an entry of the feed may be
+/// gone before the last JWKS that has the key.
+const FOR_EVER: Timestamp = Timestamp::from_micros(i64::MAX);
 /// The most entries that are kept, some 100 MB. Nobody revokes more within the life of an access token.
 const MAX_ENTRIES: usize = 1_000_000;
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -38,8 +44,10 @@ pub(crate) struct Feed {
     /// When it was last said that nothing was left out, in microseconds of the monotonic clock; 0: never.
     heard_at: AtomicU64,
     swept_at: AtomicU64,
-    /// Where to go on; 0: from the beginning.
-    position: AtomicU64,
+    /// Where to go on, in Keyward's words; without it from the beginning.
+    position: Mutex<Option<HeaderValue>>,
+    /// The machine's clock less the monotonic one when the whole set was asked for, in microseconds.
+    offset: AtomicI64,
 }
 
 /// How far one connection has come.
@@ -49,7 +57,7 @@ enum Stage {
     Telling,
     /// It was ready; on a resumption what was missed follows.
     Ready,
-    /// Its heart beat since: nothing is missing, and whatever it says shows that it lives.
+    /// Its heart beat since: nothing is missing.
     Live,
 }
 
@@ -81,14 +89,17 @@ impl Feed {
             set: RwLock::default(),
             heard_at: AtomicU64::new(0),
             swept_at: AtomicU64::new(0),
-            position: AtomicU64::new(0),
+            position: Mutex::default(),
+            offset: AtomicI64::new(0),
         }
     }
 
-    /// Whether what is known may be believed.
+    /// Whether what is known may be believed. Asked before [`Self::check`]: a feed that comes to life in
+    /// between would answer for what was not known yet.
     pub(crate) fn is_fresh(&self) -> bool {
+        let now = self.clock.monotonic();
         let heard_at = self.heard_at.load(Ordering::Acquire);
-        heard_at > 0 && self.clock.monotonic() <= Duration::from_micros(heard_at) + TRUST
+        heard_at > 0 && now <= Duration::from_micros(heard_at) + TRUST && !self.clock_was_set()
     }
 
     /// Whether a token is cut off. What is known of that holds, fresh or not.
@@ -117,9 +128,15 @@ impl Feed {
             .get(self.url.clone())
             .header(AUTHORIZATION, self.service_key.clone())
             .header(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        let position = self.position.load(Ordering::Relaxed);
-        if position > 0 {
-            request = request.header(LAST_EVENT_ID, HeaderValue::from(position));
+        if self.clock_was_set() {
+            // By that clock entries were forgotten. Until all are told again nothing is known.
+            self.heard_at.store(0, Ordering::Release);
+            *self.position() = None;
+        }
+        let position = self.position().clone();
+        match position {
+            Some(position) => request = request.header(LAST_EVENT_ID, position),
+            None => self.offset.store(self.clock.offset(), Ordering::Release),
         }
         let response =
             tokio::time::timeout(PATIENCE, request.send()).await.map_err(|_| Unanswered::TooLate)??;
@@ -159,23 +176,36 @@ impl Feed {
     /// the feed is not to be believed.
     fn take(&self, event: &Event, stage: &mut Stage) -> Result<(), String> {
         let position = match &event.id {
-            Some(id) => Some(id.parse::<u64>().map_err(|_| format!("no position: {id}"))?),
+            Some(id) => Some(HeaderValue::try_from(id).map_err(|_| format!("no position: {id}"))?),
             None => None,
         };
         match event.name.as_str() {
-            "revocation" => self.insert(&entry(&event.data, position.unwrap_or(0))?)?,
+            "revocation" => self.insert(&entry(&event.data)?)?,
             "ready" => *stage = (*stage).max(Stage::Ready),
             "heartbeat" if *stage == Stage::Ready => *stage = Stage::Live,
             _ => {}
         }
-        if let Some(position) = position {
-            self.position.store(position, Ordering::Relaxed);
+        if position.is_some() {
+            *self.position() = position;
         }
-        if *stage == Stage::Live {
+        // Only a beat says that nothing was left out: an entry may come late.
+        if *stage == Stage::Live && event.name == "heartbeat" {
+            if self.clock_was_set() {
+                return Err("the clock of this machine was set".to_owned());
+            }
             self.heard_at.store(micros(self.clock.monotonic()), Ordering::Release);
             self.sweep();
         }
         Ok(())
+    }
+
+    fn clock_was_set(&self) -> bool {
+        let offset = self.offset.load(Ordering::Acquire);
+        u128::from(self.clock.offset().abs_diff(offset)) > SET.as_micros()
+    }
+
+    fn position(&self) -> MutexGuard<'_, Option<HeaderValue>> {
+        self.position.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn insert(&self, entry: &Entry) -> Result<(), String> {
@@ -199,18 +229,22 @@ impl Feed {
     }
 }
 
-fn entry(json: &str, position: u64) -> Result<Entry, String> {
+fn entry(json: &str) -> Result<Entry, String> {
     let told: Told = serde_json::from_str(json).map_err(|error| format!("no entry: {error}"))?;
-    let until = told.until.parse().map_err(|_| format!("no moment: {}", told.until))?;
+    let mut until = told.until.parse().map_err(|_| format!("no moment: {}", told.until))?;
     let id = |text: &str| format!("no id: {text}");
     let revocation = match told.what {
-        What::Key { kid } => Revocation::Key(kid),
+        What::Key { kid } => {
+            until = FOR_EVER;
+            Revocation::Key(kid)
+        }
         What::Session { sid } => Revocation::Session(sid.parse().map_err(|_| id(&sid))?),
         What::Generation { sid, r#gen } => Revocation::Generation(sid.parse().map_err(|_| id(&sid))?, r#gen),
         What::User { sub, uv } => Revocation::User(sub.parse().map_err(|_| id(&sub))?, uv),
         What::Roles { rv } => Revocation::Roles(rv),
     };
-    Ok(Entry { position, revocation, until })
+    // The order is that in which they come; what the feed calls it is its own.
+    Ok(Entry { position: 0, revocation, until })
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -1,6 +1,7 @@
 //! Which keys verify at this moment? Those of the JWKS, fetched ahead and kept while Keyward is away.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::header::CACHE_CONTROL;
@@ -17,7 +18,9 @@ const MAX_JWKS: usize = 64 * 1024;
 const COOLDOWN: Duration = Duration::from_secs(30);
 /// How long keys count where the answer does not say, and within which bounds it may.
 const MAX_AGE: Duration = Duration::from_secs(300);
-const BOUNDS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(3600));
+const BOUNDS: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(1800));
+/// How long keys count that can't be fetched again: one of them may have been revoked since.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 #[derive(Debug)]
 pub(crate) struct Keys {
@@ -25,20 +28,32 @@ pub(crate) struct Keys {
     web: Client,
     clock: Clock,
     current: watch::Sender<Option<Arc<PublicKeys>>>,
+    /// When they came, in microseconds of the monotonic clock.
+    fetched_at: AtomicU64,
     /// When a fetch for an unknown name last began. Held while one is under way.
     asked_at: Mutex<Option<Duration>>,
 }
 
 impl Keys {
     pub(crate) fn new(url: Url, web: Client, clock: Clock) -> Self {
-        Self { url, web, clock, current: watch::Sender::new(None), asked_at: Mutex::new(None) }
+        Self {
+            url,
+            web,
+            clock,
+            current: watch::Sender::new(None),
+            fetched_at: AtomicU64::new(0),
+            asked_at: Mutex::new(None),
+        }
     }
 
-    /// The keys, waited for where there are none yet; `None` where none came in time.
+    /// The keys, waited for where there are none yet; `None` where none came in time, or those that are
+    /// there are too old.
     pub(crate) async fn current(&self) -> Option<Arc<PublicKeys>> {
         let mut keys = self.current.subscribe();
         let first = tokio::time::timeout(PATIENCE, keys.wait_for(Option::is_some)).await;
-        first.ok()?.ok()?.clone()
+        let keys = first.ok()?.ok()?.clone();
+        let fetched_at = Duration::from_micros(self.fetched_at.load(Ordering::Acquire));
+        keys.filter(|_| self.clock.monotonic() <= fetched_at + LONGEST)
     }
 
     /// Other keys than these, for a name that these don't have: fetched, unless that was done a moment ago.
@@ -86,6 +101,8 @@ impl Keys {
         let max_age = max_age(&response);
         let body = web::body(response, MAX_JWKS).await?;
         let keys = PublicKeys::from_jwks(&body).map_err(|error| Unanswered::Nonsense(error.to_string()))?;
+        let now = u64::try_from(self.clock.monotonic().as_micros()).unwrap_or(u64::MAX);
+        self.fetched_at.store(now, Ordering::Release);
         self.current.send_replace(Some(Arc::new(keys)));
         Ok(max_age)
     }

@@ -98,8 +98,9 @@ async fn an_assertion_is_taken_where_it_is_asked_for_and_nowhere_else() {
 async fn keys_that_are_none_are_not_taken_and_the_last_good_ones_stay() {
     let played = Played::start().await;
     let elsewhere = Played::start().await;
-    let url = format!("{}{JWKS}", played.url()).parse().expect("a URL");
-    let keys = Keys::new(url, web::client().expect("a client"), Clock::default());
+    let url: reqwest::Url = format!("{}{JWKS}", played.url()).parse().expect("a URL");
+    let web = web::client(&url).expect("a client");
+    let keys = Keys::new(url, web, Clock::default());
     let rsa = vectors()["jwks"]["keys"][0].clone();
     let mut other_alg = rsa.clone();
     other_alg["alg"] = "HS256".into();
@@ -183,7 +184,7 @@ async fn what_the_feed_says_is_in_force_at_once() {
     assert_eq!(verdict(&verifier, &good).await, "ok");
     let entry =
         r#"{"kind":"session","sid":"0b0b0b0b-0b0b-0b0b-0b0b-0b0b0b0b0b0b","until":"2099-01-01T00:00:00Z"}"#;
-    played.tells(&format!("id: 7\nevent: revocation\ndata: {entry}\n\n"));
+    played.tells(&format!("id: 9f-7\nevent: revocation\ndata: {entry}\n\n"));
     while verdict(&verifier, &good).await == "ok" {
         tokio::task::yield_now().await;
     }
@@ -194,7 +195,7 @@ async fn what_the_feed_says_is_in_force_at_once() {
     assert_eq!(verdict(&verifier, &good).await, "session_revoked");
     // It goes on where it was.
     until(|| played.asked(FEED).len() > 1).await;
-    assert!(played.asked(FEED)[1].to_ascii_lowercase().contains("\r\nlast-event-id: 7\r\n"));
+    assert!(played.asked(FEED)[1].to_ascii_lowercase().contains("\r\nlast-event-id: 9f-7\r\n"));
     assert!(!played.asked(FEED)[0].to_ascii_lowercase().contains("last-event-id"));
 }
 
@@ -232,6 +233,68 @@ async fn two_seconds_without_a_heartbeat_and_keyward_itself_is_asked() {
 }
 
 #[tokio::test]
+async fn heartbeats_alone_say_that_nothing_was_left_out() {
+    let played = Played::start().await;
+    let (verifier, clock) = listening(&played).await;
+    let revoked = token("revoked_session");
+    clock.advance(Duration::from_secs(3));
+    let entry =
+        r#"{"kind":"session","sid":"0b0b0b0b-0b0b-0b0b-0b0b-0b0b0b0b0b0b","until":"2099-01-01T00:00:00Z"}"#;
+    played.tells(&format!("event: revocation\ndata: {entry}\n\nevent: ready\ndata: {{}}\n\n"));
+    while verdict(&verifier, &revoked).await != "session_revoked" {
+        tokio::task::yield_now().await;
+    }
+    assert!(!verifier.is_fresh());
+    played.tells("event: heartbeat\ndata: {}\n\n");
+    until(|| verifier.is_fresh()).await;
+}
+
+#[tokio::test]
+async fn where_the_clock_was_set_everything_is_told_again() {
+    let played = Played::start().await;
+    let (verifier, clock) = listening(&played).await;
+    clock.set_by(-30);
+    assert!(verifier.is_fresh(), "clocks are corrected");
+    clock.set_by(-31);
+    assert!(!verifier.is_fresh(), "who knows what was forgotten");
+    played.tells("event: heartbeat\ndata: {}\n\n");
+    until(|| verifier.is_fresh()).await;
+    let asked = played.asked(FEED);
+    assert_eq!(asked.len(), 2);
+    assert!(!asked[1].to_ascii_lowercase().contains("last-event-id"), "{}", asked[1]);
+}
+
+#[tokio::test]
+async fn a_revoked_key_never_comes_back() {
+    let played = Played::start().await;
+    let kid = vectors()["jwks"]["keys"][0]["kid"].clone();
+    let entry = format!(r#"{{"kind":"key","kid":{kid},"until":"2000-01-01T00:00:00Z"}}"#);
+    played.answers(FEED, &feed(&format!("event: revocation\ndata: {entry}\n\n{LIVE}")));
+    let (verifier, clock) = listening(&played).await;
+    let of_the_key = token("valid");
+    assert_eq!(verdict(&verifier, &of_the_key).await, "token_stale");
+    clock.advance(Duration::from_secs(61));
+    played.tells("event: heartbeat\ndata: {}\n\n");
+    until(|| verifier.is_fresh()).await;
+    assert_eq!(verdict(&verifier, &of_the_key).await, "token_stale", "for as long as the JWKS may have it");
+}
+
+#[tokio::test]
+async fn keys_that_can_not_be_fetched_again_count_for_an_hour() {
+    let played = Played::start().await;
+    let url: reqwest::Url = format!("{}{JWKS}", played.url()).parse().expect("a URL");
+    let clock = Clock::default();
+    let keys = Keys::new(url.clone(), web::client(&url).expect("a client"), clock.clone());
+    keys.fetch().await.expect("keys");
+    clock.advance(Duration::from_secs(3_599));
+    assert!(keys.current().await.is_some());
+    clock.advance(Duration::from_secs(2));
+    assert!(keys.current().await.is_none());
+    keys.fetch().await.expect("keys");
+    assert!(keys.current().await.is_some());
+}
+
+#[tokio::test]
 async fn a_feed_that_makes_no_sense_is_not_believed() {
     let entry = |entry: &str| format!("event: revocation\ndata: {entry}\n\n{LIVE}");
     for answer in [
@@ -242,7 +305,7 @@ async fn a_feed_that_makes_no_sense_is_not_believed() {
         feed(&entry(r#"{"kind":"roles","rv":5,"until":"tomorrow"}"#)),
         feed(&entry(r#"{"kind":"roles","rv":-5,"until":"2099-01-01T00:00:00Z"}"#)),
         feed(&entry("revoked")),
-        feed(&LIVE.replace("id: 1", "id: first")),
+        feed(&LIVE.replace("id: 1", "id: \u{1}")),
         // Ready, and then nothing: what was missed may still be to come.
         feed("id: 1\nevent: ready\ndata: {}\n\n"),
         feed("id: 1\nevent: ready\ndata: {}\n\nevent: other\ndata: {}\n\n"),

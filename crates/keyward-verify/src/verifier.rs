@@ -103,7 +103,9 @@ impl Verifier {
 
     /// For what Keyward tells the service behind a proxy that asks it (`X-Auth-Assertion`): of 60 s at most,
     /// for this audience, which is `edge.audience`. Each was checked against what was revoked when it was
-    /// made, so a service key is not needed.
+    /// made, so a service key is not needed. Without one it is not heard that a signing key was revoked:
+    /// whoever stole it can make assertions until the keys are fetched again, after the `max-age` that
+    /// Keyward says (30 minutes at most), and an hour at most where Keyward can't be reached.
     pub fn assertions(issuer: &str, audience: &str) -> Builder {
         Builder { is_blind: true, ..Builder::new(TokenType::Assertion, issuer, audience) }
     }
@@ -117,6 +119,7 @@ impl Verifier {
         let core = &self.0.core;
         let verified = core.verified(token).await?;
         if let Some((feed, introspection)) = &core.revocations {
+            let is_fresh = feed.is_fresh();
             match feed.check(verified.subject()) {
                 None => {}
                 Some(CutOff::Session) => return Err(Refused(Denial::SessionRevoked)),
@@ -130,7 +133,7 @@ impl Verifier {
                 }
                 Some(CutOff::Key | CutOff::User | CutOff::Roles) => return Err(Refused(Denial::TokenStale)),
             }
-            if !feed.is_fresh() {
+            if !is_fresh {
                 // An assertion is no access token: nobody can be asked about it.
                 if core.takes == TokenType::Assertion {
                     return Err(Refused(Denial::StoreUnavailable));
@@ -268,7 +271,7 @@ impl Builder {
             return Err(BuildError::Leeway);
         }
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        let web = web::client()?;
+        let web = web::client(&base)?;
         let at = |path: &str| base.join(path).map_err(|_| BuildError::Url(base.to_string()));
         let revocations = match self.authorization() {
             Err(BuildError::NoServiceKey) if self.is_blind => None,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Client, Response, Url};
 
 /// How long to wait for a connection, and for an answer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,9 +24,11 @@ pub(crate) enum Unanswered {
     Nonsense(String),
 }
 
-/// A client that follows no redirect: a key or a verdict comes from Keyward itself or not at all.
-pub(crate) fn client() -> Result<Client, reqwest::Error> {
-    Client::builder().redirect(Policy::none()).connect_timeout(PATIENCE).build()
+/// A client that follows no redirect: a key or a verdict comes from Keyward itself or not at all. Without
+/// TLS no proxy of the environment is asked either: it would see the service key, and could make tokens.
+pub(crate) fn client(base: &Url) -> Result<Client, reqwest::Error> {
+    let client = Client::builder().redirect(Policy::none()).connect_timeout(PATIENCE);
+    if base.scheme() == "http" { client.no_proxy().build() } else { client.build() }
 }
 
 /// The body of a good answer, read up to a limit.

@@ -67,9 +67,11 @@ impl Service {
         let mut command = Command::new(&language.program);
         command.args(arguments).current_dir(&language.folder).env("PORT", &port);
         command.env("KEYWARD_ISSUER", issuer).env("KEYWARD_URL", server).env("KEYWARD_SERVICE_KEY", key);
+        // Nobody answers there: without TLS no proxy is shown the service key.
         for proxy in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
-            command.env_remove(proxy);
+            command.env(proxy, "http://127.0.0.1:1");
         }
+        command.env_remove("no_proxy").env_remove("NO_PROXY");
         command
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .stdin(Stdio::null())
