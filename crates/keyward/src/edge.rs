@@ -5,6 +5,7 @@
 //! beyond plain headers is an assertion: a JWT of a minute, signed once in half of that.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::flow;
 use crate::settings::Settings;
+use crate::store::Fault;
 
 /// How long an assertion is good.
 const LIFE: Duration = Duration::from_secs(60);
@@ -41,11 +43,17 @@ pub(crate) struct Edge {
 }
 
 /// An assertion, and whose signature it bears.
-#[derive(Debug)]
 pub(crate) struct Assertion {
     kid: Arc<str>,
     made_at: Timestamp,
     jwt: Arc<str>,
+}
+
+/// Without the JWT: whoever reads that is whom it speaks of.
+impl fmt::Debug for Assertion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assertion").field("kid", &self.kid).finish_non_exhaustive()
+    }
 }
 
 /// What a proxy should do and does not.
@@ -59,12 +67,14 @@ pub(crate) enum Complaint {
     TwoMethods,
     /// It does not say where the request goes, or that is nowhere here.
     NoAddress,
+    /// It demands what there is not.
+    NoDemand,
     /// Roles or permissions are demanded that tokens don't carry.
     NoClaim,
 }
 
 impl Complaint {
-    const COUNT: usize = 5;
+    const COUNT: usize = 6;
 }
 
 impl Edge {
@@ -134,22 +144,40 @@ impl Engine {
     }
 
     /// Ends the sessions of which a copy was noticed at the edge.
+    ///
+    /// # Errors
+    /// `store_unavailable`; what is left is ended by the next call.
     pub(crate) async fn end_noticed_thefts(&self) -> Result<(), Error> {
-        loop {
-            let Some((session, client)) =
-                self.edge.thefts().iter().next().map(|(session, client)| (*session, client.clone()))
-            else {
-                return Ok(());
-            };
-            self.end_for_theft(session, &client).await?;
+        let noticed: Vec<_> =
+            self.edge.thefts().iter().map(|(session, client)| (*session, client.clone())).collect();
+        for (session, client) in noticed {
+            match self.end_for_theft(session, &client).await {
+                Ok(()) => {}
+                Err(error @ Error::Fault(Fault::Unavailable(_))) => return Err(error),
+                // One that can't be read must not keep the others from being written. Its next token is
+                // noticed again.
+                Err(error) => {
+                    tracing::error!(
+                        "session {session}, of which a copy was noticed, could not be ended: {error}"
+                    );
+                }
+            }
             self.edge.thefts().remove(&session);
         }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_of_an_assertion_is_not_the_assertion() {
+        let assertion =
+            Assertion { kid: "k".into(), made_at: Timestamp::default(), jwt: "a.secret.b".into() };
+        assert!(!format!("{assertion:?}").contains("secret"));
+    }
 
     #[test]
     fn the_same_is_logged_once_a_minute_and_each_kind_by_itself() {

@@ -16,6 +16,9 @@ use crate::flow::Grant;
 
 /// How many cookies of one name are looked at: more are an attack, not a browser.
 const TWINS: usize = 8;
+/// How many refresh cookies are: a sibling host can plant some before the real one, and opening one
+/// is but a MAC.
+const REFRESH_TWINS: usize = 64;
 
 /// The names of the three cookies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,16 +119,16 @@ impl Names {
     pub(crate) fn read<'a>(&self, headers: &'a HeaderMap) -> Cookies<'a> {
         let mut cookies = Cookies::default();
         for (name, value) in pairs(headers) {
-            let (list, value) = if name == self.access {
-                (&mut cookies.access, Some(value))
+            let (list, most, value) = if name == self.access {
+                (&mut cookies.access, TWINS, Some(value))
             } else if name == self.refresh {
-                (&mut cookies.refresh, Some(value))
+                (&mut cookies.refresh, REFRESH_TWINS, Some(value))
             } else if name == self.hint {
-                (&mut cookies.hints, hint_tag(value))
+                (&mut cookies.hints, TWINS, hint_tag(value))
             } else {
                 continue;
             };
-            if let Some(value) = value.filter(|value| !value.is_empty() && list.len() < TWINS) {
+            if let Some(value) = value.filter(|value| !value.is_empty() && list.len() < most) {
                 list.push(value);
             }
         }
@@ -241,6 +244,14 @@ mod tests {
         let line = "keyward_access=x; ".repeat(1_000);
         let headers = headers(&[line.as_bytes()]);
         assert_eq!(Names::new(false).read(&headers).access.len(), TWINS);
+    }
+
+    #[test]
+    fn planted_twins_of_the_refresh_cookie_leave_room_for_the_real_one() {
+        let line = format!("{}keyward_refresh=real", "keyward_refresh=planted; ".repeat(REFRESH_TWINS - 1));
+        let headers = headers(&[line.as_bytes()]);
+        let refresh = Names::new(false).read(&headers).refresh;
+        assert_eq!((refresh.len(), refresh.last()), (64, Some(&"real")));
     }
 
     #[test]

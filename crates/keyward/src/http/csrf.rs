@@ -4,7 +4,7 @@
 //! configured, never taken from the request.
 
 use http::header::{HeaderName, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use crate::settings::Settings;
 
@@ -38,13 +38,13 @@ fn opens_websocket(headers: &HeaderMap) -> bool {
 /// Whether the request comes from us. One that says neither whence it comes nor its origin does not.
 pub(crate) fn is_ours(headers: &HeaderMap, settings: &Settings) -> bool {
     let origin = match one(headers, &ORIGIN) {
-        Ok(origin) => origin,
+        Ok(origin) => origin.map(HeaderValue::as_bytes),
         Err(Twice) => return false,
     };
     if origin.is_some_and(|origin| is_allowed(origin, settings)) {
         return true;
     }
-    match one(headers, &SEC_FETCH_SITE) {
+    match one(headers, &SEC_FETCH_SITE).map(|site| site.map(HeaderValue::as_bytes)) {
         Ok(Some(b"same-origin" | b"none")) => true,
         Ok(None) => origin.is_some_and(|origin| origin == settings.public_url.as_str().as_bytes()),
         _ => false,
@@ -86,11 +86,13 @@ fn is_navigation_by_user(headers: &HeaderMap) -> bool {
     is_navigation(headers) && headers.get(SEC_FETCH_USER).is_some_and(|user| user == "?1")
 }
 
-struct Twice;
+/// A header that may stand there once does so twice.
+pub(super) struct Twice;
 
-fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a [u8]>, Twice> {
+/// The only line of this name.
+pub(super) fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Twice> {
     let mut values = headers.get_all(name).iter();
-    let first = values.next().map(http::HeaderValue::as_bytes);
+    let first = values.next();
     if values.next().is_some() { Err(Twice) } else { Ok(first) }
 }
 

@@ -22,9 +22,7 @@ pub(super) fn instead(route: &Route, uri: &Uri, error: &Error) -> Option<Answer>
     let denial = error.denied().denial();
     let by_way_of = match denial {
         Denial::ReauthenticationRequired => "/reauthenticate",
-        Denial::InvalidCredentials => return None,
-        Denial::AmbiguousCredentials => "/api/auth/renew",
-        denial if denial.status() == 401 => "/api/auth/renew",
+        denial if renewing_may_mend(denial) => "/api/auth/renew",
         _ => return None,
     };
     let mut back = if by_form { page_of(route, uri) } else { next::back_to(uri) };
@@ -32,6 +30,16 @@ pub(super) fn instead(route: &Route, uri: &Uri, error: &Error) -> Option<Answer>
         back.push_str("?again=1");
     }
     Some(html::go_on(&next::with_next(by_way_of, &back)))
+}
+
+/// Whether who is refused so is led to `/api/auth/renew`, which brings another token, or takes cookies
+/// of several sessions to the login.
+pub(super) fn renewing_may_mend(denial: Denial) -> bool {
+    match denial {
+        Denial::InvalidCredentials => false,
+        Denial::AmbiguousCredentials => true,
+        denial => denial.status() == 401,
+    }
 }
 
 /// The page that a form of this route stands on: the nearest one above it that can be shown.

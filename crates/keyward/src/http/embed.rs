@@ -20,7 +20,8 @@ impl Keyward {
     /// Every route of Keyward, to merge into an application's own router, whatever the state of
     /// that. Behind anything but [`Keyward::run`] and [`Keyward::serve`] it has to be served with
     /// connect info (`into_make_service_with_connect_info::<SocketAddr>`), or every client has one
-    /// address, and with it one rate limit.
+    /// address, and with it one rate limit; and a graceful shutdown begins with
+    /// [`Keyward::send_away`], or it waits for those who listen for as long as they do.
     ///
     /// The paths are those of `docs/routes.md`: below `/api/auth`, `/api/admin` and `/.well-known`,
     /// and the pages. axum panics where an application has a route of the same path.
@@ -55,10 +56,16 @@ impl Keyward {
     ) {
         let shutdown = async {
             shutdown.await;
-            // They would listen for ever.
-            self.engine.feed.listeners.send_away();
+            self.send_away();
         };
         super::serve::serve(listener, router, shutdown, grace).await;
+    }
+
+    /// Ends the answers that have no end, to those who listen to what is revoked
+    /// (`GET /api/auth/revocations`): what a graceful shutdown begins with, as in
+    /// [`Keyward::serve`]. They come again, here or at another node.
+    pub fn send_away(&self) {
+        self.engine.feed.listeners.send_away();
     }
 
     /// Serves `router` at this address, such as `127.0.0.1:8080`, until the process is told to stop

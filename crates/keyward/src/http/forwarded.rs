@@ -8,6 +8,7 @@
 use http::header::{HOST, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
+use super::csrf::{Twice, one};
 use super::next;
 use crate::edge::Complaint;
 use crate::settings::{Origin, Settings};
@@ -55,7 +56,7 @@ impl<'a> Forwarded<'a> {
             Ok(Some(method)) => Method::from_bytes(method.as_bytes()).map_err(|_| Complaint::NoMethod),
             Ok(None) if self.appended.is_some() => Ok(self.method.clone()),
             Ok(None) => Err(Complaint::NoMethod),
-            Err(NotOne) => Err(Complaint::TwoMethods),
+            Err(Twice) => Err(Complaint::TwoMethods),
         }
     }
 
@@ -118,11 +119,16 @@ impl<'a> Forwarded<'a> {
 /// `path=`.
 fn appended(uri: &Uri, route: &str) -> Option<String> {
     let query = uri.query().unwrap_or_default();
-    if let Some((_, path)) = split_appended(query) {
-        return Some(path.to_owned());
-    }
-    let path = uri.path().strip_prefix(route).filter(|path| path.starts_with('/'))?;
+    let Some(path) = below(uri, route) else {
+        return split_appended(query).map(|(_, path)| path.to_owned());
+    };
+    // All of the query is the client's, also a `path=` in it.
     Some(if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") })
+}
+
+/// What stands behind the path of the route.
+pub(crate) fn below<'a>(uri: &'a Uri, route: &str) -> Option<&'a str> {
+    uri.path().strip_prefix(route).filter(|path| path.starts_with('/'))
 }
 
 /// A query that a proxy appends the original path to: its own part, and that.
@@ -140,22 +146,13 @@ fn printable(bytes: &[u8]) -> String {
     bytes.iter().map(one).collect()
 }
 
-struct NotOne;
-
-/// The only line of this name.
-fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, NotOne> {
-    let mut lines = headers.get_all(name).iter();
-    let first = lines.next();
-    if lines.next().is_some() { Err(NotOne) } else { Ok(first) }
-}
-
 /// What the lines of these names say alike, each of them there once at most. A proxy that sets one
 /// passes on what a client wrote into the other.
-fn one_of<'a>(headers: &'a HeaderMap, names: &[HeaderName]) -> Result<Option<&'a HeaderValue>, NotOne> {
+fn one_of<'a>(headers: &'a HeaderMap, names: &[HeaderName]) -> Result<Option<&'a HeaderValue>, Twice> {
     let mut said = None;
     for name in names {
         match (said, one(headers, name)?) {
-            (Some(before), Some(value)) if before != value => return Err(NotOne),
+            (Some(before), Some(value)) if before != value => return Err(Twice),
             (_, Some(value)) => said = Some(value),
             (_, None) => {}
         }
@@ -259,6 +256,7 @@ mod tests {
         assert_eq!(told("/api/auth/verify/", &here).as_deref(), Some("/"));
         let appended = "/api/auth/verify?role=a&redirect=1&path=/a?role=b&path=/c";
         assert_eq!(told(appended, &here).as_deref(), Some("/a?role=b&path=/c"));
+        assert_eq!(told("/api/auth/verify/a?path=/evil", &here).as_deref(), Some("/a?path=/evil"));
         assert_eq!(told("/api/auth/verify?path=/a", &[("host", "evil.example")]), None);
         assert_eq!(told("/api/auth/verify?path=//evil.example", &here), None);
         assert_eq!(told("/api/auth/verify//evil.example", &here), None);

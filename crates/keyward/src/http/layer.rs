@@ -19,6 +19,7 @@ use keyward_core::denial::Denial;
 use keyward_core::time::Timestamp;
 
 use super::cookie::Names;
+use super::detour::renewing_may_mend;
 use super::problem::MARK;
 use super::{X_REQUEST_ID, csrf, guard, html, next, origin, request_id};
 use crate::access::Reach;
@@ -277,7 +278,7 @@ impl Presented {
         match self.session() {
             Ok(session) => Ok(Some(session)),
             Err(error) if error.is(Denial::MissingToken) => Ok(None),
-            Err(error) if self.page && error.denied().denial().status() == 401 => Ok(None),
+            Err(error) if self.page && renewing_may_mend(error.denied().denial()) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -286,7 +287,7 @@ impl Presented {
     fn instead(&self, response: &Response<Body>) -> Option<&'static str> {
         let code = response.headers().get(MARK)?;
         match &self.who {
-            Err(error) if error.denied().denial().status() == 401 && code == error.code() => {
+            Err(error) if renewing_may_mend(error.denied().denial()) && code == error.code() => {
                 Some("/api/auth/renew")
             }
             Ok(_) if code == Denial::ReauthenticationRequired.code() => Some("/reauthenticate"),

@@ -54,6 +54,10 @@ fn decode(text: &str) -> Option<String> {
         out.push(match byte {
             b'%' => {
                 let digits = [bytes.next()?, bytes.next()?];
+                // `from_str_radix` takes a sign, too.
+                if !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return None;
+                }
                 u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
             }
             byte => byte,
@@ -109,6 +113,7 @@ mod tests {
             "next=/a&next=//e",
             "next=%",
             "next=/%zz",
+            "next=/%+f",
             "next=/%ff",
             "next=.e.example",
             "next=%09/e.example",

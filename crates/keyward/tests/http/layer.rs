@@ -269,6 +269,10 @@ async fn who_navigates_to_a_page_without_a_token_goes_to_renew_it() {
     let navigation = |ask: Ask| ask.header("sec-fetch-mode", "navigate").header("accept", "text/html");
     app.send(get("/app/who").header("accept", "*/*")).await.refused(401, "missing_token");
     app.send(get("/app/who").header("sec-fetch-mode", "cors")).await.refused(401, "missing_token");
+    // Two credentials: the way is the same, and leads on to the login.
+    let twice = get("/app/who").header("authorization", "Bearer a").header("authorization", "Bearer b");
+    let there = app.send(navigation(twice)).await;
+    assert_eq!((there.status, there.one("location")), (303, Some("/api/auth/renew?next=/app/who")));
     app.send(navigation(post("/app/who"))).await.refused(401, "missing_token");
     let mut browser = Browser::signed_in(&app, ADA).await;
     browser.navigate(&app, "/app/editors").await.refused(403, "forbidden");

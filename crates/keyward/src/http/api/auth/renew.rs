@@ -6,6 +6,7 @@ use http::header::{HeaderValue, REFRESH, RETRY_AFTER};
 use keyward_core::denial::Denial;
 use keyward_core::session::Transport;
 
+use crate::http::detour::renewing_may_mend;
 use crate::http::guard::refresh_cookie;
 use crate::http::html::{page, see_other};
 use crate::http::operation::{Field, Operation, SETS_COOKIES, Told};
@@ -73,9 +74,7 @@ pub(crate) async fn get(call: Call) -> Answer {
                 waiting.headers_mut().insert(MARK, HeaderValue::from_static(Denial::RefreshPending.code()));
                 Ok(waiting)
             }
-            denial if denial.status() == 401 || denial == Denial::AmbiguousCredentials => {
-                see_other(&next::with_next("/login", &next), settings)
-            }
+            denial if renewing_may_mend(denial) => see_other(&next::with_next("/login", &next), settings),
             _ => Err(error),
         },
     }

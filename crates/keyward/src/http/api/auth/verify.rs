@@ -6,14 +6,14 @@
 
 use axum::body::Body;
 use http::header::{HeaderName, HeaderValue, LOCATION};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode, Uri};
 use keyward_core::access_token::Claims;
 use keyward_core::denial::Denial;
 
 use crate::access::{Access, Reach};
 use crate::edge::Complaint;
 use crate::error::{Denied, Error};
-use crate::http::forwarded::{Forwarded, split_appended};
+use crate::http::forwarded::{Forwarded, below, split_appended};
 use crate::http::operation::{Field, Operation, Told};
 use crate::http::watch::Opened;
 use crate::http::{Answer, Call, csrf, guard, next, origin};
@@ -44,7 +44,8 @@ pub(crate) const ANY: Operation = Operation {
         (`X-Forwarded-Method` or `X-Original-Method`) and address (`X-Forwarded-Uri` or `X-Original-URL`) are \
         believed from `server.trusted_proxies` alone; a method that is not known counts as unsafe, and brings no \
         assertion. A proxy answers this path itself with 404 to everybody outside. Envoy appends \
-        the original path to this one, or behind `path=` at the end of the query.",
+        the original path behind `path=` at the end of the query, before which demands can stand, or to this path: \
+        then the query is the client's, and nothing can be demanded. Any other parameter is 403.",
     query: &[
         Field::text("role", "A role that is needed; all that are named", "user").optional(),
         Field::text("permission", "A permission that is needed; all that are named", "jobs:write").optional(),
@@ -77,7 +78,7 @@ pub(crate) async fn any(call: Call) -> Answer {
     let asked = (&call.method, &call.uri, &call.headers);
     let forwarded = Forwarded::new(asked, PATH, is_trusted);
     let method = forwarded.method().map_err(|complaint| complain(&call, complaint));
-    let demands = Demands::of(call.uri.query());
+    let demands = Demands::of(&call.uri);
     let decided = pass(&call, method.as_ref().ok(), &demands).await;
     let (decision, answer) = match decided {
         Ok(response) => (Decision::Allowed, Ok(response)),
@@ -157,26 +158,37 @@ struct Demands<'a> {
     roles: Vec<std::borrow::Cow<'a, str>>,
     permissions: Vec<std::borrow::Cow<'a, str>>,
     redirect: bool,
+    /// One that there is not: what it should have demanded, nobody meets.
+    strange: bool,
 }
 
 impl<'a> Demands<'a> {
     /// One that is empty is met by nobody: it is what a proxy sends whose variable is not set.
-    fn of(query: Option<&'a str>) -> Self {
-        let query = query.unwrap_or_default();
-        let query = split_appended(query).map_or(query, |(own, _)| own);
-        let mut demands = Self { roles: Vec::new(), permissions: Vec::new(), redirect: false };
+    fn of(uri: &'a Uri) -> Self {
+        let query = uri.query().unwrap_or_default();
+        // Below the route it is the client's, who can demand more of themselves, but not less.
+        let is_below = below(uri, PATH).is_some();
+        let appended = split_appended(query).filter(|_| !is_below);
+        let query = appended.map_or(query, |(own, _)| own);
+        let mut demands =
+            Self { roles: Vec::new(), permissions: Vec::new(), redirect: false, strange: false };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "role" => demands.roles.push(value),
                 "permission" => demands.permissions.push(value),
                 "redirect" => demands.redirect |= value == "1",
-                _ => {}
+                _ => demands.strange |= !is_below,
             }
         }
         demands
     }
 
     fn are_met_by(&self, call: &Call, claims: &Claims) -> Result<(), Error> {
+        if self.strange {
+            complain(call, Complaint::NoDemand);
+            let detail = "The query demands what there is not: role, permission, redirect and path are known";
+            return Err(Denied::from(Denial::Forbidden).with_detail(detail.to_owned()).into());
+        }
         for (name, needed, held) in
             [("roles", &self.roles, &claims.roles), ("permissions", &self.permissions, &claims.permissions)]
         {
@@ -254,6 +266,9 @@ fn complain(call: &Call, complaint: Complaint) {
             "{PATH}?redirect=1 was asked by {peer} without the original address on the public origin: let the proxy \
              send X-Forwarded-Uri and X-Forwarded-Host (nginx: proxy_set_header X-Original-URL \
              $scheme://$http_host$request_uri;), and compare server.public_url"
+        ),
+        Complaint::NoDemand => tracing::warn!(
+            "{PATH} was asked by {peer} with a parameter other than role, permission, redirect and path: nobody passes"
         ),
         Complaint::NoClaim => tracing::warn!(
             "{PATH} was asked by {peer} for roles or permissions, which tokens.claims leaves out: nobody passes"

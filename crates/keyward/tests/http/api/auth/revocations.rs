@@ -278,6 +278,10 @@ async fn it_ends_at_a_stop_and_holds_nobody_up() {
         rest
     });
     assert!(rest.await.expect("ended").ends_with("0\r\n\r\n"), "the stream has its end");
+    // Whoever serves by other means sends them away.
+    let (_, mut ears) = listening(&app).await;
+    app.keyward.send_away();
+    assert_eq!(ears.next().await, None);
     // Whoever serves again serves this, too.
     let (_, mut ears) = listening(&app).await;
     app.keyward.close().await.expect("closed");

@@ -24,7 +24,10 @@ async fn all_that_are_named_have_to_hold() {
     for (query, passes_by) in [
         ("role=user", true),
         ("role=user&role=editor&permission=jobs%3Awrite&permission=jobs:read", true),
-        ("redirect=0&other=x", true),
+        ("redirect=0&", true),
+        // Misspelt, it would let everybody pass.
+        ("roles=user", false),
+        ("redirect=0&other=x", false),
         (&hundred, true),
         (&wrong, false),
         ("role=admin", false),
@@ -56,6 +59,9 @@ async fn what_stands_behind_path_is_the_clients_and_demands_nothing() {
     let tokens = editor(&app).await;
     for (path, passes_by) in [
         ("/users?role=admin", false),
+        // The client's own path= takes no demand away.
+        ("/users?path=/x&role=admin", false),
+        ("/users?page=2", true),
         ("?role=user&path=/users?role=admin&role=admin", true),
         ("?path=/users&role=admin", true),
         ("?role=admin&path=/users", false),

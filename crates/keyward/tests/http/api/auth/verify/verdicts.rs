@@ -130,3 +130,30 @@ async fn a_copy_that_is_noticed_at_the_edge_ends_its_session_with_the_next_flush
     app.send(ask("GET").bearer(&owner.access)).await.refused(401, "session_revoked");
     app.refresh(&owner.refresh).await.refused(401, "session_revoked");
 }
+
+#[tokio::test]
+async fn a_session_that_cannot_be_read_keeps_nothing_else_from_being_written() {
+    let app = app().await;
+    let mut noticed = Vec::new();
+    for email in [ADA, crate::support::BOB] {
+        let tokens = app.signup(email).await;
+        let lost = Tokens::of(&app.refresh(&tokens.refresh).await.ok(200));
+        app.pass(WINDOW);
+        app.refresh(&tokens.refresh).await.ok(200);
+        app.tick().await;
+        noticed.push(lost);
+    }
+    for lost in &noticed {
+        app.send(ask("GET").bearer(&lost.access)).await.refused(401, "session_revoked");
+    }
+    let spoilt =
+        "PRAGMA ignore_check_constraints = ON; UPDATE session SET transport = 'x' WHERE lower(hex(id)) = ";
+    let db = rusqlite::Connection::open(app.path()).expect("opens");
+    db.execute_batch(&format!("{spoilt}'{}'", noticed[0].session.replace('-', ""))).expect("spoilt");
+    app.events();
+    app.tick().await;
+    assert_eq!(
+        app.events(),
+        ["refresh_reused: an access token of a generation given up for lost was presented"]
+    );
+}
