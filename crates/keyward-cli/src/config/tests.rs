@@ -68,6 +68,7 @@ fn with_no_file_and_no_variable_it_runs() {
 
 #[test]
 fn every_key_of_the_contract_is_there_and_no_other() {
+    // `branding` is an addition to it.
     let keys = "
         server.listen server.public_url server.allowed_origins server.trusted_proxies
         server.metrics_listen server.shutdown_grace
@@ -85,6 +86,7 @@ fn every_key_of_the_contract_is_there_and_no_other() {
         rate_limits.login rate_limits.login_failures rate_limits.signup rate_limits.password
         rate_limits.password_forgot rate_limits.refresh
         email.smtp_url email.from
+        branding.name branding.logo branding.color
         events.retention events.log_refresh
         edge.audience
         log.format log.level";

@@ -148,9 +148,10 @@ impl Color {
         Self { red, green, blue }
     }
 
-    /// What text on this colour is written in: white or nearly black, whichever stands out more.
+    /// What text on this colour is written in: white or black, whichever stands out more. One of the
+    /// two always does enough; a grey nearly black would not.
     pub(crate) fn text_on_it(self) -> Self {
-        let (white, black) = (Self::rgb(255, 255, 255), Self::rgb(0x12, 0x16, 0x1f));
+        let (white, black) = (Self::rgb(255, 255, 255), Self::rgb(0, 0, 0));
         if self.contrast(white) >= self.contrast(black) { white } else { black }
     }
 
