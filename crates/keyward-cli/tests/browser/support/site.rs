@@ -9,7 +9,7 @@ use super::tls;
 use crate::binary::{EMAIL, Home, Server};
 
 /// Each test has a browser, or two; more than this many tests at once would only slow each other.
-static PERMITS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(3)));
+static PERMITS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(4)));
 
 /// Keyward with an account, [`EMAIL`], and before it the proxy, on one origin. Lifetimes are short:
 /// an access token lives 6 s and is refreshed 2 s before its end, idleness ends a session after 12 s.
