@@ -53,5 +53,5 @@ async fn an_installation_has_its_own_name_logo_and_colour() {
     let policy = reply.one("content-security-policy").expect("a policy");
     assert!(policy.contains("default-src 'none'") && policy.contains("sandbox"), "{policy}");
     let style = app.send(get(&named(&page, "rel=\"stylesheet\" href=\"").remove(0))).await.text();
-    assert!(style.contains("--brand: #ffdd00; --on-brand: #12161f;"), "dark text on a light colour");
+    assert!(style.contains("--brand: #ffdd00; --on-brand: #000000;"), "dark text on a light colour");
 }
