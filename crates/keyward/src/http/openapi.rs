@@ -277,7 +277,7 @@ fn answer(told: &Told) -> Value {
                 json!({ media: { "schema": { "$ref": format!("#/components/schemas/{name}") } } });
         }
     }
-    if let Some(content) = answer["content"].as_object_mut() {
+    if let Some(content) = answer.get_mut("content").and_then(serde_json::Value::as_object_mut) {
         content.extend(others);
     }
     answer
