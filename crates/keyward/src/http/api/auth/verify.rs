@@ -49,7 +49,7 @@ pub(crate) const ANY: Operation = Operation {
     query: &[
         Field::text("role", "A role that is needed; all that are named", "user").optional(),
         Field::text("permission", "A permission that is needed; all that are named", "jobs:write").optional(),
-        Field::one_of("redirect", "`1`: a page that nobody is signed in for is sent to renew", &["1"])
+        Field::one_of("redirect", "`1`: a page that nobody is signed in for is sent to renew", &["1", "0"])
             .optional(),
         Field::text("path", "The last one: the original path and query, as a proxy appends it", "/tasks?a=b")
             .optional(),
@@ -176,7 +176,8 @@ impl<'a> Demands<'a> {
             match &*name {
                 "role" => demands.roles.push(value),
                 "permission" => demands.permissions.push(value),
-                "redirect" => demands.redirect |= value == "1",
+                "redirect" if value == "1" => demands.redirect = true,
+                "redirect" if value == "0" => {}
                 _ => demands.strange |= !is_below,
             }
         }
@@ -186,7 +187,8 @@ impl<'a> Demands<'a> {
     fn are_met_by(&self, call: &Call, claims: &Claims) -> Result<(), Error> {
         if self.strange {
             complain(call, Complaint::NoDemand);
-            let detail = "The query demands what there is not: role, permission, redirect and path are known";
+            let detail =
+                "The query demands what there is not: role, permission, redirect (1 or 0) and path are known";
             return Err(Denied::from(Denial::Forbidden).with_detail(detail.to_owned()).into());
         }
         for (name, needed, held) in
@@ -268,7 +270,8 @@ fn complain(call: &Call, complaint: Complaint) {
              $scheme://$http_host$request_uri;), and compare server.public_url"
         ),
         Complaint::NoDemand => tracing::warn!(
-            "{PATH} was asked by {peer} with a parameter other than role, permission, redirect and path: nobody passes"
+            "{PATH} was asked by {peer} with a parameter other than role, permission, redirect (1 or 0) and path: \
+             nobody passes"
         ),
         Complaint::NoClaim => tracing::warn!(
             "{PATH} was asked by {peer} for roles or permissions, which tokens.claims leaves out: nobody passes"

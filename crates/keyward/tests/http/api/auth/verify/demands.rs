@@ -28,6 +28,7 @@ async fn all_that_are_named_have_to_hold() {
         // Misspelt, it would let everybody pass.
         ("roles=user", false),
         ("redirect=0&other=x", false),
+        ("redirect=true", false),
         (&hundred, true),
         (&wrong, false),
         ("role=admin", false),
