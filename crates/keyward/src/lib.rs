@@ -150,6 +150,13 @@
 //! addresses of clients along (`into_make_service_with_connect_info::<SocketAddr>()`) and call
 //! [`Keyward::close`] at the end.
 //!
+//! # Features
+//! There is one, and it is on: `smtp` lets mails go through a server ([`Settings::smtp`]), with all
+//! that TLS takes. Without it each is written into a file, and a server in the settings is an error
+//! at the start. Nothing else can be left out: Cargo gives a crate the features that any other in the
+//! program asks for, so routes, pages or checks that hung on one would come and go by somebody
+//! else's doing.
+//!
 //! # What it does not do
 //! It is no OpenID provider for others' applications, and no login by somebody else's. There is no
 //! CORS for the application's own routes (`tower-http` has that).
