@@ -20,7 +20,8 @@
 //!
 //! [`Keyward::router`] brings everything below `/api/auth` and `/api/admin`, and the pages;
 //! [`Keyward::layer`] tells the application's own routes who asks. Access tokens are verified from
-//! memory, and a session that ended is refused on the very next request.
+//! memory, and a session that ended is refused on the very next request. What happens is logged by
+//! `tracing`: without a subscriber (`tracing_subscriber::fmt::init()`) nothing is seen of it.
 //!
 //! # Transports
 //! A session is bound to the transport it was opened with. A browser has its tokens in `HttpOnly`
