@@ -266,44 +266,18 @@ pub(crate) const LEFT: Told = Told::nothing(303, "Signed out by a form of a page
 
 impl Guard {
     /// How a route behind this guard can be refused by it.
-    pub(crate) const fn refuses(self) -> &'static [Denial] {
+    pub(crate) fn refuses(self) -> Vec<Denial> {
         use Denial::*;
-        match self {
+        const CREDENTIAL: &[Denial] = &[AmbiguousCredentials, MissingToken, InvalidToken, StoreUnavailable];
+        const SESSION: &[Denial] = &[TokenExpired, TokenStale, SessionRevoked];
+        let refuses: &[&[Denial]] = match self {
             Self::Public | Self::Verify => &[],
-            Self::Open => &[StoreUnavailable],
-            Self::Session | Self::Page => &[
-                AmbiguousCredentials,
-                MissingToken,
-                InvalidToken,
-                TokenExpired,
-                TokenStale,
-                SessionRevoked,
-                StoreUnavailable,
-            ],
-            Self::Read | Self::Admin | Self::AdminPage => &[
-                AmbiguousCredentials,
-                MissingToken,
-                InvalidToken,
-                TokenExpired,
-                TokenStale,
-                SessionRevoked,
-                Forbidden,
-                StoreUnavailable,
-            ],
-            Self::Grave | Self::GravePage => &[
-                AmbiguousCredentials,
-                MissingToken,
-                InvalidToken,
-                TokenExpired,
-                TokenStale,
-                SessionRevoked,
-                Forbidden,
-                ReauthenticationRequired,
-                StoreUnavailable,
-            ],
-            Self::Service(_) => {
-                &[AmbiguousCredentials, MissingToken, InvalidToken, Forbidden, StoreUnavailable]
-            }
-        }
+            Self::Open => &[&[StoreUnavailable]],
+            Self::Session | Self::Page => &[CREDENTIAL, SESSION],
+            Self::Read | Self::Admin | Self::AdminPage => &[CREDENTIAL, SESSION, &[Forbidden]],
+            Self::Grave | Self::GravePage => &[CREDENTIAL, SESSION, &[Forbidden, ReauthenticationRequired]],
+            Self::Service(_) => &[CREDENTIAL, &[Forbidden]],
+        };
+        refuses.concat()
     }
 }
