@@ -15,7 +15,7 @@ use http::Uri;
 use keyward_core::denial::Denial;
 
 use super::api::admin::statistics::window;
-use super::operation::{Field, Operation, Told};
+use super::operation::{Field, Operation};
 use super::query::Query;
 use super::{Answer, Call};
 use crate::error::{Denied, Error};
@@ -31,27 +31,15 @@ const FINDINGS: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many findings the overview shows.
 const FEW: usize = 8;
 
-const PAGE: &[Told] = &[Told::media(200, "text/html", "The page")];
-const DONE: &[Told] = &[Told::nothing(303, "Done").with(&[("Location", "The page that says so")])];
-
 /// A page that shows something.
 pub(crate) const fn shown(summary: &'static str) -> Operation {
-    Operation {
-        summary,
-        page: true,
-        answers: PAGE,
-        refuses: &[Denial::NotFound, Denial::ValidationFailed],
-        ..Operation::NONE
-    }
+    Operation { summary, refuses: &[Denial::NotFound, Denial::ValidationFailed], ..Operation::PAGE }
 }
 
 /// A form that does something.
 pub(crate) const fn done(summary: &'static str) -> Operation {
     Operation {
         summary,
-        page: true,
-        form: true,
-        answers: DONE,
         refuses: &[
             Denial::NotFound,
             Denial::EmailTaken,
@@ -60,7 +48,7 @@ pub(crate) const fn done(summary: &'static str) -> Operation {
             Denial::RateLimited,
             Denial::Overloaded,
         ],
-        ..Operation::NONE
+        ..Operation::FORM
     }
 }
 

@@ -26,11 +26,9 @@ pub(super) const NEXT: Field =
 
 pub(crate) const GET: Operation = Operation {
     summary: "The page to sign in",
-    page: true,
     query: &[NEXT, Field::text("out", "That one signed out: here, or `all`", "1").optional()],
-    answers: &[Told::media(200, "text/html", "The page")],
     refuses: &[Denial::StoreUnavailable],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
@@ -46,8 +44,6 @@ pub(crate) async fn get(call: Call) -> Answer {
 
 pub(crate) const POST: Operation = Operation {
     summary: "Sign in",
-    page: true,
-    form: true,
     takes: &[
         Field::text("email", "An e-mail address or a phone number", "ada@example.com"),
         Field::password("password", "The password"),
@@ -60,7 +56,7 @@ pub(crate) const POST: Operation = Operation {
         Denial::EmailNotVerified,
         Denial::RateLimited,
     ],
-    ..Operation::NONE
+    ..Operation::FORM
 };
 
 pub(crate) async fn post(call: Call) -> Answer {

@@ -48,6 +48,18 @@ impl Operation {
         answers: &[],
         refuses: &[],
     };
+
+    /// A page.
+    pub(crate) const PAGE: Self =
+        Self { page: true, answers: &[Told::media(200, "text/html", "The page")], ..Self::NONE };
+
+    /// What a form of a page is sent to.
+    pub(crate) const FORM: Self = Self {
+        page: true,
+        form: true,
+        answers: &[Told::nothing(303, "Done").with(&[("Location", "The page that says so")])],
+        ..Self::NONE
+    };
 }
 
 /// A field of a body or a query.
@@ -179,6 +191,11 @@ impl Field {
         schema
     }
 }
+
+/// What a link of a mail brings along.
+pub(crate) const LINK: Field = Field::text("token", "The secret of the link", "lE5fV0m3…");
+/// By what a page is told that its form did what it is for.
+pub(crate) const SAYS_DONE: Field = Field::text("done", "That it is done", "1").optional();
 
 /// How much of a list is asked for.
 pub(crate) const LIMIT: Field = Field::number("limit", "How many at most").optional();

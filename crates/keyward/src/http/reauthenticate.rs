@@ -11,13 +11,8 @@ use crate::error::Error;
 use crate::page::notice::Wrong;
 use crate::page::reauthenticate::Reauthenticate;
 
-pub(crate) const GET: Operation = Operation {
-    summary: "The page to prove again who you are",
-    page: true,
-    query: &[NEXT],
-    answers: &[Told::media(200, "text/html", "The page")],
-    ..Operation::NONE
-};
+pub(crate) const GET: Operation =
+    Operation { summary: "The page to prove again who you are", query: &[NEXT], ..Operation::PAGE };
 
 pub(crate) async fn get(call: Call) -> Answer {
     let next = next::of_query(call.uri.query()).unwrap_or_else(|| START.to_owned());
@@ -27,12 +22,10 @@ pub(crate) async fn get(call: Call) -> Answer {
 
 pub(crate) const POST: Operation = Operation {
     summary: "Prove again who you are",
-    page: true,
-    form: true,
     takes: &[Field::password("password", "The password"), NEXT],
     answers: &[Told::nothing(303, "Proven").with(SETS_COOKIES)],
     refuses: &[Denial::InvalidCredentials, Denial::RateLimited],
-    ..Operation::NONE
+    ..Operation::FORM
 };
 
 pub(crate) async fn post(call: Call) -> Answer {

@@ -17,11 +17,9 @@ use crate::page::signup::{self, Signup};
 
 pub(crate) const GET: Operation = Operation {
     summary: "The page to sign up",
-    page: true,
     query: &[NEXT, Field::text("sent", "That a mail was sent to confirm the address", "1").optional()],
-    answers: &[Told::media(200, "text/html", "The page")],
     refuses: &[Denial::SignupClosed],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
@@ -38,8 +36,6 @@ pub(crate) async fn get(call: Call) -> Answer {
 
 pub(crate) const POST: Operation = Operation {
     summary: "Sign up",
-    page: true,
-    form: true,
     takes: &[
         Field::text("email", "An e-mail address", "ada@example.com"),
         Field::password("password", "The password"),
@@ -48,7 +44,7 @@ pub(crate) const POST: Operation = Operation {
     answers: &[Told::nothing(303, "Signed up, and in unless the address has to be confirmed first")
         .with(SETS_COOKIES)],
     refuses: &[Denial::SignupClosed, Denial::EmailTaken, Denial::RateLimited],
-    ..Operation::NONE
+    ..Operation::FORM
 };
 
 pub(crate) async fn post(call: Call) -> Answer {

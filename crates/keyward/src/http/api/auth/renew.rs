@@ -19,7 +19,6 @@ pub(crate) const GET: Operation = Operation {
     summary: "Refresh by a page navigation",
     about: "Presents the refresh cookie, sets fresh cookies and goes on to `next`; without a live session it goes to \
         `/login`. Scripts use `POST /api/auth/refresh`: to them it says 401.",
-    page: true,
     query: &[Field::text("next", "Where to go on, a path of this origin", "/tasks").optional()],
     answers: &[
         Told::media(200, "text/html", "Sent back and forth three times: a page that names the cause")
@@ -35,7 +34,7 @@ pub(crate) const GET: Operation = Operation {
         Denial::Overloaded,
         Denial::StoreUnavailable,
     ],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
