@@ -4,9 +4,10 @@
 use keyward_core::denial::Denial;
 
 use super::body::Fields;
-use super::login::{NEXT, START, are_filled, next_of};
+use super::form::are_filled;
+use super::next::{self, NEXT};
 use super::operation::{Field, Operation, SETS_COOKIES, Told};
-use super::{Answer, Call, next};
+use super::{Answer, Call};
 use crate::error::Error;
 use crate::page::notice::Wrong;
 use crate::page::reauthenticate::Reauthenticate;
@@ -15,7 +16,7 @@ pub(crate) const GET: Operation =
     Operation { summary: "The page to prove again who you are", query: &[NEXT], ..Operation::PAGE };
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let next = next::of_query(call.uri.query()).unwrap_or_else(|| START.to_owned());
+    let next = call.next();
     let person = person(&call).await?;
     call.page(&Reauthenticate::new(&call.engine.assets, &person, &next, &Wrong::default()))
 }
@@ -31,7 +32,7 @@ pub(crate) const POST: Operation = Operation {
 pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::of_form(&call.headers, &call.body)?;
     let password = fields.password("password");
-    let next = next_of(&mut fields);
+    let next = next::of_form(&mut fields);
     fields.finish()?;
     let proven = match are_filled(&[("password", password.as_str(), "Give your password")]) {
         Ok(()) => call.engine.reauthenticate(call.access()?, password, &call.client()).await,

@@ -8,7 +8,7 @@ use keyward_core::session::Transport;
 use super::api::auth::replaced;
 use super::body::Fields;
 use super::html::query_field;
-use super::login::START;
+use super::next::START;
 use super::operation::{Field, Operation, SETS_COOKIES, Told};
 use crate::error::Error;
 use crate::flow::set_up::SetUp;
