@@ -143,10 +143,8 @@ async fn pass(route: &Route, call: &mut Call) -> Result<(), Error> {
         return Ok(());
     };
     if let Who::Person(access) = &who {
-        let now = call.engine.clock.now();
-        // Within the leeway of a token that ended with its session nothing brings that back.
-        if csrf::is_activity(&call.method, &call.headers) && now < access.token.claims.expires_at {
-            call.engine.notes.active(access.session(), now);
+        if csrf::is_activity(&call.method, &call.headers) {
+            call.engine.note_activity(access, call.engine.clock.now());
         }
         call.engine.bounces.arrived(access.session());
     }

@@ -325,9 +325,8 @@ impl Asked {
         }
         if let Some(Presented { who: Ok(session), .. }) = presented
             && self.activity
-            && self.at < session.expires_at()
         {
-            self.keyward.engine.notes.active(session.session_id(), self.at);
+            self.keyward.engine.note_activity(session.access(), self.at);
         }
         let by_way_of = presented.and_then(|presented| presented.instead(&response));
         if let (Some(page), Some(by_way_of)) = (self.page, by_way_of)
