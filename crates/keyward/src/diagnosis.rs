@@ -58,15 +58,6 @@ impl Level {
             Self::Error => "error",
         }
     }
-
-    /// The tone of its badge.
-    pub(crate) const fn tone(self) -> &'static str {
-        match self {
-            Self::Ok => "good",
-            Self::Warning => "warn",
-            Self::Error => "bad",
-        }
-    }
 }
 
 /// One thing that was looked at.
