@@ -77,7 +77,7 @@ fn form<'a>(
 
 pub(super) fn phone_field(phone: &str, wrong: &Wrong) -> field::Field {
     field::Field::new("phone_number", "Phone number", "tel")
-        .hint("In international form, such as +49 151 12345678; it may stay empty.")
+        .hint("In international form, such as +4915112345678; it may stay empty.")
         .value(phone)
         .optional()
         .judged(wrong)
