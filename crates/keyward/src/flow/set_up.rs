@@ -44,7 +44,7 @@ impl Engine {
         if !self.is_setup_token(&token) || self.has_admin().await? {
             return Err(Denial::NotFound.into());
         }
-        self.upsert_admin(&email, password.clone(), client).await?;
+        self.make_admin(&email, password.clone(), true, client).await?;
         let sign_in = SignIn { name: email, by_phone: false, password, transport, replaces };
         self.sign_in(sign_in, client).await
     }
