@@ -75,9 +75,8 @@ fn main() -> ExitCode {
             events::run(count, &mut report).await;
         }
         if args.first().is_some_and(|arg| arg == "console") {
-            let number = |at: usize, many: u64| {
-                args.get(at).map_or(many, |count| count.parse().expect("how many"))
-            };
+            let number =
+                |at: usize, many: u64| args.get(at).map_or(many, |count| count.parse().expect("how many"));
             console::run(number(1, console::ACCOUNTS), number(2, events::MANY), &mut report).await;
         }
         if wanted("start") {

@@ -38,8 +38,7 @@ impl Report {
     /// That 95 of 100 answers came within so many milliseconds.
     pub(crate) fn within(&mut self, what: &str, outcome: &Outcome, most: f64) {
         let [p50, p95, max] = [50.0, 95.0, 100.0].map(|percent| outcome.percentile(percent));
-        let line =
-            format!("{what}: p50 {p50:.1} ms, p95 {p95:.1} ms (at most {most:.0}), max {max:.1} ms");
+        let line = format!("{what}: p50 {p50:.1} ms, p95 {p95:.1} ms (at most {most:.0}), max {max:.1} ms");
         self.demand(p95 <= most, &line);
     }
 
