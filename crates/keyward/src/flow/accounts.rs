@@ -365,7 +365,7 @@ impl Engine {
                 self.password_notice(&known, client, now)?,
             ];
             let mut change = Change::of(condition.clone().into_iter().chain(writes))
-            .with(event(EventType::PasswordChanged));
+                .with(event(EventType::PasswordChanged));
             if roles != known.roles {
                 let (before, after) = (known.roles.clone(), roles.clone());
                 let changed = event(EventType::RolesChanged).saying("before", before).saying("after", after);

@@ -71,7 +71,9 @@ impl Keyward {
     pub async fn sign_in(&self, name: &str, password: Password, client: &Client) -> Result<Grant, Error> {
         let by_phone = name.trim_start().starts_with('+');
         let (name, transport) = (name.to_owned(), Transport::Bearer);
-        self.engine.sign_in(SignIn { name, by_phone, password, transport, replaces: Former::default() }, client).await
+        self.engine
+            .sign_in(SignIn { name, by_phone, password, transport, replaces: Former::default() }, client)
+            .await
     }
 }
 
