@@ -119,3 +119,9 @@ need_languages() {
     command -v go >/dev/null || need golang-go
     python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv
 }
+
+# What the tests of the Postgres store start. The service that Debian would start is not: the tests
+# start a server of their own.
+need_postgres() {
+    ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || without_services need postgresql
+}

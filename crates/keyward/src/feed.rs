@@ -15,7 +15,7 @@ use keyward_core::revocation::{CutOff, Entry, RevocationSet, Subject};
 use keyward_core::time::Timestamp;
 
 use self::listeners::Listeners;
-use crate::clock::micros;
+use crate::clock::{Clock, micros};
 use crate::store::{Fault, NEWS_LIMIT, News, Store};
 
 /// How often a node asks what was revoked.
@@ -50,12 +50,18 @@ impl Feed {
         }
     }
 
-    /// Asks the store for what is new, and remembers that it was asked at `sent`.
-    pub(crate) async fn poll(&self, store: &dyn Store, sent: Duration) -> Result<News, Fault> {
+    /// Asks the store for what is new, remembers when it was asked, and sets the clock by the
+    /// store's where that has one.
+    pub(crate) async fn poll(&self, store: &dyn Store, clock: &Clock) -> Result<News, Fault> {
+        let sent = clock.monotonic();
         // One at a time: the last position must not fall behind.
         let _one = self.polling.lock().await;
         loop {
+            let asked = clock.monotonic();
             let news = store.news(self.position.load(Ordering::Acquire)).await?;
+            if let Some(at) = news.at {
+                clock.follow(at, asked, clock.monotonic());
+            }
             self.apply(&news.revocations);
             self.listeners.polled(&news.revocations);
             if let Some(last) = news.revocations.last() {

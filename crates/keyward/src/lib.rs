@@ -229,6 +229,7 @@ pub use crate::settings::{
     InvalidOrigin, InvalidSender, Origin, PersonalClaims, Secret, Sender, Settings, Smtp,
 };
 pub use crate::store::Fault;
+pub use crate::store::postgres::{PostgresError, PostgresOptions};
 pub use crate::store::sqlite::OpenError;
 pub use crate::store::sqlite::inspect::{DatabaseReport, inspect as inspect_database};
 pub use crate::store::trail::{Suspect, SuspicionKind};
