@@ -123,5 +123,5 @@ need_languages() {
 # What the tests of the Postgres store start. The service that Debian would start is not: the tests
 # start a server of their own.
 need_postgres() {
-    ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || without_services need postgresql
+    { ls /usr/lib/postgresql/*/bin/postgres && command -v pgbouncer; } >/dev/null 2>&1 || without_services need postgresql pgbouncer
 }

@@ -345,6 +345,28 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_reason_to_hurry_brings_the_next_turn_at_once() {
+        let (metrics, tasks) = (Metrics::new(), Tasks::none());
+        let (news, turns) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicUsize::new(0)));
+        let (told, count) = (Arc::clone(&news), Arc::clone(&turns));
+        let hurry = move || -> Hurry {
+            let told = Arc::clone(&told);
+            Box::pin(async move { told.notified().await })
+        };
+        tasks.supervise(job(&metrics, "hastened"), hurry, move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            Some(Box::pin(async { Ok(()) }))
+        });
+        sleep(PERIOD / 5).await;
+        for turn in 1..20 {
+            assert_eq!(so_often(&turns), turn);
+            news.notify_one();
+            sleep(Duration::from_millis(1)).await;
+        }
+        tasks.stop().await;
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn turns_of_one_job_never_meet_and_come_at_differing_moments() {
         let (metrics, tasks) = (Metrics::new(), Tasks::none());
         let began = Arc::new(Mutex::new(Vec::new()));

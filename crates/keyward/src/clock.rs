@@ -205,3 +205,45 @@ pub fn signing_key(algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>, KeyGenera
     };
     Ok(Zeroizing::new(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn the_clock_of_another_is_followed_as_far_as_it_is_known() {
+        let (clock, same) = (Clock::system(), Clock::system());
+        let theirs = clock.now().after(Duration::from_secs(90));
+        let here = clock.monotonic();
+        let copy = clock.clone();
+        clock.follow(theirs, here, here + ms(20));
+        let said = |clock: &Clock| clock.now().since(Timestamp::default()).saturating_sub(clock.monotonic());
+        let off = |a: Duration, b: Duration| a.max(b) - a.min(b);
+        let ahead = |clock: &Clock| off(said(clock), said(&same));
+        assert!(ahead(&clock) > Duration::from_secs(89) && ahead(&copy) > Duration::from_secs(89));
+        let start = || match &clock.0 {
+            Source::System(followed) => followed.start.load(Ordering::SeqCst),
+            Source::Manual(_) => unreachable!(),
+        };
+        let first = start();
+        // What may as well be so moves nothing: how long an answer takes is no time.
+        clock.follow(theirs.after(ms(1_005)), here + ms(1_000), here + ms(1_200));
+        assert_eq!(start(), first);
+        // What can't be so is followed, on or back.
+        clock.follow(theirs.after(ms(2_100)), here + ms(2_000), here + ms(2_004));
+        assert!((start() - first - 108_000).abs() <= 1, "{}", start() - first);
+        clock.follow(theirs, here, here);
+        assert_eq!(start() - first, 10_000);
+    }
+
+    #[test]
+    fn a_manual_clock_follows_nobody() {
+        let clock = Clock::manual(Timestamp::from_seconds(7));
+        clock.follow(Timestamp::from_seconds(9_000), ms(0), ms(0));
+        assert_eq!(clock.now(), Timestamp::from_seconds(7));
+    }
+}

@@ -58,7 +58,17 @@ impl Feed {
         let _one = self.polling.lock().await;
         loop {
             let asked = clock.monotonic();
-            let news = store.news(self.position.load(Ordering::Acquire)).await?;
+            let position = self.position.load(Ordering::Acquire);
+            let news = store.news(position).await?;
+            if news.last.is_some_and(|last| last < position) {
+                // The store is one from before: what it gives out now was given out already.
+                tracing::warn!(
+                    position,
+                    "the store lost what it had revoked last: it was restored, or failed over"
+                );
+                self.position.store(0, Ordering::Release);
+                continue;
+            }
             if let Some(at) = news.at {
                 clock.follow(at, asked, clock.monotonic());
             }

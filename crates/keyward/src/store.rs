@@ -236,6 +236,9 @@ pub(crate) struct News {
     pub(crate) service_keys_version: u64,
     /// What time it is by the clock of the store, where that has one of its own.
     pub(crate) at: Option<Timestamp>,
+    /// The last position that was given out, where the store can tell: where it failed over to one
+    /// that had not heard of everything, it is lower than it was.
+    pub(crate) last: Option<u64>,
 }
 
 /// How many revocations one poll brings at most; where it brings that many, ask again.

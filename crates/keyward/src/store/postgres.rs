@@ -37,7 +37,7 @@ use tokio_postgres::Row;
 pub use self::error::PostgresError;
 use self::options::Endpoint;
 pub use self::options::PostgresOptions;
-use self::pool::Pool;
+use self::pool::{Patience, Pool};
 use super::sql::{self, Value, explorer, search};
 use super::{
     Answer, CLASSES, Counted, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Page, Search, SessionPage,
@@ -67,13 +67,22 @@ impl Postgres {
         serve: bool,
         clock: &Clock,
     ) -> Result<Self, PostgresError> {
+        Self::open_with(options, serve, clock, Patience::default()).await
+    }
+
+    async fn open_with(
+        options: &PostgresOptions,
+        serve: bool,
+        clock: &Clock,
+        patience: Patience,
+    ) -> Result<Self, PostgresError> {
         let endpoint = Endpoint::of(&options.url)?;
         let direct = options.direct_url.as_deref().map_or_else(|| Ok(endpoint.clone()), Endpoint::of)?;
         migrate::run(&direct, clock).await?;
         let pooled = options.direct_url.is_some();
         let news = Arc::new(Notify::new());
         let store = Self {
-            pool: Pool::new(&endpoint, options.max_connections.max(1), pooled)?,
+            pool: Pool::new(&endpoint, options.max_connections.max(1), pooled, patience)?,
             reads: AtomicU64::new(0),
             listening: serve.then(|| tokio::spawn(listen::listen(direct, Arc::clone(&news)))),
             news,
@@ -281,6 +290,7 @@ impl Store for Postgres {
                 service_keys_version: version("service_keys_version"),
                 revocations: revocations.iter().map(sql::revocation).collect::<Result<_, _>>()?,
                 at: at.map(Timestamp::from_micros),
+                last: versions.get("position").copied(),
             })
         })
     }

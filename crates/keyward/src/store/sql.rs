@@ -25,6 +25,7 @@ macro_rules! account_columns {
 }
 
 mod accounts;
+mod agent;
 pub(super) mod figures;
 pub(super) mod search;
 pub(super) mod service_keys;
@@ -144,12 +145,14 @@ pub(super) trait Row {
 /// The statements that write a change, in order. On an engine with several writers, who waits for
 /// whom is decided by what is locked first, so every change goes the same way: who administers,
 /// accounts, sessions, and at last the position of what is revoked, for which all others wait.
-pub(super) fn plan(change: Change) -> Vec<Statement> {
+pub(super) fn plan(mut change: Change) -> Vec<Statement> {
     let mut plan = Plan::default();
     plan.lock_accounts(&change.writes);
     for write in change.writes {
         plan.write(write);
     }
+    // In one order, too: nodes count into the same rows.
+    change.events.sort_by(|a, b| a.tally.cmp(&b.tally));
     for event in change.events {
         plan.event(event);
     }
@@ -480,7 +483,7 @@ pub(super) fn session(row: &impl Row) -> Result<Session, Fault> {
         auth_time: Timestamp::from_micros(row.int(4)?),
         amr: row.text(5)?,
         ip: row.text(6)?,
-        user_agent: row.text(7)?,
+        user_agent: agent::whole(row.text(7)?),
         ended,
         progress: Some(Progress {
             newest: natural(row, 10)?,

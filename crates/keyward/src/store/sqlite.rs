@@ -362,6 +362,7 @@ impl Store for Sqlite {
                 keys_version: version("keys_version"),
                 service_keys_version: version("service_keys_version"),
                 at: None,
+                last: None,
                 revocations: self.all(sql::REVOCATIONS, &params, |row| sql::revocation(row))?,
             })
         })

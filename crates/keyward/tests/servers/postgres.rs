@@ -9,8 +9,8 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 /// Postgres refuses to run as root. Its shell outlives this process by as long as it takes to stop
 /// it: its standard input ends with this process. Text is sorted by a language here, so that a
@@ -32,6 +32,7 @@ max_connections = 300
 fsync = off
 full_page_writes = off
 END
+sed -i '1i host all locked all scram-sha-256' data/pg_hba.conf
 if as "$1/pg_ctl" -D data -s -w -t 60 -l log start </dev/null >pg_ctl.log 2>&1; then
     echo "$folder"
     read -r _
@@ -46,7 +47,7 @@ pub(crate) struct Server {
     folder: PathBuf,
     port: u16,
     made: AtomicUsize,
-    _running: ChildStdin,
+    running: Mutex<Option<ChildStdin>>,
 }
 
 /// The server of this process.
@@ -73,9 +74,10 @@ impl Server {
             let mut folder = String::new();
             let told = shell.stdout.take().expect("piped");
             BufReader::new(told).read_line(&mut folder).expect("readable");
-            if let (Some(_running), false) = (shell.stdin.take(), folder.is_empty()) {
+            if let (Some(running), false) = (shell.stdin.take(), folder.is_empty()) {
                 let folder = PathBuf::from(folder.trim_end());
-                return Self { programs, folder, port, made: AtomicUsize::new(0), _running };
+                let running = Mutex::new(Some(running));
+                return Self { programs, folder, port, made: AtomicUsize::new(0), running };
             }
         }
         panic!("Postgres does not start");
@@ -106,6 +108,11 @@ impl Server {
             .expect("psql");
         assert!(done.status.success(), "{sql}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).expect("text")
+    }
+
+    /// Ends it for good.
+    pub(crate) fn end(&self) {
+        drop(self.running.lock().expect("no panic").take());
     }
 
     /// Stops it, as fast as it can without a loss, or starts it again.
@@ -159,7 +166,9 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        self.server.sql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        if self.server.running.lock().is_ok_and(|running| running.is_some()) {
+            self.server.sql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        }
     }
 }
 

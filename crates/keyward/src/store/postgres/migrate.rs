@@ -35,8 +35,8 @@ const MARK: &str = "Keyward";
 /// that two Keywards in one database don't wait for one another.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(1802989156, hashtext(coalesce(current_schema(), '')))";
 
-/// Names that are taken in the schema, of those that Keyward wants: `schema` last.
-const TABLES: [&str; 18] = [
+/// The names that Keyward's tables have: whatever else goes by one is in the way.
+pub(super) const TABLES: [&str; 18] = [
     "access_ttl",
     "account",
     "account_role",

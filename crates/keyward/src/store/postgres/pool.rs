@@ -25,26 +25,57 @@ use super::options::{Endpoint, READY};
 use crate::store::sql::{self, Expect, Statement, Value};
 use crate::store::{Fault, NotCommitted};
 
-/// How long is waited for a connection that is free.
-const WAIT: Duration = Duration::from_secs(2);
-/// How long is waited for an answer; longer than the database itself goes on with one.
-const ANSWER: Duration = Duration::from_secs(6);
-/// How many may wait for each connection there is; more is answered as unavailable at once.
-const WAITING: usize = 64;
-/// How often a question is asked anew whose connection was gone: each of a pool may be, when the
-/// database was restarted.
-const ANEW: usize = 2;
+/// How long, and how much.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// How long is waited for a connection that is free.
+    pub(super) wait: Duration,
+    /// How long the database may take for one statement.
+    pub(super) statement: Duration,
+    /// How long one transaction waits for another's.
+    pub(super) lock: Duration,
+    /// How long a transaction may rest: its node may have gone away with a lock in its hands, for
+    /// which all others wait.
+    pub(super) rest: Duration,
+    /// How long is waited for an answer: longer than the database goes on with one.
+    pub(super) answer: Duration,
+    /// How many may wait for each connection there is; more is answered as unavailable at once.
+    pub(super) waiting: usize,
+}
 
-/// What each connection is set to. A statement and a wait for a lock have their bounds at the
-/// database, too, and so has a transaction whose node went away with a lock in its hands. What is
-/// answered is durable, whatever the role or the database says. A condition that is decided anew
-/// for a row that somebody else changed is what `read committed` is needed for.
-pub(super) const SETTINGS: &str = "SELECT set_config('statement_timeout', '5s', false), \
-     set_config('lock_timeout', '3s', false), \
-     set_config('idle_in_transaction_session_timeout', '2s', false), \
-     set_config('default_transaction_isolation', 'read committed', false), \
-     set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
-     WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)";
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            wait: Duration::from_secs(2),
+            statement: Duration::from_secs(5),
+            lock: Duration::from_secs(3),
+            rest: Duration::from_secs(2),
+            answer: Duration::from_secs(6),
+            waiting: 64,
+        }
+    }
+}
+
+impl Patience {
+    /// What each connection is set to. What is answered is durable, whatever the role or the
+    /// database says; and a condition is decided anew for a row that somebody else changed, which
+    /// `read committed` does.
+    fn settings(&self) -> String {
+        format!(
+            "SELECT set_config('statement_timeout', '{}', false), set_config('lock_timeout', '{}', false), \
+             set_config('idle_in_transaction_session_timeout', '{}', false), \
+             set_config('default_transaction_isolation', 'read committed', false), \
+             set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
+             WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)",
+            self.statement.as_millis(),
+            self.lock.as_millis(),
+            self.rest.as_millis()
+        )
+    }
+}
+
+/// How often something is asked anew whose connection was gone.
+const ANEW: usize = 2;
 
 /// Connections to one database. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -56,6 +87,7 @@ struct Inner {
     queue: Semaphore,
     /// Who may ask what takes longer: never all connections at once.
     searches: Semaphore,
+    patience: Patience,
     /// Whether the other end is a transaction pooler, where no connection remembers anything.
     pooled: bool,
     /// The texts as Postgres reads them.
@@ -63,24 +95,32 @@ struct Inner {
 }
 
 impl Pool {
-    pub(super) fn new(endpoint: &Endpoint, size: usize, pooled: bool) -> Result<Self, PostgresError> {
+    pub(super) fn new(
+        endpoint: &Endpoint,
+        size: usize,
+        pooled: bool,
+        patience: Patience,
+    ) -> Result<Self, PostgresError> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(endpoint.config.clone(), endpoint.tls.clone(), recycling);
         let mut pool = deadpool_postgres::Pool::builder(manager)
             .max_size(size)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(WAIT))
+            .wait_timeout(Some(patience.wait))
             .create_timeout(Some(READY));
         if !pooled {
-            pool = pool.post_create(Hook::async_fn(|client, _| {
-                Box::pin(async move { client.batch_execute(SETTINGS).await.map_err(HookError::Backend) })
+            let settings: Arc<str> = patience.settings().into();
+            pool = pool.post_create(Hook::async_fn(move |client, _| {
+                let settings = Arc::clone(&settings);
+                Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
             }));
         }
         let connections = pool.build().map_err(|e| PostgresError::Address(e.to_string()))?;
         Ok(Self(Arc::new(Inner {
             connections,
-            queue: Semaphore::new(size * WAITING),
+            queue: Semaphore::new(size * patience.waiting),
             searches: Semaphore::new(size.div_ceil(4)),
+            patience,
             pooled,
             texts: RwLock::default(),
         })))
@@ -105,10 +145,10 @@ impl Pool {
                 }
                 together(asks).await.into_iter().collect()
             };
-            match timeout(ANSWER, asked).await {
+            match timeout(self.0.patience.answer, asked).await {
                 Ok(Ok(rows)) => return Ok(rows),
                 Ok(Err(error)) if is_lost(&error) => {
-                    discard(connection);
+                    self.lost(connection);
                     if anew == ANEW {
                         return Err(fault(&error));
                     }
@@ -126,16 +166,16 @@ impl Pool {
     /// The rows that answer a question that may take longer; few of them are asked at once, and the
     /// way to the answer is chosen anew for what is asked.
     pub(super) async fn search(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Fault> {
-        let waited = timeout(WAIT, self.0.searches.acquire()).await;
+        let waited = timeout(self.0.patience.wait, self.0.searches.acquire()).await;
         let _turn = waited.map_err(|_| Fault::Unavailable("too many searches are under way".to_owned()))?;
         let mut anew = 0;
         loop {
             let connection = self.get().await?;
             let text = self.text(sql);
-            match timeout(ANSWER, connection.query_typed(&text, &typed(params))).await {
+            match timeout(self.0.patience.answer, connection.query_typed(&text, &typed(params))).await {
                 Ok(Ok(rows)) => return Ok(rows),
                 Ok(Err(error)) if is_lost(&error) && anew < ANEW => {
-                    discard(connection);
+                    self.lost(connection);
                     anew += 1;
                 }
                 Ok(Err(error)) => return Err(fault(&error)),
@@ -159,64 +199,68 @@ impl Pool {
     }
 
     async fn write_through(&self, statements: &[Statement]) -> Result<Committed, NotCommitted> {
-        let mut lease = Lease(Some(self.get().await?));
-        let connection = lease.connection()?;
-        let written = match statements {
-            [only] => timeout(ANSWER, self.write_one(connection, only)).await,
-            all => timeout(ANSWER, self.write_all(connection, all)).await,
-        };
-        match written {
-            Ok(Ok(result)) => {
-                lease.give_back();
-                result
+        let mut anew = 0;
+        loop {
+            let mut lease = Lease(Some(self.get().await?));
+            let connection = lease.connection()?;
+            let written = match statements {
+                [only] => timeout(self.0.patience.answer, self.write_one(connection, only)).await,
+                all => timeout(self.0.patience.answer, self.write_all(connection, all)).await,
+            };
+            match written {
+                Ok(Ok(result)) => {
+                    lease.give_back();
+                    return result;
+                }
+                Ok(Err(Broken { error, before_commit })) => {
+                    if let Some(connection) = lease.0.take() {
+                        self.lost(connection);
+                    }
+                    if !before_commit || anew == ANEW {
+                        return Err(fault(&error).into());
+                    }
+                    anew += 1;
+                }
+                Err(_) => return Err(no_answer().into()),
             }
-            Ok(Err(error)) => Err(fault(&error).into()),
-            Err(_) => Err(no_answer().into()),
         }
     }
 
-    /// One statement is a transaction of its own: one message there and one back. An error here is
-    /// one after which the connection is of no use.
-    async fn write_one(
-        &self,
-        connection: &Object,
-        statement: &Statement,
-    ) -> Result<Result<Committed, NotCommitted>, Error> {
+    /// One statement is a transaction of its own: one message there and one back.
+    async fn write_one(&self, connection: &Object, statement: &Statement) -> Result<Written, Broken> {
         let ran = match self.prepare(connection, statement.sql).await {
-            Ok(prepared) => prepared.run(connection, statement).await,
+            Err(error) if is_lost(&error) => return Err(Broken { error, before_commit: true }),
             Err(error) => Err(error),
+            Ok(prepared) => match prepared.run(connection, statement).await {
+                Err(error) if is_lost(&error) => return Err(Broken { error, before_commit: false }),
+                ran => ran,
+            },
         };
         let mut committed = Committed::default();
-        match ran {
-            Err(error) if is_lost(&error) => Err(error),
-            ran => Ok(take(ran, statement.expect, &mut committed).map(|()| committed)),
-        }
+        Ok(take(ran, statement.expect, &mut committed).map(|()| committed))
     }
 
     /// Several statements go out together, are looked at together, and then stand or fall.
-    async fn write_all(
-        &self,
-        connection: &Object,
-        statements: &[Statement],
-    ) -> Result<Result<Committed, NotCommitted>, Error> {
+    async fn write_all(&self, connection: &Object, statements: &[Statement]) -> Result<Written, Broken> {
+        let broken = |error| Broken { before_commit: is_lost(&error), error };
         let mut runs: Vec<Later<'_, Result<Ran, Error>>> = Vec::with_capacity(statements.len() + 1);
         runs.push(Box::pin(async { connection.batch_execute("BEGIN").await.map(|()| Ran::Rows(0)) }));
         for statement in statements {
-            let prepared = self.prepare(connection, statement.sql).await?;
+            let prepared = self.prepare(connection, statement.sql).await.map_err(broken)?;
             runs.push(Box::pin(prepared.run(connection, statement)));
         }
         let mut ran = together(runs).await.into_iter();
         if let Some(Err(error)) = ran.next() {
-            return Err(error);
+            return Err(broken(error));
         }
         let mut committed = Committed::default();
         for (ran, statement) in ran.zip(statements) {
             match ran {
+                Err(error) if is_lost(&error) => return Err(broken(error)),
                 // What comes after it says only that it was the end.
-                Err(error) if is_lost(&error) => return Err(error),
                 ran => {
                     if let Err(refused) = take(ran, statement.expect, &mut committed) {
-                        connection.batch_execute("ROLLBACK").await?;
+                        connection.batch_execute("ROLLBACK").await.map_err(broken)?;
                         return Ok(Err(refused));
                     }
                 }
@@ -224,9 +268,16 @@ impl Pool {
         }
         match connection.batch_execute("COMMIT").await {
             Ok(()) => Ok(Ok(committed)),
-            Err(error) if is_lost(&error) => Err(error),
+            Err(error) if is_lost(&error) => Err(Broken { error, before_commit: false }),
             Err(error) => Ok(Err(not_committed(&error, Expect::Anything))),
         }
+    }
+
+    /// Closes a connection that is gone, and with it those that nobody uses: where the database was
+    /// restarted they are gone as well.
+    fn lost(&self, connection: Object) {
+        discard(connection);
+        self.0.connections.retain(|_, _| false);
     }
 
     async fn get(&self) -> Result<Object, Fault> {
@@ -274,6 +325,15 @@ impl Pool {
 /// What the common text says otherwise in Postgres: parameters, and an id as bytes.
 fn translated(sql: &str) -> String {
     sql.replace('?', "$").replace("CAST(id AS BLOB)", "uuid_send(id)")
+}
+
+type Written = Result<Committed, NotCommitted>;
+
+/// Why a connection is of no use any more.
+struct Broken {
+    error: Error,
+    /// Whether nothing can have been committed: then it may be tried on another one.
+    before_commit: bool,
 }
 
 /// A connection in whose state there may be a transaction. Dropped, it is closed.

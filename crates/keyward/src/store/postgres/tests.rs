@@ -3,6 +3,11 @@
 #[path = "../../../tests/servers/postgres.rs"]
 pub(crate) mod servers;
 
+mod faults;
+mod nodes;
+mod pooler;
+mod schema;
+
 use std::sync::Arc;
 
 use keyward_core::event::{Event, EventType};
@@ -14,7 +19,7 @@ use tokio_postgres::NoTls;
 
 use self::servers::{Database, server};
 use super::options::Endpoint;
-use super::{Postgres, PostgresOptions, migrate};
+use super::{Patience, Postgres, PostgresError, PostgresOptions, migrate};
 use crate::clock::Clock;
 use crate::store::contract::{Later, Place, Row};
 use crate::store::{Store, contract};

@@ -4,7 +4,7 @@ use keyward_core::change::Conflict;
 use keyward_core::id::SessionId;
 use keyward_core::session::{Progress, Session};
 
-use super::{Expect, Plan, Value, id, number, text, time};
+use super::{Expect, Plan, Value, agent, id, number, text, time};
 
 impl Plan {
     pub(super) fn open_session(&mut self, session: Session, account_version: u64, limit: u32) {
@@ -32,7 +32,7 @@ impl Plan {
                 time(session.auth_time),
                 text(session.amr),
                 text(session.ip),
-                text(session.user_agent),
+                text(agent::short(session.user_agent)),
                 number(progress.newest),
                 progress.parent.map_or(Value::Null, number),
                 text(progress.made_by.as_str()),
