@@ -153,21 +153,21 @@ impl Store for Postgres {
             Name::Email(email) => (sql::ACCOUNT_BY_EMAIL, sql::text(email.as_str())),
             Name::Phone(phone) => (sql::ACCOUNT_BY_PHONE, sql::text(phone.as_str())),
         };
-        Box::pin(self.one(sql, vec![param], |row| sql::account(row)))
+        Box::pin(self.one(sql, vec![param], sql::account))
     }
 
     fn session(&self, id: SessionId) -> Answer<'_, Option<Loaded>> {
-        Box::pin(self.one(sql::SESSION, vec![sql::id(id)], |row| sql::loaded(row)))
+        Box::pin(self.one(sql::SESSION, vec![sql::id(id)], sql::loaded))
     }
 
     fn sessions_of(&self, user: UserId, limit: u32) -> Answer<'_, Vec<Session>> {
         let params = vec![sql::id(user), Value::Int(limit.into())];
-        Box::pin(self.all(sql::SESSIONS_OF, params, |row| sql::session(row)))
+        Box::pin(self.all(sql::SESSIONS_OF, params, sql::session))
     }
 
     fn sessions(&self, after: SessionId, limit: u32) -> Answer<'_, Vec<Session>> {
         let params = vec![sql::id(after), Value::Int(limit.into())];
-        Box::pin(self.all(sql::SESSIONS, params, |row| sql::session(row)))
+        Box::pin(self.all(sql::SESSIONS, params, sql::session))
     }
 
     fn all_sessions<'a>(&'a self, search: &'a SessionSearch) -> Answer<'a, SessionPage> {
@@ -179,16 +179,16 @@ impl Store for Postgres {
                 None => None,
             };
             let page = explorer::page(search, down_to);
-            let sessions = self.search(page.sql, &page.params, |row| explorer::found(row)).await?;
+            let sessions = self.search(page.sql, &page.params, explorer::found).await?;
             Ok(explorer::paged(search, sessions, down_to))
         })
     }
 
     fn count_open(&self, after: UserId, limit: u32) -> Answer<'_, (u64, Option<UserId>)> {
         let params = vec![sql::id(after), Value::Int(limit.into())];
-        Box::pin(async move {
-            Ok(self.one(sql::COUNT_OPEN, params, |row| sql::open_count(row)).await?.unwrap_or_default())
-        })
+        Box::pin(
+            async move { Ok(self.one(sql::COUNT_OPEN, params, sql::open_count).await?.unwrap_or_default()) },
+        )
     }
 
     fn accounts<'a>(&'a self, search: &'a Search) -> Answer<'a, Page> {
@@ -200,7 +200,7 @@ impl Store for Postgres {
                 None => None,
             };
             let page = search::page(search, cut.as_ref());
-            let accounts = self.search(page.sql, &page.params, |row| search::found(row)).await?;
+            let accounts = self.search(page.sql, &page.params, search::found).await?;
             Ok(search::paged(search, accounts, cut))
         })
     }
@@ -211,7 +211,7 @@ impl Store for Postgres {
     }
 
     fn imported(&self, user: UserId) -> Answer<'_, Option<[u8; 16]>> {
-        Box::pin(self.one(sql::IMPORTED, vec![sql::id(user)], |row| sql::imported(row)))
+        Box::pin(self.one(sql::IMPORTED, vec![sql::id(user)], sql::imported))
     }
 
     fn signed_in_from<'a>(&'a self, user: UserId, network: &'a str, since: Timestamp) -> Answer<'a, bool> {
@@ -221,12 +221,12 @@ impl Store for Postgres {
 
     fn link(&self, hash: SecretHash) -> Answer<'_, Option<(Link, Account)>> {
         let params = vec![Value::Bytes(hash.as_bytes().to_vec())];
-        Box::pin(self.one(sql::mail::LINK, params, |row| sql::mail::link(row)))
+        Box::pin(self.one(sql::mail::LINK, params, sql::mail::link))
     }
 
     fn due_mails(&self, now: Timestamp, limit: u32) -> Answer<'_, Vec<Mail>> {
         let params = vec![sql::time(now), Value::Int(limit.into())];
-        Box::pin(self.all(sql::mail::DUE_MAILS, params, |row| sql::mail::mail(row)))
+        Box::pin(self.all(sql::mail::DUE_MAILS, params, sql::mail::mail))
     }
 
     fn has_role<'a>(&'a self, role: &'a str) -> Answer<'a, bool> {
@@ -251,7 +251,7 @@ impl Store for Postgres {
     }
 
     fn mac_keys(&self) -> Answer<'_, Vec<StoredMacKey>> {
-        Box::pin(self.all(sql::MAC_KEYS, vec![], |row| sql::mac_key(row)))
+        Box::pin(self.all(sql::MAC_KEYS, vec![], sql::mac_key))
     }
 
     fn service_keys(&self) -> Answer<'_, StoredServiceKeys> {
@@ -264,14 +264,12 @@ impl Store for Postgres {
     }
 
     fn access_ttls(&self) -> Answer<'_, Vec<(u64, Timestamp)>> {
-        Box::pin(self.all(sql::ACCESS_TTLS, vec![], |row| sql::access_ttl(row)))
+        Box::pin(self.all(sql::ACCESS_TTLS, vec![], sql::access_ttl))
     }
 
     fn figures(&self, since: Timestamp, until: Timestamp, step: Duration) -> Answer<'_, Vec<Counted>> {
         let params = sql::figures::range(since, until, step);
-        Box::pin(async move {
-            self.search(sql::figures::FIGURES, &params, |row| sql::figures::counted(row)).await
-        })
+        Box::pin(async move { self.search(sql::figures::FIGURES, &params, sql::figures::counted).await })
     }
 
     fn news(&self, position: u64) -> Answer<'_, News> {
@@ -306,7 +304,7 @@ impl Store for Postgres {
     fn sweep(&self, sweep: Sweep) -> Answer<'_, Swept> {
         Box::pin(async move {
             let look = sql::sweep::look(&sweep);
-            let seen = self.all(look.sql, look.params, |row| sql::session(row)).await?;
+            let seen = self.all(look.sql, look.params, sql::session).await?;
             let (statements, swept) = sql::sweep::take(&sweep, seen);
             self.pool.write(statements).await.map_err(NotCommitted::fault)?;
             Ok(swept)

@@ -141,19 +141,26 @@ async fn a_deadlock_is_decided_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_goes_away_leaves_no_transaction_behind() {
     let database = made().await;
-    let store = std::sync::Arc::new(impatient(&database, 1).await);
-    for n in 0..50u64 {
+    let options = PostgresOptions::new(database.url()).max_connections(1);
+    let store = std::sync::Arc::new(Postgres::open(&options, false, &clock()).await.expect("it opens"));
+    let holder = raw(&database).await;
+    holder.batch_execute("BEGIN; LOCK TABLE access_ttl").await.expect("locked");
+    let asked = tokio::spawn({
         let store = std::sync::Arc::clone(&store);
-        let asked = tokio::spawn(async move { store.commit(Change::of([note(n), note(n + 1)])).await });
-        if n % 2 == 0 {
-            tokio::task::yield_now().await;
-        }
-        asked.abort();
+        async move { store.commit(Change::of([note(1), note(2)])).await }
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    while database.sql(waits) == "0\n" {
+        tokio::task::yield_now().await;
     }
-    store.commit(Change::of([note(100), note(101)])).await.expect("a connection of no one else's");
+    asked.abort();
+    assert!(asked.await.expect_err("it is gone").is_cancelled());
+    holder.batch_execute("ROLLBACK").await.expect("let go");
+    store.commit(Change::of([note(3)])).await.expect("a connection as it has to be");
     let open = "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' \
                 AND datname = current_database()";
     assert_eq!(database.sql(open), "0\n");
+    assert_eq!(database.sql("SELECT count(*) FROM access_ttl"), "3\n", "what was begun was done");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use keyward_core::change::{Change, Write};
 use keyward_core::revocation::Revocation;
+use keyward_core::session::{End, EndReason};
 use keyward_core::time::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -15,6 +16,7 @@ use super::{Postgres, PostgresOptions, made, open, raw};
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::store::Store;
+use crate::{Client, Denial, Keyward, MasterKey, Password, Settings, StartError};
 
 /// Longer than anything takes, on a machine that has much to do.
 const LONG: Duration = Duration::from_secs(20);
@@ -162,9 +164,6 @@ async fn what_a_database_of_before_revokes_is_heard_of() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ends_with_all_sessions_of_a_user_is_revoked_however_it_came_there() {
-    use keyward_core::change::Change;
-    use keyward_core::session::{End, EndReason};
-
     let database = made().await;
     let store = Arc::new(open(&database).await);
     let (user, session) =
@@ -193,4 +192,47 @@ async fn what_ends_with_all_sessions_of_a_user_is_revoked_however_it_came_there(
     let told = ending.await.expect("no panic").expect("no condition").sessions_ended();
     let ended = database.sql("SELECT count(*) FROM session WHERE ended_at IS NOT NULL");
     assert_eq!(ended.trim(), told.to_string(), "each that ended is revoked");
+}
+
+async fn node(database: &Database, background: bool) -> Keyward {
+    Keyward::builder(Settings { background, ..Settings::default() })
+        .postgres(PostgresOptions::new(database.url()).max_connections(4))
+        .master_key(MasterKey::from_bytes(&[7; 32]))
+        .open()
+        .await
+        .expect("it opens")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_gives_and_takes_holds_on_the_other() {
+    let database = made().await;
+    let (one, other) = (node(&database, false).await, node(&database, true).await);
+    let client = Client::new([127, 0, 0, 1].into(), "a test");
+    let password = Password::try_from("Correct-Horse-7".to_owned()).expect("good");
+    one.create_account("ada@example.com", None, Some(password.clone()), vec![], &client).await.expect("new");
+    let grant = one.sign_in("ada@example.com", password, &client).await.expect("the password");
+    let session = other.verify(grant.access_token(), &client).await.expect("it knows the key");
+    one.sign_out(&session, &client).await.expect("it answers");
+    let refused = timeout(LONG, async {
+        loop {
+            if let Err(error) = other.verify(grant.access_token(), &client).await {
+                return error;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let error = refused.await.expect("it hears of it");
+    assert!(error.is(Denial::SessionRevoked), "{error}");
+    other.close().await.expect("it ends");
+    // Another master key opens nothing of it, and changes nothing.
+    let wrong = Keyward::builder(Settings { background: false, ..Settings::default() })
+        .postgres(PostgresOptions::new(database.url()))
+        .master_key(MasterKey::from_bytes(&[8; 32]))
+        .open();
+    assert!(matches!(wrong.await.err(), Some(StartError::WrongMasterKey)));
+    // One is made for development alone, and where the database is elsewhere it would be one of many.
+    let elsewhere = Keyward::builder(Settings::default())
+        .postgres(PostgresOptions::new("postgres://keyward@db.example.com/keyward"))
+        .open();
+    assert!(matches!(elsewhere.await.err(), Some(StartError::NoMasterKey(_))));
 }
