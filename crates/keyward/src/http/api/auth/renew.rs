@@ -1,26 +1,26 @@
 //! `GET /api/auth/renew?next=/path`: a page navigation presents the refresh cookie and comes back
 //! with fresh ones, so that pages without a line of script stay signed in.
 
-use http::StatusCode;
 use http::header::{HeaderValue, REFRESH, RETRY_AFTER};
+use http::{Method, StatusCode};
 use keyward_core::denial::Denial;
 use keyward_core::session::Transport;
 
 use crate::http::detour::renewing_may_mend;
 use crate::http::guard::refresh_cookie;
 use crate::http::html::{page, see_other};
-use crate::http::operation::{Field, Operation, SETS_COOKIES, Told};
+use crate::http::next::{self, NEXT};
+use crate::http::operation::{Operation, SETS_COOKIES, Told};
 use crate::http::problem::MARK;
 use crate::http::watch::Opened;
-use crate::http::{Answer, Call, csrf, next};
+use crate::http::{Answer, Call, csrf};
 use crate::page::renew;
 
 pub(crate) const GET: Operation = Operation {
     summary: "Refresh by a page navigation",
     about: "Presents the refresh cookie, sets fresh cookies and goes on to `next`; without a live session it goes to \
         `/login`. Scripts use `POST /api/auth/refresh`: to them it says 401.",
-    page: true,
-    query: &[Field::text("next", "Where to go on, a path of this origin", "/tasks").optional()],
+    query: &[NEXT],
     answers: &[
         Told::media(200, "text/html", "Sent back and forth three times: a page that names the cause")
             .with(SETS_COOKIES),
@@ -35,17 +35,18 @@ pub(crate) const GET: Operation = Operation {
         Denial::Overloaded,
         Denial::StoreUnavailable,
     ],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
-    // A script would read the answer; it has `refresh` for that.
-    if !csrf::wants_a_page(&call.headers) {
+    // A script would read the answer; it has `refresh` for that. Nobody navigates by HEAD: what only
+    // looks whether a link is good must not be handed the new token.
+    if call.method != Method::GET || !csrf::wants_a_page(&call.headers) {
         return Err(Denial::MissingToken.into());
     }
     let engine = &call.engine;
     let settings = &engine.settings;
-    let next = next::of_query(call.uri.query()).unwrap_or_else(|| "/".to_owned());
+    let next = call.next();
     let cookies = call.names.read(&call.headers);
     let refreshed = match refresh_cookie(engine, &cookies) {
         Ok(token) => engine.refresh(token, Transport::Cookie, &call.client()).await,

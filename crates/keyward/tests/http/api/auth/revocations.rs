@@ -6,8 +6,8 @@ use keyward::{Client, Keyward};
 use serde_json::{Value, json};
 
 use crate::support::{
-    ADA, App, BOB, Ears, MINUTE, Tokens, WINDOW, claims, delete, get, jwt_header, login, master_key, moment,
-    patch, post, put, settings,
+    ADA, App, BOB, Ears, MINUTE, Tokens, WINDOW, claims, delete, get, jwt_header, login, moment, patch, post,
+    put,
 };
 
 async fn logout(app: &App, tokens: &Tokens) {
@@ -172,14 +172,7 @@ async fn what_others_commit_is_told_at_the_poll_and_in_order() {
     let app = App::new().await;
     let tokens = [app.signup(ADA).await, app.login(ADA).await, app.login(ADA).await];
     let (_, mut ears) = listening(&app).await;
-    let beside = Keyward::builder(settings())
-        .sqlite(app.path())
-        .master_key(master_key())
-        .clock(app.clock.clone())
-        .beside()
-        .open()
-        .await
-        .expect("opens");
+    let beside = app.beside().await;
     let end = async |keyward: &Keyward, tokens: &Tokens| {
         let session = tokens.session.parse().expect("an id");
         keyward.revoke_session(session, &Client::operator()).await.expect("ended");
@@ -228,6 +221,34 @@ async fn a_heartbeat_says_that_the_node_knows_and_stops_where_it_does_not() {
     app.tick().await;
     app.clock.advance(quarter);
     assert_eq!(beats(&mut ears).await, 1);
+}
+
+#[tokio::test]
+async fn no_heartbeat_comes_before_all_that_is_known_was_told() {
+    let app = App::new().await;
+    let (_, mut ears) = listening(&app).await;
+    let mut people = Vec::new();
+    for n in 0..3 {
+        let email = format!("ada{n}@example.com");
+        people.push(app.signup(&email).await);
+        for _ in 1..90 {
+            app.login(&email).await;
+        }
+    }
+    app.tick().await;
+    ears.now().await;
+    app.clock.advance(Duration::from_millis(250));
+    for tokens in &people {
+        app.send(post("/api/auth/logout-all").bearer(&tokens.access)).await.ok(200);
+    }
+    // More than is told at a time.
+    let heard = ears.now().await;
+    let (beat, told) = heard.split_last().expect("something");
+    assert_eq!((beat.0.as_str(), told.len()), ("heartbeat", 3 * 90));
+    assert!(
+        told.iter().all(|heard| heard.0 == "revocation"),
+        "who trusts what they know has heard all of it"
+    );
 }
 
 #[tokio::test]
