@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
@@ -47,7 +47,8 @@ pub(crate) struct Server {
     folder: PathBuf,
     port: u16,
     made: AtomicUsize,
-    running: Mutex<Option<ChildStdin>>,
+    /// Its standard input ends with this process.
+    running: Mutex<Option<Child>>,
 }
 
 /// The server of this process.
@@ -74,11 +75,13 @@ impl Server {
             let mut folder = String::new();
             let told = shell.stdout.take().expect("piped");
             BufReader::new(told).read_line(&mut folder).expect("readable");
-            if let (Some(running), false) = (shell.stdin.take(), folder.is_empty()) {
-                let folder = PathBuf::from(folder.trim_end());
-                let running = Mutex::new(Some(running));
-                return Self { programs, folder, port, made: AtomicUsize::new(0), running };
+            if folder.is_empty() {
+                shell.wait().expect("it ended");
+                continue;
             }
+            let folder = PathBuf::from(folder.trim_end());
+            let running = Mutex::new(Some(shell));
+            return Self { programs, folder, port, made: AtomicUsize::new(0), running };
         }
         panic!("Postgres does not start");
     }
@@ -112,7 +115,10 @@ impl Server {
 
     /// Ends it for good.
     pub(crate) fn end(&self) {
-        drop(self.running.lock().expect("no panic").take());
+        if let Some(mut shell) = self.running.lock().expect("no panic").take() {
+            drop(shell.stdin.take());
+            shell.wait().expect("it ended");
+        }
     }
 
     /// Stops it, as fast as it can without a loss, or starts it again.
