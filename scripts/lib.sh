@@ -120,3 +120,9 @@ need_languages() {
     need golang-gopkg-square-go-jose.v2-dev
     python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv
 }
+
+# What the tests of the Postgres store start. The service that Debian would start is not: the tests
+# start a server of their own.
+need_postgres() {
+    { ls /usr/lib/postgresql/*/bin/postgres && command -v pgbouncer; } >/dev/null 2>&1 || without_services need postgresql pgbouncer
+}

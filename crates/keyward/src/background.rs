@@ -21,6 +21,8 @@ use crate::error::Error;
 use crate::feed::POLL;
 use crate::metrics::JobMetrics;
 
+/// How long after one turn of the poll the next one may come, where there may be news.
+const BREATH: Duration = Duration::from_millis(20);
 /// How often what is noted is written, at most.
 const FLUSH: Duration = Duration::from_millis(500);
 /// How often one small batch is swept.
@@ -34,6 +36,8 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// One turn of a job.
 type Turn = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+/// What makes the next turn come sooner.
+type Hurry = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// How often events are sealed.
 const SEAL: Duration = Duration::from_secs(60);
 
@@ -50,7 +54,23 @@ impl Tasks {
     pub(crate) fn start(engine: &Arc<Engine>) -> Self {
         const SECOND: Duration = Duration::from_secs(1);
         let tasks = Self::none();
-        tasks.job(engine, "poll", POLL, 10 * SECOND, |engine| async move { Ok(engine.poll().await?) });
+        let news = {
+            let store = Arc::downgrade(&engine.store);
+            move || -> Hurry {
+                let store = store.upgrade();
+                Box::pin(async move {
+                    match store {
+                        Some(store) => {
+                            sleep(BREATH).await;
+                            store.may_have_news().await;
+                        }
+                        None => std::future::pending().await,
+                    }
+                })
+            }
+        };
+        let poll = |engine: Arc<Engine>| async move { Ok(engine.poll().await?) };
+        tasks.hastened_job(engine, "poll", POLL, 10 * SECOND, news, poll);
         tasks.job(engine, "flush", FLUSH, 30 * SECOND, |engine| async move { engine.flush(false).await });
         tasks.job(engine, "care", CARE, 60 * SECOND, |engine| async move {
             engine.note_access_ttl(engine.clock.now()).await?;
@@ -95,13 +115,33 @@ impl Tasks {
     ) where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
+        self.hastened_job(engine, name, period, bound, never, turn);
+    }
+
+    /// A job of the engine's whose next turn also comes when there is a reason to hurry.
+    fn hastened_job<F>(
+        &self,
+        engine: &Arc<Engine>,
+        name: &'static str,
+        period: Duration,
+        bound: Duration,
+        hurry: impl Fn() -> Hurry + Send + 'static,
+        turn: impl Fn(Arc<Engine>) -> F + Send + 'static,
+    ) where
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
         let held: Weak<Engine> = Arc::downgrade(engine);
         let next = move || held.upgrade().map(|engine| Box::pin(turn(engine)) as Turn);
         let job = Job { name, period, bound, metrics: engine.metrics.job(name), clock: engine.clock.clone() };
-        self.supervise(job, next);
+        self.supervise(job, hurry, next);
     }
 
-    fn supervise(&self, job: Job, mut next: impl FnMut() -> Option<Turn> + Send + 'static) {
+    fn supervise(
+        &self,
+        job: Job,
+        hurry: impl Fn() -> Hurry + Send + 'static,
+        mut next: impl FnMut() -> Option<Turn> + Send + 'static,
+    ) {
         let mut stop = self.stop.subscribe();
         let task = tokio::spawn(async move {
             // The first turn comes soon, but not at the same moment on nodes started together.
@@ -110,6 +150,7 @@ impl Tasks {
             loop {
                 tokio::select! {
                     () = sleep(wait) => {}
+                    () = hurry() => {}
                     _ = stop.wait_for(|stop| *stop) => return,
                 }
                 let Some(turn) = next() else { return };
@@ -231,6 +272,11 @@ fn panicked(ended: &JoinError) -> &'static str {
     if ended.is_panic() { "it panicked" } else { "it was cut off" }
 }
 
+/// No reason to hurry.
+fn never() -> Hurry {
+    Box::pin(std::future::pending())
+}
+
 /// A number of [0, 1).
 fn fraction() -> f64 {
     f64::from(u32::from_be_bytes(clock::random())) / (f64::from(u32::MAX) + 1.0)
@@ -260,7 +306,7 @@ mod tests {
     {
         let turns = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&turns);
-        tasks.supervise(job, move || Some(Box::pin(turn(count.fetch_add(1, Ordering::SeqCst)))));
+        tasks.supervise(job, never, move || Some(Box::pin(turn(count.fetch_add(1, Ordering::SeqCst)))));
         turns
     }
 
@@ -295,6 +341,28 @@ mod tests {
         sleep(10 * (PERIOD + BOUND)).await;
         assert!((9..=12).contains(&so_often(&turns)), "{turns:?}");
         assert!(counted.too_long.get() >= 9 && counted.done.get() == 0);
+        tasks.stop().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reason_to_hurry_brings_the_next_turn_at_once() {
+        let (metrics, tasks) = (Metrics::new(), Tasks::none());
+        let (news, turns) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicUsize::new(0)));
+        let (told, count) = (Arc::clone(&news), Arc::clone(&turns));
+        let hurry = move || -> Hurry {
+            let told = Arc::clone(&told);
+            Box::pin(async move { told.notified().await })
+        };
+        tasks.supervise(job(&metrics, "hastened"), hurry, move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            Some(Box::pin(async { Ok(()) }))
+        });
+        sleep(PERIOD / 5).await;
+        for turn in 1..20 {
+            assert_eq!(so_often(&turns), turn);
+            news.notify_one();
+            sleep(Duration::from_millis(1)).await;
+        }
         tasks.stop().await;
     }
 

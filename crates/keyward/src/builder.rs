@@ -1,6 +1,6 @@
 //! What is a Keyward made of, and what keeps one from starting?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -18,6 +18,7 @@ use crate::master_key::{self, MasterKeyError};
 use crate::metrics::Metrics;
 use crate::settings::{Origin, Settings};
 use crate::store::Store;
+use crate::store::postgres::{Postgres, PostgresError, PostgresOptions};
 use crate::store::sqlite::{OpenError, Sqlite};
 use crate::{Keyward, background};
 
@@ -33,6 +34,9 @@ pub enum StartError {
     /// The database can't be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The Postgres can't be used.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
     /// The master key in the data folder can't be read or made, or is gone.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
@@ -60,18 +64,61 @@ pub enum StartError {
 pub struct Builder {
     settings: Settings,
     clock: Clock,
-    path: PathBuf,
+    place: Place,
     exclusive: bool,
     master: Option<MasterKey>,
     previous_master: Option<MasterKey>,
     log_drops: Arc<AtomicU64>,
 }
 
+/// Where everything rests.
+enum Place {
+    Sqlite(PathBuf),
+    Postgres(PostgresOptions),
+}
+
+impl Place {
+    /// What stands beside a database that is a file, and else in the folder of [`DATABASE`].
+    fn beside(&self, name: &str) -> PathBuf {
+        match self {
+            Self::Sqlite(path) => path.with_file_name(name),
+            Self::Postgres(_) => Path::new(DATABASE).with_file_name(name),
+        }
+    }
+
+    /// The master key that is made for development on this machine; `None` where the data is
+    /// elsewhere, and another node may make another one.
+    fn master_key(&self) -> Result<Option<MasterKey>, MasterKeyError> {
+        match self {
+            Self::Sqlite(path) => master_key::beside(path).map(Some),
+            Self::Postgres(options) if options.is_local() => {
+                master_key::load_or_make(&self.beside(master_key::FILE)).map(Some)
+            }
+            Self::Postgres(_) => Ok(None),
+        }
+    }
+
+    async fn open(&self, exclusive: bool, clock: &Clock) -> Result<Arc<dyn Store>, StartError> {
+        Ok(match self {
+            Self::Sqlite(path) => Arc::new(Sqlite::open(path, exclusive, clock.now())?),
+            Self::Postgres(options) => Arc::new(Postgres::open(options, exclusive, clock).await?),
+        })
+    }
+}
+
 impl Builder {
     /// Everything rests in this SQLite file, which is made where it is not there; in
     /// [`DATABASE`] unless told otherwise. What else Keyward writes stands beside it.
     pub fn sqlite(mut self, path: impl Into<PathBuf>) -> Self {
-        self.path = path.into();
+        self.place = Place::Sqlite(path.into());
+        self
+    }
+
+    /// Everything rests in this Postgres, beside any number of other nodes that share the master key
+    /// and the settings. What else Keyward writes stands in the folder of [`DATABASE`]; there a
+    /// master key is made only where the public URL and the database are both loopback.
+    pub fn postgres(mut self, options: PostgresOptions) -> Self {
+        self.place = Place::Postgres(options);
         self
     }
 
@@ -126,19 +173,19 @@ impl Builder {
         if !public_url.is_https() && !public_url.is_loopback() {
             return Err(StartError::PlainHttp(public_url.clone()));
         }
-        let path = self.path;
         let has_own_key = self.master.is_some();
         let master = match self.master {
-            Some(master) => master,
-            None if public_url.is_loopback() => master_key::beside(&path)?,
-            None => return Err(StartError::NoMasterKey(public_url.clone())),
+            Some(master) => Some(master),
+            None if public_url.is_loopback() => self.place.master_key()?,
+            None => None,
         };
+        let master = master.ok_or_else(|| StartError::NoMasterKey(public_url.clone()))?;
         let master = match self.previous_master {
             Some(former) => master.replacing(former),
             None => master,
         };
+        let store = self.place.open(self.exclusive, &self.clock).await?;
         let now = self.clock.now();
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&path, self.exclusive, now)?);
         let mac_keys = mac_keys(&*store, &master, now).await.map_err(|error| match error {
             MacKeysError::Sealed(seal::OpenError::WrongMasterKey) => StartError::WrongMasterKey,
             MacKeysError::Sealed(error) => StartError::Failed(format!("a key for refresh tokens: {error}")),
@@ -147,7 +194,7 @@ impl Builder {
         let delivery = match &self.settings.smtp {
             Some(server) => Delivery::smtp(server, public_url)
                 .map_err(|e| StartError::Failed(format!("no mail can go through {}: {e}", server.host)))?,
-            None => Delivery::Folder(path.with_file_name("outbox")),
+            None => Delivery::Folder(self.place.beside("outbox")),
         };
         let metrics = Metrics::new();
         let hash_seconds = metrics.hash_seconds.clone();
@@ -206,7 +253,7 @@ impl Keyward {
         Builder {
             settings,
             clock: Clock::system(),
-            path: DATABASE.into(),
+            place: Place::Sqlite(DATABASE.into()),
             exclusive: true,
             master: None,
             previous_master: None,

@@ -16,16 +16,27 @@ use keyward_core::time::Timestamp;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-/// A clock: the system's, or one that a test moves by hand.
-#[derive(Clone, Default)]
+/// A clock: the system's, which goes by that of the store where that has one of its own, or one that
+/// a test moves by hand. All clones are one.
+#[derive(Clone)]
 pub struct Clock(Source);
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 enum Source {
-    #[default]
-    System,
+    System(Arc<Followed>),
     Manual(Arc<Manual>),
 }
+
+/// The clock of another, by which this one goes.
+#[derive(Default)]
+struct Followed {
+    /// What that one says when the monotonic clock here says 0, in microseconds; where there is
+    /// none, [`NOBODY`].
+    start: AtomicI64,
+}
+
+/// Nobody's clock is followed.
+const NOBODY: i64 = i64::MIN;
 
 #[derive(Default)]
 struct Manual {
@@ -38,8 +49,24 @@ struct Manual {
 
 impl Clock {
     /// The clock of the machine.
-    pub const fn system() -> Self {
-        Self(Source::System)
+    pub fn system() -> Self {
+        Self(Source::System(Arc::new(Followed { start: AtomicI64::new(NOBODY) })))
+    }
+
+    /// Goes by another clock from now on: one that said `theirs` at some moment between `asked` and
+    /// `answered` by [`Clock::monotonic`]. As long as what is known of it may be true, nothing moves:
+    /// so time does not jump about with how long each answer takes. A manual clock follows nobody.
+    pub(crate) fn follow(&self, theirs: Timestamp, asked: Duration, answered: Duration) {
+        let Source::System(followed) = &self.0 else { return };
+        let since = |moment: Duration| {
+            theirs.micros().saturating_sub(i64::try_from(moment.as_micros()).unwrap_or(i64::MAX))
+        };
+        let (earliest, latest) = (since(answered), since(asked));
+        let known = followed.start.load(Ordering::Acquire);
+        if !(earliest..=latest).contains(&known) {
+            let middle = earliest + (latest - earliest) / 2;
+            followed.start.store(middle, Ordering::Release);
+        }
     }
 
     /// A clock that stands still at `start` until it is moved with [`Clock::advance`].
@@ -60,10 +87,14 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::System => {
-                let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                Timestamp::default().after(since)
-            }
+            Source::System(followed) => match followed.start.load(Ordering::Acquire) {
+                NOBODY => {
+                    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                    Timestamp::default().after(since)
+                }
+                // By the monotonic clock: nobody sets that one.
+                start => Timestamp::from_micros(start).after(self.monotonic()),
+            },
             Source::Manual(manual) => Timestamp::from_micros(manual.at.load(Ordering::SeqCst)),
         }
     }
@@ -74,7 +105,7 @@ impl Clock {
     pub fn monotonic(&self) -> Duration {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         match &self.0 {
-            Source::System => START.elapsed(),
+            Source::System(_) => START.elapsed(),
             Source::Manual(_) => self.now().since(Timestamp::default()),
         }
     }
@@ -83,7 +114,7 @@ impl Clock {
     /// with a manual clock when that is moved there.
     pub(crate) async fn wait_until(&self, moment: Duration) {
         match &self.0 {
-            Source::System => tokio::time::sleep(moment.saturating_sub(self.monotonic())).await,
+            Source::System(_) => tokio::time::sleep(moment.saturating_sub(self.monotonic())).await,
             Source::Manual(manual) => loop {
                 let moved = manual.moved.notified();
                 if self.monotonic() >= moment {
@@ -102,16 +133,23 @@ impl Clock {
     /// Until when somebody waited on this manual clock, each time that they looked.
     pub(crate) fn waits(&self) -> Vec<Duration> {
         match &self.0 {
-            Source::System => Vec::new(),
+            Source::System(_) => Vec::new(),
             Source::Manual(manual) => manual.waits.lock().expect("no panic").clone(),
         }
+    }
+}
+
+/// The clock of the machine.
+impl Default for Clock {
+    fn default() -> Self {
+        Self::system()
     }
 }
 
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Source::System => "Clock::system",
+            Source::System(_) => "Clock::system",
             Source::Manual(_) => "Clock::manual",
         })
     }
@@ -166,4 +204,46 @@ pub fn signing_key(algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>, KeyGenera
         Algorithm::Hs256 => random::<32>().to_vec(),
     };
     Ok(Zeroizing::new(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    #[test]
+    fn the_clock_of_another_is_followed_as_far_as_it_is_known() {
+        let (clock, same) = (Clock::system(), Clock::system());
+        let theirs = clock.now().after(Duration::from_secs(90));
+        let here = clock.monotonic();
+        let copy = clock.clone();
+        clock.follow(theirs, here, here + ms(20));
+        let said = |clock: &Clock| clock.now().since(Timestamp::default()).saturating_sub(clock.monotonic());
+        let off = |a: Duration, b: Duration| a.max(b) - a.min(b);
+        let ahead = |clock: &Clock| off(said(clock), said(&same));
+        assert!(ahead(&clock) > Duration::from_secs(89) && ahead(&copy) > Duration::from_secs(89));
+        let start = || match &clock.0 {
+            Source::System(followed) => followed.start.load(Ordering::SeqCst),
+            Source::Manual(_) => unreachable!(),
+        };
+        let first = start();
+        // What may as well be so moves nothing: how long an answer takes is no time.
+        clock.follow(theirs.after(ms(1_005)), here + ms(1_000), here + ms(1_200));
+        assert_eq!(start(), first);
+        // What can't be so is followed, on or back.
+        clock.follow(theirs.after(ms(2_100)), here + ms(2_000), here + ms(2_004));
+        assert!((start() - first - 108_000).abs() <= 1, "{}", start() - first);
+        clock.follow(theirs, here, here);
+        assert_eq!(start() - first, 10_000);
+    }
+
+    #[test]
+    fn a_manual_clock_follows_nobody() {
+        let clock = Clock::manual(Timestamp::from_seconds(7));
+        clock.follow(Timestamp::from_seconds(9_000), ms(0), ms(0));
+        assert_eq!(clock.now(), Timestamp::from_seconds(7));
+    }
 }

@@ -163,7 +163,7 @@ impl Engine {
 
     /// Asks the store what was revoked, and takes over keys that another node or command made.
     pub(crate) async fn poll(&self) -> Result<(), Fault> {
-        let news = self.feed.poll(&*self.store, self.clock.monotonic()).await?;
+        let news = self.feed.poll(&*self.store, &self.clock).await?;
         let News { keys_version, service_keys_version, .. } = news;
         self.service_keys.exists(service_keys_version);
         if keys_version != self.keys_version.load(Ordering::Acquire) {

@@ -15,7 +15,7 @@ use keyward_core::revocation::{CutOff, Entry, RevocationSet, Subject};
 use keyward_core::time::Timestamp;
 
 use self::listeners::Listeners;
-use crate::clock::micros;
+use crate::clock::{Clock, micros};
 use crate::store::{Fault, NEWS_LIMIT, News, Store};
 
 /// How often a node asks what was revoked.
@@ -50,12 +50,28 @@ impl Feed {
         }
     }
 
-    /// Asks the store for what is new, and remembers that it was asked at `sent`.
-    pub(crate) async fn poll(&self, store: &dyn Store, sent: Duration) -> Result<News, Fault> {
+    /// Asks the store for what is new, remembers when it was asked, and sets the clock by the
+    /// store's where that has one.
+    pub(crate) async fn poll(&self, store: &dyn Store, clock: &Clock) -> Result<News, Fault> {
+        let sent = clock.monotonic();
         // One at a time: the last position must not fall behind.
         let _one = self.polling.lock().await;
         loop {
-            let news = store.news(self.position.load(Ordering::Acquire)).await?;
+            let asked = clock.monotonic();
+            let position = self.position.load(Ordering::Acquire);
+            let news = store.news(position).await?;
+            if news.last.is_some_and(|last| last < position) {
+                // The store is one from before: what it gives out now was given out already.
+                tracing::warn!(
+                    position,
+                    "the store lost what it had revoked last: it was restored, or failed over"
+                );
+                self.position.store(0, Ordering::Release);
+                continue;
+            }
+            if let Some(at) = news.at {
+                clock.follow(at, asked, clock.monotonic());
+            }
             self.apply(&news.revocations);
             self.listeners.polled(&news.revocations);
             if let Some(last) = news.revocations.last() {

@@ -146,7 +146,7 @@
 //! ```
 //!
 //! The master key seals the private keys at rest: keep it elsewhere than the backups. One process
-//! serves from one database; commands of the binary `keyward` work beside it. [`Keyward::run`] and
+//! serves from one file, and any number from one Postgres ([`Builder::postgres`]); commands of the binary `keyward` work beside it. [`Keyward::run`] and
 //! [`Keyward::serve`] bound whatever a client could make large or slow; with `axum::serve` give the
 //! addresses of clients along (`into_make_service_with_connect_info::<SocketAddr>()`) and call
 //! [`Keyward::close`] at the end.
@@ -237,6 +237,7 @@ pub use crate::settings::{
     InvalidOrigin, InvalidSender, Origin, PersonalClaims, Secret, Sender, Settings, Smtp,
 };
 pub use crate::store::Fault;
+pub use crate::store::postgres::{PostgresError, PostgresOptions};
 pub use crate::store::sqlite::OpenError;
 pub use crate::store::sqlite::inspect::{DatabaseReport, inspect as inspect_database};
 pub use crate::store::trail::{Suspect, SuspicionKind};

@@ -110,6 +110,11 @@ impl Notes {
                     }),
             );
         }
+        // In one order on every node: two that write the same ones don't hold each other up.
+        due.sort_unstable_by_key(|note| match note {
+            Write::Note { session, .. } => Some(*session),
+            _ => None,
+        });
         due.chunks(BATCH).map(<[Write]>::to_vec).collect()
     }
 

@@ -4,6 +4,7 @@
 //! it or nothing, durable before it is answered. Nothing here assumes that one process alone
 //! works on the store; who else writes is told apart by the conditions that each write carries.
 
+pub(crate) mod postgres;
 mod sql;
 pub(crate) mod sqlite;
 pub(crate) mod trail;
@@ -29,7 +30,8 @@ use keyward_core::service_key::ServiceKey;
 use keyward_core::session::{Session, Transport};
 use keyward_core::time::Timestamp;
 
-/// The store could not be asked, or what it holds can't be. Nothing was written.
+/// The store could not be asked, or what it holds can't be. Nothing was written, unless the
+/// connection to it was lost with the answer on its way: then nobody knows.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Fault {
     /// It does not answer, has no room, or is busy.
@@ -49,6 +51,16 @@ pub(crate) enum NotCommitted {
     /// The store could not be asked.
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+impl NotCommitted {
+    /// What it is where no condition was asked.
+    fn fault(self) -> Fault {
+        match self {
+            Self::Fault(fault) => fault,
+            Self::Conflict(conflict) => Fault::Unavailable(format!("a write met a conflict: {conflict:?}")),
+        }
+    }
 }
 
 /// An answer that a store gives later.
@@ -222,6 +234,11 @@ pub(crate) struct News {
     pub(crate) keys_version: u64,
     /// The version of the table of service keys.
     pub(crate) service_keys_version: u64,
+    /// What time it is by the clock of the store, where that has one of its own.
+    pub(crate) at: Option<Timestamp>,
+    /// The last position that was given out, where the store can tell: where it failed over to one
+    /// that had not heard of everything, it is lower than it was.
+    pub(crate) last: Option<u64>,
 }
 
 /// How many revocations one poll brings at most; where it brings that many, ask again.
@@ -334,6 +351,11 @@ pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
 
     /// What was revoked past that position, and the versions of the keys.
     fn news(&self, position: u64) -> Answer<'_, News>;
+
+    /// Comes back when there may be news; where nobody would tell, never.
+    fn may_have_news(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::pending())
+    }
 
     /// Writes the change, all of it or nothing; durable when it is answered.
     fn commit(&self, change: Change) -> Answer<'_, Committed, NotCommitted>;

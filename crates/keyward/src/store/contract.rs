@@ -89,7 +89,7 @@ macro_rules! contract {
                 a_session_opens_for_the_account_as_it_was_loaded, no_user_has_more_than_the_limit,
                 open_sessions_of_a_user_come_latest_first, open_sessions_come_by_id,
                 open_sessions_are_counted_in_slices_of_whole_users,
-                any_text_comes_back_as_it_was, progress_comes_back_whatever_it_is,
+                any_text_comes_back_as_it_was, a_text_holds_no_zero, progress_comes_back_whatever_it_is,
                 an_advance_holds_for_the_newest_of_an_open_session,
                 what_is_forgiven_must_not_have_been_seen, no_write_turns_activity_back,
                 a_receipt_counts_for_the_newest_alone, a_note_changes_nothing_of_what_has_ended,

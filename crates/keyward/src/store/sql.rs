@@ -25,6 +25,7 @@ macro_rules! account_columns {
 }
 
 mod accounts;
+mod agent;
 pub(super) mod figures;
 pub(super) mod search;
 pub(super) mod service_keys;
@@ -39,6 +40,7 @@ macro_rules! session_columns {
 pub(super) mod explorer;
 pub(super) mod mail;
 mod sessions;
+pub(super) mod sweep;
 
 /// How many columns a session has: where the columns after it begin.
 const SESSION_WIDTH: usize = 16;
@@ -79,17 +81,10 @@ pub(super) const SESSIONS: &str = concat!(
 /// users, from the index of open sessions alone.
 pub(super) const COUNT_OPEN: &str = "WITH slice AS (SELECT user_id FROM session WHERE ended_at IS NULL AND user_id > ?1 \
                     ORDER BY user_id LIMIT ?2), \
-          last AS (SELECT MAX(user_id) AS user_id FROM slice) \
+          last AS (SELECT user_id FROM slice ORDER BY user_id DESC LIMIT 1) \
      SELECT COUNT(*), last.user_id FROM last JOIN session \
      ON session.user_id > ?1 AND session.user_id <= last.user_id \
      WHERE session.ended_at IS NULL GROUP BY last.user_id";
-/// A batch of all sessions, ended ones too.
-pub(super) const SWEEP_SESSIONS: &str =
-    concat!("SELECT ", session_columns!(), " FROM session s WHERE s.id > ?1 ORDER BY s.id LIMIT ?2");
-/// Those of a batch, from one id to another, that nobody moved on since it was looked at.
-pub(super) const SWEEP_SESSION: &str = "DELETE FROM session WHERE id > ?1 AND id <= ?2 AND made_at < ?3";
-pub(super) const SWEEP_REVOCATIONS: &str = "DELETE FROM revocation WHERE position IN \
-     (SELECT position FROM revocation WHERE until <= ?1 ORDER BY until LIMIT ?2)";
 
 pub(super) const SIGNED_IN_FROM: &str = "SELECT 1 FROM event WHERE user_id = ?1 AND type IN ('login', 'signup') \
      AND network = ?2 AND at >= ?3 AND session_id IS NOT NULL LIMIT 1";
@@ -147,23 +142,51 @@ pub(super) trait Row {
     fn optional_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, Fault>;
 }
 
-/// The statements that write a change, in order.
-pub(super) fn plan(change: Change) -> Vec<Statement> {
-    let mut plan = Plan(Vec::with_capacity(change.writes.len() + change.events.len()));
+/// The statements that write a change, in order. On an engine with several writers, who waits for
+/// whom is decided by what is locked first, so every change goes the same way: who administers,
+/// accounts, sessions, and at last the position of what is revoked, for which all others wait.
+pub(super) fn plan(mut change: Change) -> Vec<Statement> {
+    let mut plan = Plan::default();
+    plan.lock_accounts(&change.writes);
     for write in change.writes {
         plan.write(write);
     }
+    // In one order, too: nodes count into the same rows.
+    change.events.sort_by(|a, b| a.tally.cmp(&b.tally));
     for event in change.events {
         plan.event(event);
     }
-    plan.0
+    let Plan { mut locks, writes, revocations } = plan;
+    locks.extend(writes);
+    locks.extend(revocations);
+    locks
 }
 
-struct Plan(Vec<Statement>);
+/// What is locked first, what is written, and what it revokes.
+#[derive(Default)]
+struct Plan {
+    locks: Vec<Statement>,
+    writes: Vec<Statement>,
+    revocations: Vec<Statement>,
+}
 
 impl Plan {
     fn push(&mut self, sql: &'static str, expect: Expect, params: impl Into<Vec<Value>>) {
-        self.0.push(Statement { sql, params: params.into(), expect });
+        self.writes.push(Statement { sql, params: params.into(), expect });
+    }
+
+    /// Locks the accounts that are written only after sessions of theirs have ended.
+    fn lock_accounts(&mut self, writes: &[Write]) {
+        let ends = |w: &&Write| !matches!(w, Write::EndSession { .. } | Write::EndSessionsOf { .. });
+        for write in writes.iter().skip_while(ends) {
+            let user = match write {
+                Write::OpenSession { session, .. } => session.user,
+                Write::DeleteAccount { user, .. } => *user,
+                _ => continue,
+            };
+            let sql = "UPDATE account SET version = version WHERE id = ?1";
+            self.locks.push(Statement { sql, params: vec![id(user)], expect: Expect::Anything });
+        }
     }
 
     fn write(&mut self, write: Write) {
@@ -182,14 +205,14 @@ impl Plan {
                     "UPDATE account SET password = ?3, cost_class = ?4, version = version + 1 \
                  WHERE id = ?1 AND version = ?2",
                     changed,
-                    [id(user), number(version), text(password.as_str()), Value::Text(password.cost_class())],
+                    [id(user), number(version), text(password.as_str()), text(password.cost_class())],
                 );
                 self.end_links_of(user);
             }
             Write::Rehash { user, version, password } => self.push(
                 "UPDATE account SET password = ?3, cost_class = ?4 WHERE id = ?1 AND version = ?2",
                 changed,
-                [id(user), number(version), text(password.as_str()), Value::Text(password.cost_class())],
+                [id(user), number(version), text(password.as_str()), text(password.cost_class())],
             ),
             Write::SetPhone { user, version, phone_number } => self.push(
                 "UPDATE account SET phone_number = ?3, phone_number_verified = FALSE, version = version + 1 \
@@ -231,7 +254,7 @@ impl Plan {
             Write::Reauthenticate { session, auth_time, amr } => self.push(
                 "UPDATE session SET auth_time = ?2, amr = ?3 WHERE id = ?1 AND ended_at IS NULL",
                 changed,
-                [id(session), time(auth_time), Value::Text(amr)],
+                [id(session), time(auth_time), text(amr)],
             ),
             Write::EndSession { session, end, until } => {
                 self.push(
@@ -242,20 +265,28 @@ impl Plan {
                 self.revoke(Revocation::Session(session), until);
             }
             Write::EndSessionsOf { user, except, end, until } => {
+                // What is revoked is exactly what ended here: an engine with several writers may
+                // find more sessions with each further statement. So they are marked by an end that
+                // has no reason yet.
                 let except = except.map_or(Value::Id([0; 16]), id);
                 self.push(
-                    "INSERT INTO revocation (kind, subject, value, until) \
-                     SELECT 'session', id, 0, CAST(?3 AS BIGINT) FROM session \
-                     WHERE user_id = ?1 AND id <> ?2 AND ended_at IS NULL \
-                     RETURNING position, kind, subject, value, until",
-                    Expect::Revocations,
-                    [id(user), except.clone(), time(until)],
-                );
-                self.push(
-                    "UPDATE session SET ended_at = ?3, ended_why = ?4 \
+                    "UPDATE session SET ended_at = ?3, ended_why = '' \
                      WHERE user_id = ?1 AND id <> ?2 AND ended_at IS NULL",
                     Anything,
-                    [id(user), except, time(end.at), text(end.why.as_str())],
+                    [id(user), except, time(end.at)],
+                );
+                self.push(
+                    "INSERT INTO revocation (kind, subject, value, until) \
+                     SELECT 'session', CAST(id AS BLOB), 0, CAST(?2 AS BIGINT) FROM session \
+                     WHERE user_id = ?1 AND ended_why = '' \
+                     RETURNING position, kind, subject, value, until",
+                    Expect::Revocations,
+                    [id(user), time(until)],
+                );
+                self.push(
+                    "UPDATE session SET ended_why = ?2 WHERE user_id = ?1 AND ended_why = ''",
+                    Anything,
+                    [id(user), text(end.why.as_str())],
                 );
             }
             Write::EndEverySession { end, until } => {
@@ -349,12 +380,12 @@ impl Plan {
             Revocation::User(user, least) => ("user", user.as_bytes().to_vec(), least),
             Revocation::Roles(least) => ("roles", Vec::new(), least),
         };
-        self.push(
-            "INSERT INTO revocation (kind, subject, value, until) VALUES (?1, ?2, ?3, ?4) \
-             RETURNING position, kind, subject, value, until",
-            Expect::Revocations,
-            [text(kind), Value::Bytes(subject), number(value), time(until)],
-        );
+        self.revocations.push(Statement {
+            sql: "INSERT INTO revocation (kind, subject, value, until) VALUES (?1, ?2, ?3, ?4) \
+                  RETURNING position, kind, subject, value, until",
+            expect: Expect::Revocations,
+            params: vec![text(kind), Value::Bytes(subject), number(value), time(until)],
+        });
     }
 
     fn insert_key(&mut self, key: KeyRecord) {
@@ -363,7 +394,7 @@ impl Plan {
              sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             Expect::OneRow(Conflict::Changed),
             [
-                Value::Text(key.kid),
+                text(key.kid),
                 text(key.algorithm.as_str()),
                 text(key.state.as_str()),
                 time(key.created_at),
@@ -391,9 +422,11 @@ pub(super) fn number(n: u64) -> Value {
     Value::Int(i64::try_from(n).unwrap_or(i64::MAX))
 }
 
-/// A text, as a parameter.
-pub(super) fn text(text: &str) -> Value {
-    Value::Text(text.to_owned())
+/// A text, as a parameter. Postgres has no room for U+0000, and nobody needs it: each becomes the
+/// character that says something was there.
+pub(super) fn text(text: impl Into<String>) -> Value {
+    let text = text.into();
+    Value::Text(if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text })
 }
 
 /// Which conflict it is when a unique constraint of that name, or over that column, is broken.
@@ -451,7 +484,7 @@ pub(super) fn session(row: &impl Row) -> Result<Session, Fault> {
         auth_time: Timestamp::from_micros(row.int(4)?),
         amr: row.text(5)?,
         ip: row.text(6)?,
-        user_agent: row.text(7)?,
+        user_agent: agent::whole(row.text(7)?),
         ended,
         progress: Some(Progress {
             newest: natural(row, 10)?,

@@ -36,7 +36,7 @@ use tokio::sync::oneshot;
 
 use self::file::{Opened, file_error};
 use self::writer::{Job, bind};
-use super::sql::{self, Expect, Statement, Value, explorer, search};
+use super::sql::{self, Statement, Value, explorer, search};
 use super::{
     Answer, CLASSES, Counted, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Page, Search, SessionPage,
     SessionSearch, Store, StoredKeys, StoredMacKey, StoredServiceKeys, Sweep, Swept,
@@ -347,8 +347,7 @@ impl Store for Sqlite {
     }
 
     fn figures(&self, since: Timestamp, until: Timestamp, step: Duration) -> Answer<'_, Vec<Counted>> {
-        let step = Value::Int(i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1));
-        let params = [sql::time(since), sql::time(until), step];
+        let params = sql::figures::range(since, until, step);
         Box::pin(self.search(move |connection| {
             each(connection, sql::figures::FIGURES, &params, |row| sql::figures::counted(row))
         }))
@@ -362,6 +361,8 @@ impl Store for Sqlite {
             Ok(News {
                 keys_version: version("keys_version"),
                 service_keys_version: version("service_keys_version"),
+                at: None,
+                last: None,
                 revocations: self.all(sql::REVOCATIONS, &params, |row| sql::revocation(row))?,
             })
         })
@@ -373,29 +374,11 @@ impl Store for Sqlite {
 
     fn sweep(&self, sweep: Sweep) -> Answer<'_, Swept> {
         Box::pin(async move {
-            let batch = [sql::id(sweep.after), Value::Int(sweep.limit.into())];
-            let seen = self.all(sql::SWEEP_SESSIONS, &batch, |row| sql::session(row))?;
-            let past = |s: &Session| s.progress.is_none_or(|p| p.made_at < sweep.sessions_before);
-            let full = seen.len() >= usize::try_from(sweep.limit).unwrap_or(usize::MAX);
-            let next = seen.last().map(|s| s.id).filter(|_| full);
-            let (gone, left): (Vec<Session>, Vec<Session>) = seen.into_iter().partition(past);
-            let mut statements = Vec::with_capacity(4);
-            if let Some(last) = gone.last() {
-                let range = [sql::id(sweep.after), sql::id(last.id), sql::time(sweep.sessions_before)];
-                statements.push(unconditional(sql::SWEEP_SESSION, range));
-            }
-            let limit = Value::Int(sweep.limit.into());
-            statements.push(unconditional(sql::SWEEP_REVOCATIONS, [sql::time(sweep.now), limit.clone()]));
-            statements.push(unconditional(sql::mail::SWEEP_LINKS, [sql::time(sweep.now), limit.clone()]));
-            let figures_before = sql::time(sweep.figures_before);
-            statements.push(unconditional(sql::figures::SWEEP_FIGURES, [figures_before, limit.clone()]));
-            statements.push(unconditional(sql::mail::SWEEP_MAILS, [sql::time(sweep.mails_before), limit]));
-            self.write(statements).await.map_err(|e| match e {
-                NotCommitted::Fault(fault) => fault,
-                NotCommitted::Conflict(_) => Fault::Unavailable("the sweep met a conflict".to_owned()),
-            })?;
-            let open = left.into_iter().filter(|s| s.ended.is_none()).collect();
-            Ok(Swept { sessions: gone.len(), open, next })
+            let look = sql::sweep::look(&sweep);
+            let seen = self.all(look.sql, &look.params, |row| sql::session(row))?;
+            let (statements, swept) = sql::sweep::take(&sweep, seen);
+            self.write(statements).await.map_err(NotCommitted::fault)?;
+            Ok(swept)
         })
     }
 
@@ -445,10 +428,6 @@ fn each<T>(
         }
     }
     Ok(Ok(all))
-}
-
-fn unconditional(sql: &'static str, params: impl Into<Vec<Value>>) -> Statement {
-    Statement { sql, params: params.into(), expect: Expect::Anything }
 }
 
 fn fault(error: &rusqlite::Error) -> Fault {

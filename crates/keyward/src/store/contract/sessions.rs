@@ -1,10 +1,12 @@
 //! Sessions: opened on what was loaded, moved on from the newest, noted without a condition.
 
-use keyward_core::change::{Conflict, Write};
+use keyward_core::change::{Change, Conflict, Write};
+use keyward_core::event::{Event, EventType};
 use keyward_core::session::{MadeBy, Progress, Session};
 use keyward_core::time::Timestamp;
 
-use super::{World, account, at, end, open, password, session, session_id, user_id};
+use super::{World, account, at, end, event, open, password, session, session_id, user_id};
+use crate::store::trail::EventQuery;
 
 fn open_if(n: u8, user: u8, account_version: u64, limit: u32) -> Write {
     Write::OpenSession { session: Box::new(session(n, user)), account_version, limit }
@@ -123,6 +125,8 @@ pub(crate) async fn any_text_comes_back_as_it_was(world: World) {
         " spaces around ",
         "NULL",
         "0",
+        "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        "\u{1}\u{2}",
     ]) {
         let extreme = Session {
             ip: text.to_owned(),
@@ -134,7 +138,26 @@ pub(crate) async fn any_text_comes_back_as_it_was(world: World) {
         world.write([write]).await;
         assert_eq!(world.loaded(n).await.session, extreme);
     }
-    assert_eq!(world.store.sessions(session_id(0), 100).await.expect("readable").len(), 10);
+    assert_eq!(world.store.sessions(session_id(0), 100).await.expect("readable").len(), 12);
+}
+
+/// U+0000 has no room everywhere: it is told by another character, and none of it is an error.
+pub(crate) async fn a_text_holds_no_zero(world: World) {
+    world.signed_up(1, 0).await;
+    let odd = Session { ip: "a\0b".into(), user_agent: "\0".into(), amr: "\0\0".into(), ..session(2, 1) };
+    let write = Write::OpenSession { session: Box::new(odd.clone()), account_version: 0, limit: 200 };
+    world.write([write]).await;
+    let [ip, user_agent, amr] = ["a\u{fffd}b", "\u{fffd}", "\u{fffd}\u{fffd}"].map(str::to_owned);
+    assert_eq!(world.loaded(2).await.session, Session { ip, user_agent, amr, ..odd });
+    assert!(!world.store.has_role("\0").await.expect("an answer"));
+    assert!(!world.store.signed_in_from(user_id(1), "\0", at(0)).await.expect("an answer"));
+    let role = crate::store::Search { role: Some("\0".into()), ..super::everybody() };
+    assert!(world.found(role).await.is_empty());
+    let event = Event { ip: Some("\0".into()), user_agent: Some("\0".into()), ..event(1, EventType::Login) };
+    world.change(Change::default().with(event)).await.expect("no condition");
+    let query =
+        EventQuery { ip: Some("\0".into()), network: Some("\0".into()), limit: 1, ..EventQuery::default() };
+    world.store.events(query).await.expect("an answer");
 }
 
 pub(crate) async fn progress_comes_back_whatever_it_is(world: World) {

@@ -6,7 +6,7 @@ use keyward_core::email::Email;
 use keyward_core::id::UserId;
 use keyward_core::role;
 
-use super::{Expect, Plan, Value, id, number, text, time};
+use super::{Expect, Plan, Statement, Value, id, number, text, time};
 
 impl Plan {
     pub(super) fn create_account(&mut self, account: Account) {
@@ -23,13 +23,13 @@ impl Plan {
                 account.phone_number.map_or(Value::Null, |p| text(p.as_str())),
                 Value::Bool(account.phone_number_verified),
                 text(account.password.as_str()),
-                Value::Text(account.roles.join(",")),
+                text(account.roles.join(",")),
                 Value::Bool(account.is_active),
                 number(account.roles_version),
                 number(account.version),
                 time(account.created_at),
                 account.last_login_at.map_or(Value::Null, time),
-                Value::Text(account.password.cost_class()),
+                text(account.password.cost_class()),
             ],
         );
         self.give_roles(account.id, roles);
@@ -72,13 +72,13 @@ impl Plan {
              OR NOT EXISTS (SELECT 1 FROM account_role WHERE role = ?1) \
              ON CONFLICT (name) DO UPDATE SET permissions = excluded.permissions",
             Expect::OneRow(Conflict::Changed),
-            [Value::Text(name), Value::Text(permissions.join(","))],
+            [text(name), text(permissions.join(","))],
         );
     }
 
     pub(super) fn delete_role(&mut self, version: u64, name: String) {
         self.raise_roles_version(version);
-        self.push("DELETE FROM role WHERE name = ?1", Expect::OneRow(Conflict::Changed), [Value::Text(name)]);
+        self.push("DELETE FROM role WHERE name = ?1", Expect::OneRow(Conflict::Changed), [text(name)]);
     }
 
     pub(super) fn set_roles(&mut self, user: UserId, version: u64, roles: Vec<String>) {
@@ -89,7 +89,7 @@ impl Plan {
             "UPDATE account SET roles = ?3, roles_version = roles_version + 1, version = version + 1 \
              WHERE id = ?1 AND version = ?2",
             Expect::OneRow(Conflict::Changed),
-            [id(user), number(version), Value::Text(roles.join(","))],
+            [id(user), number(version), text(roles.join(","))],
         );
         self.push("DELETE FROM account_role WHERE user_id = ?1", Expect::Anything, [id(user)]);
         self.give_roles(user, roles);
@@ -101,7 +101,7 @@ impl Plan {
             self.push(
                 "INSERT INTO account_role (user_id, role) SELECT ?1, name FROM role WHERE name = ?2",
                 Expect::OneRow(Conflict::Changed),
-                [id(user), Value::Text(role)],
+                [id(user), text(role)],
             );
         }
     }
@@ -121,11 +121,9 @@ impl Plan {
     /// A statement before the condition itself: on an engine with several writers only one that
     /// begins when the lock is held sees what the others did.
     fn lock_administrators(&mut self) {
-        self.push(
-            "UPDATE counter SET value = value + 1 WHERE name = 'administrators'",
-            Expect::OneRow(Conflict::Changed),
-            [],
-        );
+        let sql = "UPDATE counter SET value = value + 1 WHERE name = 'administrators'";
+        let lock = Statement { sql, params: Vec::new(), expect: Expect::OneRow(Conflict::Changed) };
+        self.locks.insert(0, lock);
     }
 
     /// The condition that somebody administers after this user no longer does.

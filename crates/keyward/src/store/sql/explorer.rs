@@ -48,7 +48,12 @@ macro_rules! index {
         }
     };
     ($driving:literal) => {
-        index!($driving, "s.id < ?1 AND (?2 = ?2)", " AND s.id >= ?5 AND (?6 = ?6)", "s.id DESC")
+        index!(
+            $driving,
+            "s.id < ?1 AND (CAST(?2 AS BIGINT) = ?2)",
+            " AND s.id >= ?5 AND (CAST(?6 AS BIGINT) = ?6)",
+            "s.id DESC"
+        )
     };
 }
 
@@ -127,8 +132,8 @@ fn index(search: &SessionSearch) -> (&'static Index, Value) {
     match (search.user, &search.ip) {
         (Some(user), _) => (&BY_USER, id(user)),
         (None, Some(ip)) => (&BY_IP, text(ip)),
-        (None, None) if search.by_end() => (&BY_END, Value::Int(0)),
-        (None, None) => (&BY_ID, Value::Int(0)),
+        (None, None) if search.by_end() => (&BY_END, text("")),
+        (None, None) => (&BY_ID, text("")),
     }
 }
 

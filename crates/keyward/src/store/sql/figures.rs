@@ -1,9 +1,11 @@
 //! How is what was counted over time written and read?
 
+use std::time::Duration;
+
 use keyward_core::figure::Figure;
 use keyward_core::time::Timestamp;
 
-use super::{Expect, Plan, Row, corrupt, natural, number, text, time};
+use super::{Expect, Plan, Row, Value, corrupt, natural, number, text, time};
 use crate::store::{Counted, Fault};
 
 /// Each figure of spans of ?3 microseconds, from ?1 to before ?2.
@@ -11,6 +13,12 @@ pub(in crate::store) const FIGURES: &str = "SELECT name, at - at % ?3, CAST(sum(
      WHERE at >= ?1 AND at < ?2 GROUP BY name, at - at % ?3 ORDER BY 2, 1";
 pub(in crate::store) const SWEEP_FIGURES: &str =
     "DELETE FROM figure WHERE at IN (SELECT at FROM figure WHERE at < ?1 ORDER BY at LIMIT ?2)";
+
+/// From when to when it is counted, and in spans of which length.
+pub(in crate::store) fn range(since: Timestamp, until: Timestamp, step: Duration) -> [Value; 3] {
+    let step = Value::Int(i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1));
+    [time(since), time(until), step]
+}
 
 impl Plan {
     pub(super) fn count(&mut self, figure: Figure, at: Timestamp, count: u64) {

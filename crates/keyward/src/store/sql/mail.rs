@@ -46,13 +46,13 @@ impl Plan {
             Expect::OneRow(Conflict::Changed),
             [
                 id(mail.id),
-                Value::Text(mail.kind),
+                text(mail.kind),
                 Value::Bytes(mail.sealed),
                 time(mail.made_at),
                 time(mail.until),
                 mail.due_at.map_or(Value::Null, time),
                 number(mail.attempts.into()),
-                mail.failure.map_or(Value::Null, Value::Text),
+                mail.failure.map_or(Value::Null, text),
             ],
         );
     }
@@ -92,7 +92,7 @@ impl Plan {
         self.push(
             "UPDATE outbox SET due_at = ?3, failure = ?4 WHERE id = ?1 AND attempts = ?2",
             Expect::OneRow(Conflict::Changed),
-            [id(mail), number(attempts.into()), due_at.map_or(Value::Null, time), Value::Text(failure)],
+            [id(mail), number(attempts.into()), due_at.map_or(Value::Null, time), text(failure)],
         );
     }
 }

@@ -5,7 +5,7 @@ use keyward_core::id::ServiceKeyId;
 use keyward_core::service_key::{Scope, ServiceKey};
 use keyward_core::time::Timestamp;
 
-use super::{Expect, Plan, Row, Value, corrupt, id, list, number, time, uuid};
+use super::{Expect, Plan, Row, Value, corrupt, id, list, number, text, time, uuid};
 use crate::store::Fault;
 
 pub(in crate::store) const SERVICE_KEYS: &str =
@@ -21,9 +21,9 @@ impl Plan {
             Expect::OneRow(Conflict::Changed),
             [
                 id(key.id),
-                Value::Text(key.name),
+                text(key.name),
                 Value::Bytes(key.hash.to_vec()),
-                Value::Text(scopes.join(",")),
+                text(scopes.join(",")),
                 time(key.created_at),
                 key.last_used_at.map_or(Value::Null, time),
             ],

@@ -4,28 +4,25 @@ use keyward_core::change::Conflict;
 use keyward_core::id::SessionId;
 use keyward_core::session::{Progress, Session};
 
-use super::{Expect, Plan, Value, id, number, text, time};
+use super::{Expect, Plan, Value, agent, id, number, text, time};
 
 impl Plan {
     pub(super) fn open_session(&mut self, session: Session, account_version: u64, limit: u32) {
         // The condition stands on the row of the account, so that two logins at once, and a login
-        // beside a change of password, wait for one another on every engine.
+        // beside a change of password, wait for one another on every engine. They are counted by
+        // a statement that begins when the lock is held: before, it might not see the other's.
         self.push(
-            "UPDATE account SET last_login_at = ?3 WHERE id = ?1 AND version = ?2 AND is_active = TRUE \
-             AND (SELECT count(*) FROM session WHERE user_id = ?1 AND ended_at IS NULL) < ?4",
+            "UPDATE account SET last_login_at = ?3 WHERE id = ?1 AND version = ?2 AND is_active = TRUE",
             Expect::OneRow(Conflict::Changed),
-            [
-                id(session.user),
-                number(account_version),
-                time(session.opened_at),
-                Value::Int(i64::from(limit)),
-            ],
+            [id(session.user), number(account_version), time(session.opened_at)],
         );
         let progress = session.progress.unwrap_or(Progress::opened(session.opened_at));
         self.push(
             "INSERT INTO session (id, user_id, transport, opened_at, auth_time, amr, ip, user_agent, newest, \
              parent, made_by, made_at, seen, last_active_at) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+             SELECT ?1, ?2, ?3, CAST(?4 AS BIGINT), CAST(?5 AS BIGINT), ?6, ?7, ?8, CAST(?9 AS BIGINT), \
+             CAST(?10 AS BIGINT), ?11, CAST(?12 AS BIGINT), ?13, CAST(?14 AS BIGINT) \
+             WHERE (SELECT count(*) FROM session WHERE user_id = ?2 AND ended_at IS NULL) < ?15",
             Expect::OneRow(Conflict::Changed),
             [
                 id(session.id),
@@ -33,15 +30,16 @@ impl Plan {
                 text(session.transport.as_str()),
                 time(session.opened_at),
                 time(session.auth_time),
-                Value::Text(session.amr),
-                Value::Text(session.ip),
-                Value::Text(session.user_agent),
+                text(session.amr),
+                text(session.ip),
+                text(agent::short(session.user_agent)),
                 number(progress.newest),
                 progress.parent.map_or(Value::Null, number),
                 text(progress.made_by.as_str()),
                 time(progress.made_at),
                 Value::Bool(progress.seen),
                 time(progress.last_active_at),
+                Value::Int(i64::from(limit)),
             ],
         );
     }

@@ -1,5 +1,7 @@
 //! What is asked of and written to the audit trail in SQL?
 
+use std::time::Duration;
+
 use keyward_core::chain::{Removal, Seal, entries_from_bytes};
 use keyward_core::change::Conflict;
 use keyward_core::event::{Event, EventType, Recorded};
@@ -7,7 +9,7 @@ use keyward_core::id::{EventId, SessionId, UserId};
 use keyward_core::time::Timestamp;
 
 use super::{Expect, Plan, Row, Value, corrupt, id, natural, number, text, time, uuid};
-use crate::store::trail::{EXAMINED, EventQuery, Suspect, SuspicionKind};
+use crate::store::trail::{EXAMINED, EventPage, EventQuery, Suspect, Suspicion, SuspicionKind};
 use crate::store::{Fault, StoredChainKey};
 
 macro_rules! event_columns {
@@ -144,12 +146,12 @@ pub(in crate::store) const fn suspicious(kind: SuspicionKind) -> &'static str {
         SuspicionKind::FailedLoginsByIp => {
             "SELECT network, NULL, CAST(sum(count) AS BIGINT), min(at), max(coalesce(last_at, at)) FROM event \
              WHERE type = 'login_failed' AND id >= ?1 AND network IS NOT NULL GROUP BY network \
-             HAVING sum(count) >= ?2 ORDER BY 3 DESC, 1 LIMIT ?3"
+             HAVING CAST(sum(count) AS BIGINT) >= ?2 ORDER BY 3 DESC, 1 LIMIT ?3"
         }
         SuspicionKind::FailedLoginsByAccount => {
             "SELECT name, user_id, CAST(sum(count) AS BIGINT), min(at), max(coalesce(last_at, at)) FROM event \
              WHERE type = 'login_failed' AND id >= ?1 AND (name IS NOT NULL OR user_id IS NOT NULL) \
-             GROUP BY user_id, name HAVING sum(count) >= ?2 ORDER BY 3 DESC, 2, 1 LIMIT ?3"
+             GROUP BY user_id, name HAVING CAST(sum(count) AS BIGINT) >= ?2 ORDER BY 3 DESC, 2, 1 LIMIT ?3"
         }
         SuspicionKind::AccountsPerIp => concat!(
             "SELECT network, NULL, count(*), min(first_at), max(last_at) FROM \
@@ -162,7 +164,7 @@ pub(in crate::store) const fn suspicious(kind: SuspicionKind) -> &'static str {
         SuspicionKind::RefreshReuse => {
             "SELECT NULL, user_id, CAST(sum(count) AS BIGINT), min(at), max(coalesce(last_at, at)) FROM event \
              WHERE type = 'refresh_reused' AND id >= ?1 AND user_id IS NOT NULL GROUP BY user_id \
-             HAVING sum(count) >= ?2 ORDER BY 3 DESC, 2 LIMIT ?3"
+             HAVING CAST(sum(count) AS BIGINT) >= ?2 ORDER BY 3 DESC, 2 LIMIT ?3"
         }
     }
 }
@@ -189,6 +191,20 @@ pub(in crate::store) fn first_of(at: Timestamp) -> EventId {
     EventId::new(at, [0; 10])
 }
 
+/// Since when all events are looked at, where the search goes down to that one.
+pub(in crate::store) fn looked_at_since(ask: &Suspicion, horizon: Option<EventId>) -> Timestamp {
+    // That one is not looked at any more, and of its very moment not all may be.
+    horizon.map_or(ask.since, |last| last.made_at().after(Duration::from_millis(1)))
+}
+
+/// The page that these events make: where it is full it goes on after its last one, and where the
+/// search went no further than `down_to`, after that.
+pub(in crate::store) fn paged(events: Vec<Recorded>, limit: u32, down_to: Option<EventId>) -> EventPage {
+    let full = events.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+    let last = events.last().map(|row| row.event.id).filter(|_| full);
+    EventPage { next: last.or(down_to), events }
+}
+
 impl Plan {
     pub(super) fn event(&mut self, mut event: Event) {
         let count = event.details.remove("count").and_then(|n| n.as_i64()).unwrap_or(1);
@@ -207,15 +223,15 @@ impl Plan {
                 text(event.kind.as_str()),
                 event.user.map_or(Value::Null, id),
                 event.session.map_or(Value::Null, id),
-                event.ip.map_or(Value::Null, Value::Text),
-                network.map_or(Value::Null, Value::Text),
-                event.user_agent.map_or(Value::Null, Value::Text),
+                event.ip.map_or(Value::Null, text),
+                network.map_or(Value::Null, text),
+                event.user_agent.map_or(Value::Null, text),
                 Value::Bool(event.success),
-                event.reason.map_or(Value::Null, Value::Text),
-                Value::Text(serde_json::Value::Object(event.details).to_string()),
-                event.tally.map_or(Value::Null, Value::Text),
+                event.reason.map_or(Value::Null, text),
+                text(serde_json::Value::Object(event.details).to_string()),
+                event.tally.map_or(Value::Null, text),
                 Value::Int(count),
-                name.map_or(Value::Null, Value::Text),
+                name.map_or(Value::Null, text),
                 last_at.map_or(Value::Null, time),
                 event.mark.map_or(Value::Null, |mark| Value::Bytes(mark.to_vec())),
             ],
@@ -266,6 +282,10 @@ impl Plan {
         );
         self.push("DELETE FROM event WHERE batch = ?1", Expect::Anything, [number(batch)]);
     }
+}
+
+pub(in crate::store) fn event_id(row: &impl Row) -> Result<EventId, Fault> {
+    uuid(row, 0).map(EventId::from_bytes)
 }
 
 pub(in crate::store) fn recorded(row: &impl Row) -> Result<Recorded, Fault> {

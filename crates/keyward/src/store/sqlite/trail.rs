@@ -1,7 +1,5 @@
 //! How is the audit trail read from the file?
 
-use std::time::Duration;
-
 use keyward_core::chain::Seal;
 use keyward_core::event::Recorded;
 use keyward_core::id::EventId;
@@ -9,9 +7,9 @@ use keyward_core::time::Timestamp;
 
 use super::{Sqlite, each, first};
 use crate::store::sql::trail as sql;
-use crate::store::sql::{Row as _, Value, id, number, time};
+use crate::store::sql::{Value, id, number, time};
 use crate::store::trail::{EventPage, EventQuery, Sealed, Suspects, Suspicion, Trail};
-use crate::store::{Answer, Fault, StoredChainKey};
+use crate::store::{Answer, StoredChainKey};
 
 impl Trail for Sqlite {
     fn events(&self, query: EventQuery) -> Answer<'_, EventPage> {
@@ -19,16 +17,17 @@ impl Trail for Sqlite {
             let Some(horizon) = sql::event_horizon(&query) else {
                 let list = sql::event_list(&query, None);
                 let events = self.all(&list.sql, &list.params, |row| sql::recorded(row))?;
-                return Ok(page(events, query.limit, None));
+                return Ok(sql::paged(events, query.limit, None));
             };
             self.search(move |connection| {
-                let down_to = match first(connection, &horizon.sql, &horizon.params, event_id)? {
-                    Ok(down_to) => down_to,
-                    Err(fault) => return Ok(Err(fault)),
-                };
+                let down_to =
+                    match first(connection, &horizon.sql, &horizon.params, |row| sql::event_id(row))? {
+                        Ok(down_to) => down_to,
+                        Err(fault) => return Ok(Err(fault)),
+                    };
                 let list = sql::event_list(&query, down_to);
                 let events = each(connection, &list.sql, &list.params, |row| sql::recorded(row))?;
-                Ok(events.map(|events| page(events, query.limit, down_to)))
+                Ok(events.map(|events| sql::paged(events, query.limit, down_to)))
             })
             .await
         })
@@ -36,19 +35,14 @@ impl Trail for Sqlite {
 
     fn suspicious(&self, ask: Suspicion) -> Answer<'_, Suspects> {
         Box::pin(self.search(move |connection| {
-            let mut from = sql::first_of(ask.since);
-            let mut since = ask.since;
-            let most = [id(from), Value::Int(i64::from(ask.examined))];
-            match first(connection, sql::suspicion_horizon(ask.kind), &most, event_id)? {
-                Ok(None) => {}
-                // It is not looked at any more, and of its very moment not all may be.
-                Ok(Some(last)) => {
-                    since = last.made_at().after(Duration::from_millis(1));
-                    from = sql::first_of(since);
-                }
+            let most = [id(sql::first_of(ask.since)), Value::Int(i64::from(ask.examined))];
+            let horizon =
+                first(connection, sql::suspicion_horizon(ask.kind), &most, |row| sql::event_id(row))?;
+            let since = match horizon {
+                Ok(horizon) => sql::looked_at_since(&ask, horizon),
                 Err(fault) => return Ok(Err(fault)),
-            }
-            let params = [id(from), number(ask.threshold), Value::Int(ask.limit.into())];
+            };
+            let params = [id(sql::first_of(since)), number(ask.threshold), Value::Int(ask.limit.into())];
             let suspect = |row: &rusqlite::Row<'_>| sql::suspect(row, ask.kind);
             let found = each(connection, sql::suspicious(ask.kind), &params, suspect)?;
             Ok(found.map(|found| Suspects { found, since }))
@@ -92,17 +86,4 @@ impl Trail for Sqlite {
         let params = [Value::Int(limit.into())];
         Box::pin(self.search(move |connection| each(connection, sql::STRAYS, &params, |row| sql::stray(row))))
     }
-}
-
-fn event_id(row: &rusqlite::Row<'_>) -> Result<EventId, Fault> {
-    let id = row.bytes(0)?.try_into().map_err(|_| Fault::Corrupt("event.id".to_owned()))?;
-    Ok(EventId::from_bytes(id))
-}
-
-/// The page that these events make: where it is full it goes on after its last one, and where the
-/// search went no further than `down_to`, after that.
-fn page(events: Vec<Recorded>, limit: u32, down_to: Option<EventId>) -> EventPage {
-    let full = events.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
-    let last = events.last().map(|row| row.event.id).filter(|_| full);
-    EventPage { next: last.or(down_to), events }
 }

@@ -1,0 +1,134 @@
+//! What does every store do, over a real Postgres? And what is Postgres' own.
+
+#[path = "../../../tests/servers/postgres.rs"]
+pub(crate) mod servers;
+
+mod faults;
+mod nodes;
+mod pooler;
+mod schema;
+
+use std::sync::Arc;
+
+use keyward_core::event::{Event, EventType};
+use keyward_core::id::{EventId, MailId, SessionId, UserId};
+use keyward_core::mail::{Link, Mail, Purpose, SecretHash};
+use keyward_core::time::Timestamp;
+use tokio::sync::OnceCell;
+use tokio_postgres::NoTls;
+
+use self::servers::{Database, server};
+use super::options::Endpoint;
+use super::{Patience, Postgres, PostgresError, PostgresOptions, migrate};
+use crate::clock::Clock;
+use crate::store::contract::{Later, Place, Row};
+use crate::store::{Store, contract};
+
+contract::contract!(super::fresh);
+
+/// The name of the database that the others are copied from.
+const MADE: &str = "made";
+
+/// A database with all tables and nothing in them.
+async fn made() -> Database {
+    static ONCE: OnceCell<()> = OnceCell::const_new();
+    ONCE.get_or_init(|| async {
+        server().sql("postgres", &format!("CREATE DATABASE {MADE}"));
+        let endpoint = Endpoint::of(&server().url(MADE)).expect("an address");
+        migrate::run(&endpoint, &clock()).await.expect("it can be made");
+    })
+    .await;
+    server().copy_of(MADE)
+}
+
+async fn fresh() -> Box<dyn Place> {
+    Box::new(made().await)
+}
+
+/// A clock that stands still: no test goes by the server's.
+fn clock() -> Clock {
+    Clock::manual(Timestamp::from_seconds(1))
+}
+
+/// A process's hands on the database.
+async fn open(database: &Database) -> Postgres {
+    let options = PostgresOptions::new(database.url()).max_connections(8);
+    Postgres::open(&options, false, &clock()).await.expect("it opens")
+}
+
+impl Place for Database {
+    fn open(&self) -> Later<'_, Arc<dyn Store>> {
+        Box::pin(async { Arc::new(open(self).await) as Arc<dyn Store> })
+    }
+
+    fn trail(&self) -> Later<'_, Vec<Row>> {
+        Box::pin(async { trail(self).await.expect("it can be read") })
+    }
+
+    fn mail(&self) -> Later<'_, (Vec<Link>, Vec<Mail>)> {
+        Box::pin(async { mail(self).await.expect("it can be read") })
+    }
+}
+
+/// Another program's hands on the database.
+async fn raw(database: &Database) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(&database.url(), NoTls).await.expect("it answers");
+    tokio::spawn(connection);
+    client
+}
+
+fn id(bytes: &[u8]) -> [u8; 16] {
+    bytes.try_into().expect("an id")
+}
+
+async fn trail(database: &Database) -> Result<Vec<Row>, tokio_postgres::Error> {
+    let sql = "SELECT uuid_send(id), at, type, uuid_send(user_id), uuid_send(session_id), ip, network, user_agent, \
+               success, reason, details, tally, count, mark FROM event ORDER BY id";
+    let rows = raw(database).await.query(sql, &[]).await?;
+    let row = |row: &tokio_postgres::Row| Row {
+        event: Event {
+            id: EventId::from_bytes(id(row.get(0))),
+            at: Timestamp::from_micros(row.get(1)),
+            kind: EventType::parse(row.get(2)).expect("a type"),
+            user: row.get::<_, Option<&[u8]>>(3).map(|user| UserId::from_bytes(id(user))),
+            session: row.get::<_, Option<&[u8]>>(4).map(|session| SessionId::from_bytes(id(session))),
+            ip: row.get(5),
+            user_agent: row.get(7),
+            success: row.get(8),
+            reason: row.get(9),
+            details: serde_json::from_str(row.get(10)).expect("an object"),
+            tally: row.get(11),
+            mark: row.get::<_, Option<&[u8]>>(13).map(|mark| mark.try_into().expect("a mark")),
+        },
+        network: row.get(6),
+        count: row.get(12),
+    };
+    Ok(rows.iter().map(row).collect())
+}
+
+async fn mail(database: &Database) -> Result<(Vec<Link>, Vec<Mail>), tokio_postgres::Error> {
+    let client = raw(database).await;
+    let sql =
+        "SELECT uuid_send(user_id), purpose, hash, email, until FROM mail_link ORDER BY user_id, purpose";
+    let links = client.query(sql, &[]).await?;
+    let link = |row: &tokio_postgres::Row| Link {
+        user: UserId::from_bytes(id(row.get(0))),
+        purpose: Purpose::parse(row.get(1)).expect("a purpose"),
+        hash: SecretHash::from_bytes(row.get::<_, &[u8]>(2).try_into().expect("a hash")),
+        email: row.get::<_, &str>(3).parse().expect("an address"),
+        until: Timestamp::from_micros(row.get(4)),
+    };
+    let sql = "SELECT uuid_send(id), kind, sealed, made_at, until, due_at, attempts, failure FROM outbox ORDER BY id";
+    let mails = client.query(sql, &[]).await?;
+    let mail = |row: &tokio_postgres::Row| Mail {
+        id: MailId::from_bytes(id(row.get(0))),
+        kind: row.get(1),
+        sealed: row.get(2),
+        made_at: Timestamp::from_micros(row.get(3)),
+        until: Timestamp::from_micros(row.get(4)),
+        due_at: row.get::<_, Option<i64>>(5).map(Timestamp::from_micros),
+        attempts: row.get::<_, i64>(6).try_into().expect("few"),
+        failure: row.get(7),
+    };
+    Ok((links.iter().map(link).collect(), mails.iter().map(mail).collect()))
+}

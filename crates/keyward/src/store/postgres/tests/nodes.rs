@@ -1,0 +1,238 @@
+//! Do several nodes over one database act as one?
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use keyward_core::change::{Change, Write};
+use keyward_core::revocation::Revocation;
+use keyward_core::session::{End, EndReason};
+use keyward_core::time::Timestamp;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::servers::Database;
+use super::{Postgres, PostgresOptions, made, open, raw};
+use crate::clock::Clock;
+use crate::feed::Feed;
+use crate::store::Store;
+use crate::{Client, Denial, Keyward, MasterKey, Password, Settings, StartError};
+
+/// Longer than anything takes, on a machine that has much to do.
+const LONG: Duration = Duration::from_secs(20);
+
+fn revoke(name: String) -> Change {
+    let until = Timestamp::from_seconds(1 << 40);
+    Change::of([Write::Revoke { revocation: Revocation::Key(name), until }])
+}
+
+async fn listening(database: &Database) -> Postgres {
+    let options = PostgresOptions::new(database.url()).max_connections(2);
+    Postgres::open(&options, true, &super::clock()).await.expect("it opens")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_position_is_seen_before_any_above_it() {
+    let database = made().await;
+    let store = Arc::new(open(&database).await);
+    let slow = raw(&database).await;
+    slow.batch_execute(
+        "BEGIN; INSERT INTO revocation (kind, subject, value, until) VALUES ('key', 'first', 0, 9223372036854775807)",
+    )
+    .await
+    .expect("written");
+    let second = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.commit(revoke("second".to_owned())).await }
+    });
+    // It waits for the first, or has passed it by.
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    while !second.is_finished() && database.sql(waits) == "0\n" {}
+    let seen = store.news(0).await.expect("readable").revocations;
+    assert!(seen.is_empty(), "a reader that goes on from here would miss the first: {seen:?}");
+    slow.batch_execute("COMMIT").await.expect("committed");
+    let second = second.await.expect("no panic").expect("no condition").revocations;
+    let both = store.news(0).await.expect("readable").revocations;
+    assert_eq!(both.len(), 2);
+    assert_eq!(both[1..], second);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_reads_on_from_the_last_position_misses_none() {
+    const EACH: usize = 60;
+    let database = made().await;
+    let stores = [Arc::new(open(&database).await), Arc::new(open(&database).await)];
+    let mut writers = JoinSet::new();
+    for writer in 0..8 {
+        let store = Arc::clone(&stores[writer % 2]);
+        writers.spawn(async move {
+            for n in 0..EACH {
+                let mut change = revoke(format!("{writer} {n}"));
+                if n % 3 == 0 {
+                    change.writes.extend(revoke(format!("{writer} {n} more")).writes);
+                }
+                store.commit(change).await.expect("no condition");
+            }
+        });
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let reader = tokio::spawn({
+        let (done, store) = (Arc::clone(&done), Arc::clone(&stores[0]));
+        async move {
+            let mut seen = Vec::new();
+            loop {
+                let last = done.load(Ordering::SeqCst);
+                let position = seen.last().copied().unwrap_or_default();
+                let news = store.news(position).await.expect("readable").revocations;
+                seen.extend(news.iter().map(|entry| entry.position));
+                if last && news.is_empty() {
+                    return seen;
+                }
+            }
+        }
+    });
+    writers.join_all().await;
+    done.store(true, Ordering::SeqCst);
+    let all: Vec<u64> = (1..=8 * (EACH as u64 + EACH as u64 / 3)).collect();
+    assert_eq!(reader.await.expect("no panic"), all);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_node_is_told_when_there_may_be_news() {
+    let database = made().await;
+    let (node, other) = (listening(&database).await, open(&database).await);
+    let told = || async { timeout(LONG, node.may_have_news()).await.expect("it is told") };
+    // That it listens now.
+    told().await;
+    other.commit(revoke("a key".to_owned())).await.expect("no condition");
+    told().await;
+    other.commit(Change::of([Write::SetKeys { version: 0, keys: Vec::new() }])).await.expect("fresh");
+    told().await;
+    // Nothing else is worth a poll.
+    let note = Write::NoteAccessTtl { ttl: Duration::from_secs(1), at: Timestamp::default() };
+    other.commit(Change::of([note])).await.expect("no condition");
+    assert!(timeout(Duration::from_millis(50), node.may_have_news()).await.is_err());
+    // A connection that is lost is made anew, and what was missed is asked for.
+    database.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN keyward'");
+    told().await;
+    other.commit(revoke("another".to_owned())).await.expect("no condition");
+    told().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_go_by_the_clock_of_the_database() {
+    let database = made().await;
+    let now = || {
+        let micros = database.sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
+        Timestamp::from_micros(micros.trim().parse().expect("a number"))
+    };
+    let off = |clock: &Clock| now().since(clock.now()).max(clock.now().since(now()));
+    for wrong in [now().after(Duration::from_secs(90)), now().before(Duration::from_secs(90))] {
+        let clock = Clock::system();
+        let here = clock.monotonic();
+        clock.follow(wrong, here, here);
+        assert!(off(&clock) > Duration::from_secs(60), "it is wrong");
+        let options = PostgresOptions::new(database.url()).max_connections(2);
+        let store = Postgres::open(&options, false, &clock).await.expect("it opens");
+        assert!(off(&clock) < Duration::from_secs(5), "at the start: {:?}", off(&clock));
+        let here = clock.monotonic();
+        clock.follow(wrong, here, here);
+        Feed::new([0; 8]).poll(&store, &clock).await.expect("it answers");
+        assert!(off(&clock) < Duration::from_secs(5), "at each poll: {:?}", off(&clock));
+    }
+}
+
+/// A standby that took over had not heard of everything: its positions are given out once more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_database_of_before_revokes_is_heard_of() {
+    let database = made().await;
+    let store = open(&database).await;
+    let clock = super::clock();
+    let feed = Feed::new([0; 8]);
+    for name in ["one", "two", "three"] {
+        store.commit(revoke(name.to_owned())).await.expect("no condition");
+    }
+    assert_eq!(feed.poll(&store, &clock).await.expect("it answers").revocations.len(), 3);
+    database.sql(
+        "DELETE FROM revocation WHERE position > 1; UPDATE counter SET value = 1 WHERE name = 'position'",
+    );
+    store.commit(revoke("four".to_owned())).await.expect("no condition");
+    let news = feed.poll(&store, &clock).await.expect("it answers").revocations;
+    let heard: Vec<_> = news.into_iter().map(|entry| entry.revocation).collect();
+    assert_eq!(heard, ["one", "four"].map(|name| Revocation::Key(name.to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_with_all_sessions_of_a_user_is_revoked_however_it_came_there() {
+    let database = made().await;
+    let store = Arc::new(open(&database).await);
+    let (user, session) =
+        (keyward_core::id::UserId::from_bytes([1; 16]), keyward_core::id::SessionId::from_bytes([2; 16]));
+    crate::store::contract::sign_up(&*store, user, session).await;
+    // A login that is under way while all sessions end: it is ended and told, or opened after.
+    let login = raw(&database).await;
+    let copied = "INSERT INTO session SELECT '03030303-0303-0303-0303-030303030303', user_id, opened_at, auth_time, \
+                  newest, parent, made_at, last_active_at, ended_at, seen, transport, made_by, amr, ip, user_agent, \
+                  ended_why FROM session";
+    login
+        .batch_execute(&format!("BEGIN; {copied}; UPDATE counter SET value = value WHERE name = 'position'"))
+        .await
+        .expect("written");
+    let ending = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move {
+            let end = End { at: Timestamp::from_seconds(5), why: EndReason::LogoutAll };
+            let until = Timestamp::from_seconds(9);
+            store.commit(Change::of([Write::EndSessionsOf { user, except: None, end, until }])).await
+        }
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    while !ending.is_finished() && database.sql(waits) == "0\n" {}
+    login.batch_execute("COMMIT").await.expect("committed");
+    let told = ending.await.expect("no panic").expect("no condition").sessions_ended();
+    let ended = database.sql("SELECT count(*) FROM session WHERE ended_at IS NOT NULL");
+    assert_eq!(ended.trim(), told.to_string(), "each that ended is revoked");
+}
+
+async fn node(database: &Database, background: bool) -> Keyward {
+    Keyward::builder(Settings { background, ..Settings::default() })
+        .postgres(PostgresOptions::new(database.url()).max_connections(4))
+        .master_key(MasterKey::from_bytes(&[7; 32]))
+        .open()
+        .await
+        .expect("it opens")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_gives_and_takes_holds_on_the_other() {
+    let database = made().await;
+    let (one, other) = (node(&database, false).await, node(&database, true).await);
+    let client = Client::new([127, 0, 0, 1].into(), "a test");
+    let password = Password::try_from("Correct-Horse-7".to_owned()).expect("good");
+    one.create_account("ada@example.com", None, Some(password.clone()), vec![], &client).await.expect("new");
+    let grant = one.sign_in("ada@example.com", password, &client).await.expect("the password");
+    let session = other.verify(grant.access_token(), &client).await.expect("it knows the key");
+    one.sign_out(&session, &client).await.expect("it answers");
+    let refused = timeout(LONG, async {
+        loop {
+            if let Err(error) = other.verify(grant.access_token(), &client).await {
+                return error;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let error = refused.await.expect("it hears of it");
+    assert!(error.is(Denial::SessionRevoked), "{error}");
+    other.close().await.expect("it ends");
+    // Another master key opens nothing of it, and changes nothing.
+    let wrong = Keyward::builder(Settings { background: false, ..Settings::default() })
+        .postgres(PostgresOptions::new(database.url()))
+        .master_key(MasterKey::from_bytes(&[8; 32]))
+        .open();
+    assert!(matches!(wrong.await.err(), Some(StartError::WrongMasterKey)));
+    // One is made for development alone, and where the database is elsewhere it would be one of many.
+    let elsewhere = Keyward::builder(Settings::default())
+        .postgres(PostgresOptions::new("postgres://keyward@db.example.com/keyward"))
+        .open();
+    assert!(matches!(elsewhere.await.err(), Some(StartError::NoMasterKey(_))));
+}

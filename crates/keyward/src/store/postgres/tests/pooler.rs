@@ -1,0 +1,106 @@
+//! Does everything work through PgBouncer, where no connection remembers what was before?
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use keyward_core::change::{Change, Write};
+use keyward_core::mail::{Link, Mail};
+use keyward_core::revocation::Revocation;
+use keyward_core::time::Timestamp;
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use super::servers::{Database, server};
+use super::{Postgres, PostgresOptions, clock, made};
+use crate::store::contract::{Later, Place, Row};
+use crate::store::{Store, contract};
+
+contract::contract!(super::fresh);
+
+/// A database, and the pooler before it.
+struct Pooled(Database);
+
+async fn fresh() -> Box<dyn Place> {
+    Box::new(Pooled(made().await))
+}
+
+impl Pooled {
+    async fn open(&self, serve: bool) -> Postgres {
+        let pooler = format!("postgres://keyward@127.0.0.1:{}/{}", pooler().port, self.0.name);
+        let options = PostgresOptions::new(pooler).direct_url(self.0.url()).max_connections(8);
+        Postgres::open(&options, serve, &clock()).await.expect("it opens")
+    }
+}
+
+impl Place for Pooled {
+    fn open(&self) -> Later<'_, Arc<dyn Store>> {
+        Box::pin(async { Arc::new(Pooled::open(self, false).await) as Arc<dyn Store> })
+    }
+
+    fn trail(&self) -> Later<'_, Vec<Row>> {
+        Box::pin(async { super::trail(&self.0).await.expect("it can be read") })
+    }
+
+    fn mail(&self) -> Later<'_, (Vec<Link>, Vec<Mail>)> {
+        Box::pin(async { super::mail(&self.0).await.expect("it can be read") })
+    }
+}
+
+struct Pooler {
+    port: u16,
+    /// Its standard input ends with this process, and so does it.
+    _running: Child,
+    _folder: TempDir,
+}
+
+/// One PgBouncer for all tests of this process. Few connections to the server for many to it: what
+/// one leaves on a connection, another one finds.
+fn pooler() -> &'static Pooler {
+    static POOLER: OnceLock<Pooler> = OnceLock::new();
+    POOLER.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let server = server().url("").rsplit_once(':').and_then(|(_, port)| port.strip_suffix('/')).expect("a port").to_owned();
+        let settings = format!(
+            "[databases]\n* = host=127.0.0.1 port={server} user=keyward\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
+             default_pool_size = 3\nmax_client_conn = 400\nmax_db_connections = 3\nserver_idle_timeout = 5\n",
+        );
+        let file = folder.path().join("pgbouncer.ini");
+        fs::write(&file, settings).expect("written");
+        let script = "chmod -R a+rX \"$(dirname \"$1\")\"; \
+             if [ \"$(id -u)\" = 0 ]; then as='setpriv --reuid=postgres --regid=postgres --init-groups'; fi; \
+             $as /usr/sbin/pgbouncer -q \"$1\" </dev/null & read -r _; kill $!";
+        let running = Command::new("sh")
+            .args(["-c", script, "pgbouncer"])
+            .arg(&file)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a shell");
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            std::thread::yield_now();
+        }
+        Pooler { port, _running: running, _folder: folder }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn news_come_past_the_pooler() {
+    let place = Pooled(made().await);
+    let (node, other) = (Pooled::open(&place, true).await, Pooled::open(&place, false).await);
+    let told = || async {
+        timeout(Duration::from_secs(20), node.may_have_news()).await.expect("it is told");
+    };
+    told().await;
+    let revocation = Revocation::Key("a key".to_owned());
+    other
+        .commit(Change::of([Write::Revoke { revocation, until: Timestamp::from_seconds(9) }]))
+        .await
+        .expect("free");
+    told().await;
+}
