@@ -4,6 +4,8 @@
 //! it or nothing, durable before it is answered. Nothing here assumes that one process alone
 //! works on the store; who else writes is told apart by the conditions that each write carries.
 
+#[cfg_attr(not(test), expect(dead_code, reason = "until the builder opens it"))]
+pub(crate) mod redis;
 mod sql;
 pub(crate) mod sqlite;
 pub(crate) mod trail;
@@ -26,7 +28,7 @@ use keyward_core::phone::Phone;
 use keyward_core::revocation::Entry;
 use keyward_core::role::Roles;
 use keyward_core::service_key::ServiceKey;
-use keyward_core::session::{Session, Transport};
+use keyward_core::session::{Progress, Session, Transport};
 use keyward_core::time::Timestamp;
 
 /// The store could not be asked, or what it holds can't be. Nothing was written.
@@ -181,6 +183,11 @@ pub(crate) struct Loaded {
     pub(crate) session: Session,
     pub(crate) account: Account,
     pub(crate) role_table_version: u64,
+    /// How far the session had come when that was last written beside the rest of it, in a store
+    /// that keeps it apart ([`Write::Advance`]).
+    ///
+    /// [`Write::Advance`]: keyward_core::change::Write::Advance
+    pub(crate) resting: Option<Progress>,
 }
 
 /// The keys that sign access tokens, as they rest in the store.

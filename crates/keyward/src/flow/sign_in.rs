@@ -237,7 +237,7 @@ impl Engine {
             return Ok(None);
         }
         let progress = Progress::opened(now);
-        let loaded = Loaded { session, account, role_table_version: roles.version };
+        let loaded = Loaded { session, account, role_table_version: roles.version, resting: None };
         self.grant(loaded, &roles, &progress, progress.newest, RefreshPart::New, now).map(Some)
     }
 

@@ -11,7 +11,7 @@ fn open_if(n: u8, user: u8, account_version: u64, limit: u32) -> Write {
 }
 
 fn advance(n: u8, newest: Option<u64>, unseen: bool, after: Progress) -> Write {
-    Write::Advance { session: session_id(n), newest, unseen, after }
+    Write::Advance { session: session_id(n), newest, unseen, after, resting: None }
 }
 
 fn note(n: u8, seen: Option<u64>, active_at: Option<Timestamp>) -> Write {
