@@ -4,6 +4,7 @@
 //! it or nothing, durable before it is answered. Nothing here assumes that one process alone
 //! works on the store; who else writes is told apart by the conditions that each write carries.
 
+pub(crate) mod budget;
 #[cfg_attr(not(test), expect(dead_code, reason = "until the builder opens it"))]
 pub(crate) mod redis;
 mod sql;
@@ -353,4 +354,9 @@ pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
 
     /// How often the store was read since it was opened.
     fn reads(&self) -> u64;
+
+    /// Where all nodes spend from the same budgets; `None`: each node has its own.
+    fn budgets(&self) -> Option<&dyn budget::Budgets> {
+        None
+    }
 }

@@ -14,6 +14,7 @@
 //! The store beneath sweeps by what rests there of the progress, which is written anew before it
 //! falls behind by more than [`Redis::lag`]; the sweep spares as much.
 
+mod budget;
 mod nodes;
 mod record;
 
@@ -36,6 +37,7 @@ use tokio::task::JoinSet;
 use self::nodes::Nodes;
 pub(crate) use self::nodes::RedisOpenError;
 use self::record::{Owed, Record};
+use super::budget::Budgets;
 use super::trail::{EventPage, EventQuery, Sealed, Suspects, Suspicion, Trail};
 use super::{
     Answer, Counted, Fault, Loaded, Name, News, NotCommitted, Page, Search, SessionPage, SessionSearch,
@@ -403,6 +405,10 @@ impl Store for Redis {
 
     fn reads(&self) -> u64 {
         self.durable.reads() + self.nodes.asked()
+    }
+
+    fn budgets(&self) -> Option<&dyn Budgets> {
+        Some(self)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Does Redis under the moving part of a session keep the rules, whatever becomes of it?
 
+mod budget;
+mod failover;
 mod halves;
 mod keys;
 mod lost;

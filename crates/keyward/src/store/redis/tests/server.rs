@@ -91,7 +91,7 @@ impl Server {
         command.query_async(&mut self.connection().await).await.expect("it answers")
     }
 
-    async fn connection(&self) -> MultiplexedConnection {
+    pub(super) async fn connection(&self) -> MultiplexedConnection {
         let client = redis::Client::open(self.url()).expect("a url");
         client.get_multiplexed_async_connection().await.expect("it answers")
     }
@@ -159,8 +159,10 @@ fn free_port() -> u16 {
 impl Cluster {
     /// Starts one of so many primaries, each with so many replicas.
     pub(super) fn start(primaries: u16, replicas: u16) -> Self {
-        let servers = (0..primaries * (1 + replicas))
-            .map(|_| Server::start(&["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"]));
+        // A replica is of use once it has followed its primary, which begins at once here.
+        const SETTINGS: [&str; 6] =
+            ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"];
+        let servers = (0..primaries * (1 + replicas)).map(|_| Server::start(&SETTINGS));
         let cluster = Self(servers.collect());
         // Its own runtime on its own thread: a test's can't wait in place.
         let founded = std::thread::scope(|scope| {
@@ -197,6 +199,12 @@ impl Cluster {
             replica.cluster::<()>(&["REPLICATE", &leader]).await;
         }
         self.until(|told| told.contains("cluster_state:ok")).await;
+        for replica in others {
+            let follows = async || replica.ask::<String>(redis::cmd("INFO").arg("replication")).await;
+            while !follows().await.contains("master_link_status:up") {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
     }
 
     /// Waits until every node tells so of the cluster.
