@@ -10,6 +10,7 @@ use keyward_core::access_token::{Defect, Invalid, Realm, TokenType, Verified, ve
 use keyward_core::denial::Denial;
 use keyward_core::key::PublicKeys;
 use keyward_core::revocation::CutOff;
+use keyward_core::service_key;
 use reqwest::Url;
 use tokio::task::JoinHandle;
 
@@ -312,7 +313,7 @@ impl Builder {
 
     fn authorization(&self) -> Result<HeaderValue, BuildError> {
         let key = self.service_key.as_deref().ok_or(BuildError::NoServiceKey)?;
-        if !key.starts_with("kws_") {
+        if !key.starts_with(service_key::PREFIX) {
             return Err(BuildError::ServiceKey);
         }
         let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| BuildError::ServiceKey)?;

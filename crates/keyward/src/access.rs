@@ -229,6 +229,14 @@ impl Engine {
         Ok((loaded, permissions))
     }
 
+    /// That a person did something at this moment, by a request with this token. Within the leeway of
+    /// a token that ended with its session nothing brings that back.
+    pub(crate) fn note_activity(&self, access: &Access, at: Timestamp) {
+        if at < access.token.claims.expires_at {
+            self.notes.active(access.session(), at);
+        }
+    }
+
     /// That a person proved who they are within `sessions.reauth_after`.
     ///
     /// # Errors

@@ -22,16 +22,18 @@ use crate::settings::Settings;
 const LARGE_LEEWAY: Duration = Duration::from_secs(10);
 /// What OWASP takes for enough, by memory in KiB and passes over it.
 const ENOUGH: [(u32, u32); 5] = [(47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5)];
-/// The headers by which proxies say what came to them.
-const FORWARDING: [&str; 8] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-proto",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-method",
-    "x-forwarded-uri",
-    "x-real-ip",
+/// The headers by which proxies say what came to them, and whether Keyward reads them.
+const FORWARDING: [(&str, bool); 10] = [
+    ("forwarded", false),
+    ("x-forwarded-for", true),
+    ("x-forwarded-proto", true),
+    ("x-forwarded-host", true),
+    ("x-forwarded-port", false),
+    ("x-forwarded-method", true),
+    ("x-forwarded-uri", true),
+    ("x-original-method", true),
+    ("x-original-url", true),
+    ("x-real-ip", false),
 ];
 /// How much of a header is shown, in characters.
 const SHOWN: usize = 200;
@@ -56,15 +58,6 @@ impl Level {
             Self::Ok => "ok",
             Self::Warning => "warning",
             Self::Error => "error",
-        }
-    }
-
-    /// The tone of its badge.
-    pub(crate) const fn tone(self) -> &'static str {
-        match self {
-            Self::Ok => "good",
-            Self::Warning => "warn",
-            Self::Error => "bad",
         }
     }
 }
@@ -176,11 +169,11 @@ pub(crate) fn of_request(
     let trusted = peer.is_some_and(|peer| settings.trusted_proxies.iter().any(|net| net.contains(&peer)));
     let forwarding: Vec<ForwardingHeader> = FORWARDING
         .into_iter()
-        .flat_map(|name| arrived.headers.get_all(name).iter().map(move |value| (name, value)))
-        .map(|(name, value)| ForwardingHeader {
+        .flat_map(|(name, read)| arrived.headers.get_all(name).iter().map(move |value| (name, read, value)))
+        .map(|(name, read, value)| ForwardingHeader {
             name,
             value: String::from_utf8_lossy(value.as_bytes()).chars().take(SHOWN).collect(),
-            believed: trusted && matches!(name, "x-forwarded-for" | "x-forwarded-method"),
+            believed: trusted && read,
         })
         .collect();
     let mut findings = vec![proxy(arrived, peer, trusted, &forwarding, settings)];

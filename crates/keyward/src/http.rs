@@ -1,14 +1,15 @@
 //! What can be asked over HTTP? The route table: method, path, guard, handler.
 //!
-//! The path of a handler's file is the path of its URL. Every request goes through [`enter`],
-//! which checks in the order of the contract: body size, site, credential, and only then hands
-//! over to the handler.
+//! The path of a handler's file is the path of its URL. Every request goes through [`enter`] on the
+//! way to its handler.
 
 mod account;
 mod admin;
+mod answer;
 mod api;
 mod assets;
 mod body;
+mod call;
 mod caught;
 mod client;
 pub(crate) mod cookie;
@@ -18,6 +19,7 @@ mod detour;
 mod dev;
 mod docs;
 mod embed;
+mod enter;
 pub(crate) mod extract;
 mod forgot;
 mod form;
@@ -48,126 +50,27 @@ pub(crate) mod watch;
 mod well_known;
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, HttpBody as _};
-use axum::extract::{ConnectInfo, FromRequestParts as _, RawPathParams};
+use axum::body::Body;
 use axum::routing::{MethodFilter, MethodRouter, any, on};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Limited};
-use keyward_core::denial::Denial;
-use keyward_core::id::SessionId;
-use keyward_core::service_key::{Scope, ServiceKey};
-use serde::Serialize;
+use http::{Method, Request};
+use keyward_core::service_key::Scope;
 
-use self::caught::caught;
-use self::cookie::Names;
-use self::guard::{Guard, Who};
+pub(crate) use self::answer::{Answer, json, no_content, text};
+pub(crate) use self::call::Call;
+use self::enter::{enter, not_allowed, not_found};
+use self::guard::Guard;
 use self::operation::Operation;
-use self::watch::Watch;
-use crate::access::Access;
-use crate::client::{By, Client};
-use crate::clock;
 use crate::engine::Engine;
-use crate::error::Error;
-use crate::metrics::RouteTimes;
-
-/// How large a body may be, in bytes.
-const BODY: usize = 64 << 10;
-/// How long a body may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(15);
 
 /// What a method that a route doesn't have is called, whatever it was.
 const OTHER: &str = "other";
 /// What the method of a route that has them all is called.
 const ANY: &str = "ANY";
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const X_CONTENT_TYPE_OPTIONS: HeaderName = HeaderName::from_static("x-content-type-options");
-
-/// A request that passed its guard, on the way to its handler.
-pub(crate) struct Call {
-    pub(crate) engine: Arc<Engine>,
-    pub(crate) names: Names,
-    pub(crate) method: Method,
-    pub(crate) uri: Uri,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-    route: &'static Route,
-    params: Option<RawPathParams>,
-    peer: Option<SocketAddr>,
-    who: Option<Who>,
-}
-
-impl Call {
-    /// From where, and by what, it is asked; and who acts, where they act on others. Every event
-    /// that is made for this client says so.
-    pub(crate) fn client(&self) -> Client {
-        let client = origin::client(self.peer, &self.headers, &self.engine.settings.trusted_proxies);
-        let by = match &self.who {
-            Some(Who::Service(key)) => Some(By::Service(key.id, key.name.clone())),
-            Some(Who::Person(access)) if self.route.guard.is_administration() => {
-                Some(By::Person(access.token.claims.user, access.session()))
-            }
-            Some(Who::Person(_)) | None => None,
-        };
-        Client { by, ..client }
-    }
-
-    /// For what only its body shows to be grave: what the guard `Grave` demands beyond `Admin`.
-    ///
-    /// # Errors
-    /// `reauthentication_required` to a person who signed in too long ago.
-    pub(crate) fn demand_recent_login(&self) -> Result<(), Error> {
-        match &self.who {
-            Some(Who::Person(access)) => self.engine.demand_recent_login(access),
-            Some(Who::Service(_)) | None => Ok(()),
-        }
-    }
-
-    /// What stands in the path where the route says `{name}`, decoded.
-    ///
-    /// # Errors
-    /// `not_found` where that is no text.
-    pub(crate) fn param(&self, name: &str) -> Result<&str, Error> {
-        let found = self.params.iter().flatten().find(|(known, _)| *known == name);
-        found.map(|(_, value)| value).ok_or_else(|| Denial::NotFound.into())
-    }
-
-    /// The session that asks, where it is a person that does.
-    pub(crate) fn session(&self) -> Option<SessionId> {
-        self.access().ok().map(Access::session)
-    }
-
-    /// The service key of who asks.
-    ///
-    /// # Errors
-    /// `missing_token` on a route that has no guard for it.
-    pub(crate) fn service_key(&self) -> Result<Arc<ServiceKey>, Error> {
-        match &self.who {
-            Some(Who::Service(key)) => Ok(Arc::clone(key)),
-            Some(Who::Person(_)) | None => Err(Denial::MissingToken.into()),
-        }
-    }
-
-    /// The verified token of who asks.
-    ///
-    /// # Errors
-    /// `missing_token` on a route that has no guard for it.
-    pub(crate) fn access(&self) -> Result<&Access, Error> {
-        match &self.who {
-            Some(Who::Person(access)) => Ok(access),
-            Some(Who::Service(_)) | None => Err(Denial::MissingToken.into()),
-        }
-    }
-}
-
-type Answer = Result<Response<Body>, Error>;
 type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// One row of the route table.
@@ -232,6 +135,10 @@ routes! {
     POST   "/api/auth/email/verify"                    Open    api::auth::email::verify::post;
     POST   "/api/auth/email/verify/resend"             Open    api::auth::email::verify::resend::post;
     POST   "/api/auth/reauthenticate"                  Session api::auth::reauthenticate::post;
+    POST   "/api/auth/introspect"        Service(Introspect)   api::auth::introspect::post;
+    POST   "/api/auth/revoke"            Service(Revoke)       api::auth::revoke::post;
+    GET    "/api/auth/revocations"       Service(Revocations)  api::auth::revocations::get;
+
     GET    "/api/admin/users"                          Read    api::admin::users::list as LIST;
     POST   "/api/admin/users"                          Grave   api::admin::users::post;
     GET    "/api/admin/users/{id}"                     Read    api::admin::users::get;
@@ -243,9 +150,6 @@ routes! {
     GET    "/api/admin/roles"                          Read    api::admin::roles::list;
     PUT    "/api/admin/roles/{name}"                   Grave   api::admin::roles::put;
     DELETE "/api/admin/roles/{name}"                   Grave   api::admin::roles::delete;
-    POST   "/api/auth/introspect"        Service(Introspect)   api::auth::introspect::post;
-    POST   "/api/auth/revoke"            Service(Revoke)       api::auth::revoke::post;
-    GET    "/api/auth/revocations"       Service(Revocations)  api::auth::revocations::get;
     GET    "/api/admin/events"                         Read    api::admin::events::get;
     GET    "/api/admin/events/suspicious"              Read    api::admin::events::suspicious::get;
     GET    "/api/admin/sessions"                       Read    api::admin::sessions::list as LIST;
@@ -260,8 +164,10 @@ routes! {
     GET    "/api/admin/service-keys"                   Read    api::admin::service_keys::get;
     POST   "/api/admin/service-keys"                   Grave   api::admin::service_keys::post;
     DELETE "/api/admin/service-keys/{id}"              Grave   api::admin::service_keys::delete;
+
     GET    "/.well-known/jwks.json"                    Public  well_known::jwks::get;
     GET    "/.well-known/oauth-authorization-server"   Public  well_known::oauth_authorization_server::get;
+
     GET    "/"                                         Public  start::get;
     GET    "/login"                                    Public  login::get;
     POST   "/login"                                    Open    login::post;
@@ -282,6 +188,10 @@ routes! {
     POST   "/reset"                                    Open    reset::post;
     GET    "/verify-email"                             Public  verify_email::get;
     POST   "/verify-email"                             Open    verify_email::post;
+    POST   "/verify-email/resend"                      Open    verify_email::resend::post;
+    GET    "/setup"                                    Public  setup::get;
+    POST   "/setup"                                    Open    setup::post;
+
     GET    "/admin"                                    AdminPage admin::get;
     GET    "/admin/users"                              AdminPage admin::users::list as GET;
     GET    "/admin/users/new"                          GravePage admin::users::new::get;
@@ -315,7 +225,7 @@ routes! {
     GET    "/admin/service-keys/{id}/revoke"           GravePage admin::service_keys::revoke::get;
     POST   "/admin/service-keys/{id}/revoke"           GravePage admin::service_keys::revoke::post;
     GET    "/admin/settings"                           AdminPage admin::settings::get;
-    POST   "/verify-email/resend"                      Open    verify_email::resend::post;
+
     GET    "/assets/{file}"                            Public  assets::get;
     GET    "/dev/mailbox"                              Public  dev::mailbox::get;
     GET    "/client/keyward.js"                        Public  client::keyward::get;
@@ -327,8 +237,6 @@ routes! {
     GET    "/docs/docs.css"                            Public  docs::style::get;
     GET    "/healthz"                                  Public  healthz::get;
     GET    "/readyz"                                   Public  readyz::get;
-    GET    "/setup"                                    Public  setup::get;
-    POST   "/setup"                                    Open    setup::post;
 }
 
 /// The router of everything above, and of nothing else.
@@ -389,134 +297,6 @@ fn allowed_methods(path: &str) -> String {
     }
     methods.join(", ")
 }
-
-async fn not_found(engine: Arc<Engine>, times: Arc<RouteTimes>, request: Request<Body>) -> Response<Body> {
-    let watch = Watch::begin(&engine, request.headers(), peer(request.extensions()));
-    let response = if csrf::wants_a_page(request.headers()) {
-        html::refused(&engine, &Denial::NotFound.into(), &watch.id)
-    } else {
-        problem::respond(&Denial::NotFound.into(), &watch.id)
-    };
-    let response = finish(cors::Granted::of(request.headers(), &engine.settings), response, &watch.id);
-    watch.end(&engine, &times, None, &response);
-    response
-}
-
-async fn not_allowed(
-    engine: Arc<Engine>,
-    times: Arc<RouteTimes>,
-    allow: String,
-    request: Request<Body>,
-) -> Response<Body> {
-    let watch = Watch::begin(&engine, request.headers(), peer(request.extensions()));
-    let mut response = match cors::preflight(&request, &allow, &engine.settings) {
-        Some(preflight) => preflight,
-        None => problem::respond(&Denial::MethodNotAllowed.into(), &watch.id),
-    };
-    if let Ok(allow) = HeaderValue::try_from(allow) {
-        response.headers_mut().insert(ALLOW, allow);
-    }
-    let response = finish(cors::Granted::of(request.headers(), &engine.settings), response, &watch.id);
-    watch.end(&engine, &times, None, &response);
-    response
-}
-
-/// The way in: what every request is asked before its handler is, and what every answer carries.
-async fn enter(
-    engine: Arc<Engine>,
-    route: &'static Route,
-    times: Arc<RouteTimes>,
-    request: Request<Body>,
-) -> Response<Body> {
-    let peer = peer(request.extensions());
-    let watch = Watch::begin(&engine, request.headers(), peer);
-    let (mut head, body) = request.into_parts();
-    let params = match route.path.contains('{') {
-        true => RawPathParams::from_request_parts(&mut head, &()).await.ok(),
-        false => None,
-    };
-    let cors = cors::Granted::of(&head.headers, &engine.settings);
-    let names = Names::new(engine.settings.public_url.has_secure_cookies());
-    let navigated = csrf::wants_a_page(&head.headers).then(|| head.uri.clone());
-    let mut call = Call {
-        engine: Arc::clone(&engine),
-        names,
-        method: head.method,
-        uri: head.uri,
-        headers: head.headers,
-        body: Bytes::new(),
-        peer,
-        route,
-        params,
-        who: None,
-    };
-    let mut known = None;
-    let answer = async {
-        if route.guard != Guard::Verify {
-            call.body = read(&call.headers, body).await?;
-            pass(route, &mut call).await?;
-        }
-        known = call.who.clone();
-        caught((route.handler)(call)).await
-    };
-    let response = match answer.await {
-        Ok(response) => response,
-        Err(error) => refused(&engine, route, navigated.as_ref(), &error, &watch.id),
-    };
-    let response = finish(cors, response, &watch.id);
-    watch.end(&engine, &times, known.as_ref(), &response);
-    response
-}
-
-/// The answer to who is refused: a page where a person navigated to one, else a problem.
-fn refused(
-    engine: &Engine,
-    route: &Route,
-    navigated: Option<&Uri>,
-    error: &Error,
-    id: &str,
-) -> Response<Body> {
-    let Some(uri) = navigated else { return problem::of(error, id) };
-    match detour::instead(route, uri, error) {
-        Some(Ok(detour)) => detour,
-        _ if route.operation.page || route.guard.is_of_a_page() => html::refused(engine, error, id),
-        _ => problem::of(error, id),
-    }
-}
-
-/// Who is at the other end of the connection.
-fn peer(extensions: &http::Extensions) -> Option<SocketAddr> {
-    extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
-}
-
-/// Cross-site, then the credential, then what it permits.
-async fn pass(route: &Route, call: &mut Call) -> Result<(), Error> {
-    if csrf::is_unsafe(&call.method, &call.headers) {
-        let cookies = call.names.read(&call.headers);
-        let demanded = guard::by_cookie(&call.engine, &cookies)
-            || (route.is_for_our_pages() && csrf::is_browser(&call.headers));
-        if demanded && !csrf::is_ours(&call.headers, &call.engine.settings) {
-            return Err(Denial::CrossSiteRequest.into());
-        }
-    }
-    let client = || call.client();
-    let identified = route.guard.identify(&call.engine, call.names, &call.headers, &client).await?;
-    let Some(who) = identified else {
-        return Ok(());
-    };
-    if let Who::Person(access) = &who {
-        let now = call.engine.clock.now();
-        // Within the leeway of a token that ended with its session nothing brings that back.
-        if csrf::is_activity(&call.method, &call.headers) && now < access.token.claims.expires_at {
-            call.engine.notes.active(access.session(), now);
-        }
-        call.engine.bounces.arrived(access.session());
-    }
-    route.guard.permit(&call.engine, &who).await?;
-    call.who = Some(who);
-    Ok(())
-}
-
 impl Route {
     /// The method, as the log and the metrics call it.
     fn method_name(&self) -> &'static str {
@@ -529,71 +309,6 @@ impl Route {
     fn is_for_our_pages(&self) -> bool {
         self.guard == Guard::Open || self.path == "/api/auth/logout-all"
     }
-}
-
-async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
-    let declared =
-        headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<usize>().ok());
-    if declared.is_some_and(|length| length > BODY) {
-        return Err(Denial::BodyTooLarge.into());
-    }
-    // Not told by the headers: HTTP/2 needs none for a body (RFC 9113 §8.1).
-    if body.is_end_stream() {
-        return Ok(Bytes::new());
-    }
-    match tokio::time::timeout(BODY_TIME, Limited::new(body, BODY).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Denial::BodyTooLarge.into()),
-        // The connection broke off, or what came is no body: nobody reads the answer.
-        Ok(Err(_)) => Err(Denial::MalformedJson.into()),
-        Err(_) => Err(Denial::RequestTimeout.into()),
-    }
-}
-
-/// The caller's name for its request where it is fit to be logged, else a fresh one.
-fn request_id(headers: &HeaderMap) -> String {
-    let given = headers.get(X_REQUEST_ID).and_then(|v| v.to_str().ok()).filter(|id| {
-        (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-    });
-    given.map_or_else(clock::request_id, str::to_owned)
-}
-
-fn finish(cors: cors::Granted, mut response: Response<Body>, id: &str) -> Response<Body> {
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::try_from(id) {
-        headers.insert(X_REQUEST_ID, id);
-    }
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    cors.write(headers);
-    response.extensions_mut().insert(layer::Own);
-    response
-}
-
-/// An answer of JSON.
-pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
-    let mut body = Vec::with_capacity(1 << 10);
-    // Writing into memory does not fail, and nothing that is answered has keys that are no texts.
-    let _ = serde_json::to_writer(&mut body, value);
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-/// An answer without a body.
-pub(crate) fn no_content() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
-}
-
-/// An answer of plain text.
-pub(crate) fn text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
-    let mut response = Response::new(text.into());
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
 }
 
 #[cfg(test)]

@@ -63,13 +63,7 @@ impl Engine {
         session: SessionId,
         client: &Client,
     ) -> Result<usize, Error> {
-        let now = self.clock.now();
-        let end = End { at: now, why: EndReason::LogoutAll };
-        let mut event = self.event(EventType::LogoutAll, client, now).in_session(session);
-        event.user = Some(user);
-        let event = event.saying("except", session.to_string());
-        let write = Write::EndSessionsOf { user, except: Some(session), end, until: self.matters_until(now) };
-        Ok(self.commit(Change::of([write]).with(event)).await?.sessions_ended())
+        self.sign_out_all(user, session, Some(session), client).await
     }
 
     /// Ends every session of a user; gives how many there were.
@@ -79,11 +73,24 @@ impl Engine {
         session: SessionId,
         client: &Client,
     ) -> Result<usize, Error> {
+        self.sign_out_all(user, session, None, client).await
+    }
+
+    async fn sign_out_all(
+        &self,
+        user: UserId,
+        session: SessionId,
+        except: Option<SessionId>,
+        client: &Client,
+    ) -> Result<usize, Error> {
         let now = self.clock.now();
         let end = End { at: now, why: EndReason::LogoutAll };
         let mut event = self.event(EventType::LogoutAll, client, now).in_session(session);
         event.user = Some(user);
-        let write = Write::EndSessionsOf { user, except: None, end, until: self.matters_until(now) };
+        if let Some(except) = except {
+            event = event.saying("except", except.to_string());
+        }
+        let write = Write::EndSessionsOf { user, except, end, until: self.matters_until(now) };
         Ok(self.commit(Change::of([write]).with(event)).await?.sessions_ended())
     }
 }

@@ -19,15 +19,16 @@ use crate::page::notice::{Notice, Wrong};
 /// How many events the page has; the rest is on a page of its own.
 const EVENTS: u32 = 8;
 
+/// How each form answers once it did what it is for.
+const DONE: &[Told] = &[Told::nothing(303, "Done").with(&[("Location", "The account")])];
+
 pub(crate) const GET: Operation = Operation {
     summary: "The page of one's own account",
-    page: true,
     query: &[
         Field::text("done", "What was done just now", "password").optional(),
         Field::text("again", "That something has to be sent again", "1").optional(),
     ],
-    answers: &[Told::media(200, "text/html", "The page")],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {

@@ -14,8 +14,8 @@ use std::time::Duration;
 use http::Uri;
 use keyward_core::denial::Denial;
 
-use super::api::admin::statistics::window;
-use super::operation::{Field, Operation, Told};
+use super::api::admin::statistics::{WINDOW, window};
+use super::operation::Operation;
 use super::query::Query;
 use super::{Answer, Call};
 use crate::error::{Denied, Error};
@@ -26,32 +26,20 @@ use crate::page::notice::{Notice, Wrong, span};
 
 /// How many of the latest events the overview and the page of a user show.
 pub(crate) const LATEST: u32 = 10;
-/// How far back the findings of the overview go.
+/// How far back findings go unless told otherwise.
 const FINDINGS: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many findings the overview shows.
 const FEW: usize = 8;
 
-const PAGE: &[Told] = &[Told::media(200, "text/html", "The page")];
-const DONE: &[Told] = &[Told::nothing(303, "Done").with(&[("Location", "The page that says so")])];
-
 /// A page that shows something.
 pub(crate) const fn shown(summary: &'static str) -> Operation {
-    Operation {
-        summary,
-        page: true,
-        answers: PAGE,
-        refuses: &[Denial::NotFound, Denial::ValidationFailed],
-        ..Operation::NONE
-    }
+    Operation { summary, refuses: &[Denial::NotFound, Denial::ValidationFailed], ..Operation::PAGE }
 }
 
 /// A form that does something.
 pub(crate) const fn done(summary: &'static str) -> Operation {
     Operation {
         summary,
-        page: true,
-        form: true,
-        answers: DONE,
         refuses: &[
             Denial::NotFound,
             Denial::EmailTaken,
@@ -60,7 +48,7 @@ pub(crate) const fn done(summary: &'static str) -> Operation {
             Denial::RateLimited,
             Denial::Overloaded,
         ],
-        ..Operation::NONE
+        ..Operation::FORM
     }
 }
 
@@ -103,10 +91,7 @@ pub(crate) fn next_page(uri: &Uri, cursor: Option<String>) -> Option<String> {
     Some(format!("{}?{}", uri.path(), query.finish()))
 }
 
-pub(crate) const GET: Operation = Operation {
-    query: &[Field::one_of("window", "How far back", &["24h", "7d", "30d"]).optional()],
-    ..shown("The console: how things are")
-};
+pub(crate) const GET: Operation = Operation { query: &[WINDOW], ..shown("The console: how things are") };
 
 pub(crate) async fn get(call: Call) -> Answer {
     let mut query = Query::of(&call.uri);

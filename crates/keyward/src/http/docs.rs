@@ -9,9 +9,8 @@ use super::{Answer, Call, text};
 
 pub(crate) const GET: Operation = Operation {
     summary: "The API, to read",
-    page: true,
     answers: &[Told::media(200, "text/html", "A page that shows /openapi.json")],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {

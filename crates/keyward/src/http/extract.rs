@@ -4,12 +4,11 @@
 //! the layer is answered with 500 and a line in the log that says what is missing. They work with
 //! any state of the application.
 
-use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{ConnectInfo, FromRequestParts, OptionalFromRequestParts, RawPathParams};
+use axum::extract::{FromRequestParts, OptionalFromRequestParts, RawPathParams};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use keyward_core::denial::Denial;
@@ -145,8 +144,7 @@ impl<S: Sync> FromRequestParts<S> for Client {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let settings = &presented(parts)?.keyward().engine.settings;
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-        Ok(origin::client(peer, &parts.headers, &settings.trusted_proxies))
+        Ok(origin::client(origin::peer(&parts.extensions), &parts.headers, &settings.trusted_proxies))
     }
 }
 

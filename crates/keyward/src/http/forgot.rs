@@ -4,20 +4,14 @@ use keyward_core::denial::Denial;
 
 use super::body::Fields;
 use super::html::go_on;
-use super::operation::{Field, Operation, Told};
+use super::operation::{Field, Operation, SAYS_DONE};
 use super::{Answer, Call};
 use crate::error::Error;
 use crate::page::forgot::{self, Form};
 use crate::page::notice::Wrong;
 
-pub(crate) const GET: Operation = Operation {
-    summary: "The page to ask for a new password",
-    page: true,
-    query: &[Field::text("done", "That it is done", "1").optional()],
-    answers: &[Told::media(200, "text/html", "The page")],
-    refuses: &[],
-    ..Operation::NONE
-};
+pub(crate) const GET: Operation =
+    Operation { summary: "The page to ask for a new password", query: &[SAYS_DONE], ..Operation::PAGE };
 
 pub(crate) async fn get(call: Call) -> Answer {
     let assets = &call.engine.assets;
@@ -29,12 +23,9 @@ pub(crate) async fn get(call: Call) -> Answer {
 
 pub(crate) const POST: Operation = Operation {
     summary: "Ask for a mail to choose a new password",
-    page: true,
-    form: true,
     takes: &[Field::text("email", "An e-mail address", "ada@example.com")],
-    answers: &[Told::nothing(303, "Done").with(&[("Location", "The page that says so")])],
     refuses: &[Denial::RateLimited],
-    ..Operation::NONE
+    ..Operation::FORM
 };
 
 pub(crate) async fn post(call: Call) -> Answer {

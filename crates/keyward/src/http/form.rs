@@ -30,6 +30,16 @@ pub(super) fn pairs<'a>(headers: &HeaderMap, body: &'a [u8]) -> Result<Vec<Pair<
     if fields.len() < count { Err(Denial::MalformedForm.into()) } else { Ok(fields) }
 }
 
+/// That something stands in each of these: the field, what was typed, and what to say otherwise.
+///
+/// # Errors
+/// `validation_failed`
+pub(super) fn are_filled(fields: &[(&str, &str, &str)]) -> Result<(), Error> {
+    let empty = fields.iter().filter(|(_, typed, _)| typed.is_empty());
+    let wrong: Vec<FieldError> = empty.map(|(field, _, say)| FieldError::new(*field, *say)).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(Denied::invalid(wrong).into()) }
+}
+
 /// The token that a form names, whatever else it says. `token_type_hint` only says where to look
 /// first, and a token tells that by itself.
 ///

@@ -6,9 +6,11 @@ use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use keyward_core::denial::Denial;
 
+use super::watch::Opened;
 use super::{Answer, Call, problem};
 use crate::engine::Engine;
 use crate::error::{Denied, Error};
+use crate::flow::Grant;
 use crate::page::notice::words;
 use crate::page::told::Told;
 use crate::settings::Settings;
@@ -94,6 +96,14 @@ impl Call {
     /// The answer of a form in which something was wrong: the form again, with what that was.
     pub(crate) fn refusal(&self, denied: &Denied, shown: &impl Template) -> Answer {
         refusal(denied, shown, &self.engine.settings)
+    }
+
+    /// Leads on with the cookies that a grant brings.
+    pub(super) fn go_on_with(&self, path: &str, grant: &Grant) -> Answer {
+        let mut response = go_on(path)?;
+        self.names.set(grant, response.headers_mut());
+        response.extensions_mut().insert(Opened(grant.loaded.session.id));
+        Ok(response)
     }
 
     /// Whether the query says so: `?done=1`.

@@ -3,14 +3,13 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, OriginalUri};
+use axum::extract::OriginalUri;
 use axum::response::IntoResponse;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use http::request::Parts;
@@ -20,8 +19,9 @@ use keyward_core::time::Timestamp;
 
 use super::cookie::Names;
 use super::detour::renewing_may_mend;
+use super::enter::{X_REQUEST_ID, request_id};
 use super::problem::MARK;
-use super::{X_REQUEST_ID, csrf, guard, html, next, origin, request_id};
+use super::{csrf, guard, html, next, origin};
 use crate::access::Reach;
 use crate::error::Error;
 use crate::{Keyward, Session, clock};
@@ -235,8 +235,8 @@ impl Presented {
         {
             return Err(Denial::CrossSiteRequest.into());
         }
-        let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-        let client = || origin::client(peer, headers, &engine.settings.trusted_proxies);
+        let client =
+            || origin::client(origin::peer(&head.extensions), headers, &engine.settings.trusted_proxies);
         let who = match guard::authenticate(engine, names, headers, &client, Reach::Store).await {
             Ok(access) => {
                 engine.bounces.arrived(access.session());
@@ -325,9 +325,8 @@ impl Asked {
         }
         if let Some(Presented { who: Ok(session), .. }) = presented
             && self.activity
-            && self.at < session.expires_at()
         {
-            self.keyward.engine.notes.active(session.session_id(), self.at);
+            self.keyward.engine.note_activity(session.access(), self.at);
         }
         let by_way_of = presented.and_then(|presented| presented.instead(&response));
         if let (Some(page), Some(by_way_of)) = (self.page, by_way_of)

@@ -1,36 +1,27 @@
 //! `GET /login`, `POST /login`: the page on which somebody signs in.
 
-use axum::body::Body;
-use http::Response;
 use keyward_core::denial::Denial;
 use keyward_core::password::Password;
 use keyward_core::session::Transport;
 
 use super::api::auth::replaced;
 use super::body::Fields;
+use super::form::are_filled;
 use super::html::query_field;
+use super::next::{self, NEXT};
 use super::operation::{Field, Operation, SETS_COOKIES, Told};
-use super::{Answer, Call, guard, next};
+use super::{Answer, Call, guard};
 use crate::access::Reach;
-use crate::error::{Denied, Error, FieldError};
+use crate::error::Error;
 use crate::flow::sign_in::SignIn;
 use crate::page::login::{Login, Shown};
 use crate::page::notice::{Notice, Wrong};
 
-/// Where one goes on who came from nowhere.
-pub(super) const START: &str = "/";
-
-/// Where to go on, a path of this origin.
-pub(super) const NEXT: Field =
-    Field::text("next", "Where to go on, a path of this origin", "/tasks").optional();
-
 pub(crate) const GET: Operation = Operation {
     summary: "The page to sign in",
-    page: true,
     query: &[NEXT, Field::text("out", "That one signed out: here, or `all`", "1").optional()],
-    answers: &[Told::media(200, "text/html", "The page")],
     refuses: &[Denial::StoreUnavailable],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
@@ -39,15 +30,13 @@ pub(crate) async fn get(call: Call) -> Answer {
         Some(_) => Notice::good("You are signed out."),
         None => Notice::default(),
     };
-    let next = next::of_query(call.uri.query()).unwrap_or_else(|| START.to_owned());
+    let next = call.next();
     let shown = Shown { person: signed_in(&call).await?, notice, ..shown(&call, next, String::new()) };
     call.page(&Login::new(&call.engine.assets, shown, &Wrong::default()))
 }
 
 pub(crate) const POST: Operation = Operation {
     summary: "Sign in",
-    page: true,
-    form: true,
     takes: &[
         Field::text("email", "An e-mail address or a phone number", "ada@example.com"),
         Field::password("password", "The password"),
@@ -60,14 +49,14 @@ pub(crate) const POST: Operation = Operation {
         Denial::EmailNotVerified,
         Denial::RateLimited,
     ],
-    ..Operation::NONE
+    ..Operation::FORM
 };
 
 pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::of_form(&call.headers, &call.body)?;
     let name = fields.text("email");
     let password = fields.password("password");
-    let next = next_of(&mut fields);
+    let next = next::of_form(&mut fields);
     let given = fields.finish();
     match sign_in(&call, given, &name, password, &next).await {
         Err(Error::Denied(denied)) => {
@@ -102,22 +91,6 @@ async fn sign_in(
     call.go_on_with(next, &grant)
 }
 
-/// Where a form goes on.
-pub(super) fn next_of(fields: &mut Fields) -> String {
-    let named = fields.optional_text("next");
-    named.and_then(|text| next::of_text(&text)).unwrap_or_else(|| START.to_owned())
-}
-
-/// That something stands in each of these: the field, what was typed, and what to say otherwise.
-///
-/// # Errors
-/// `validation_failed`
-pub(super) fn are_filled(fields: &[(&str, &str, &str)]) -> Result<(), Error> {
-    let empty = fields.iter().filter(|(_, typed, _)| typed.is_empty());
-    let wrong: Vec<FieldError> = empty.map(|(field, _, say)| FieldError::new(*field, *say)).collect();
-    if wrong.is_empty() { Ok(()) } else { Err(Denied::invalid(wrong).into()) }
-}
-
 /// Who is signed in already; nobody where that is not known.
 pub(super) async fn signed_in(call: &Call) -> Result<Option<String>, Error> {
     let client = || call.client();
@@ -136,14 +109,4 @@ pub(super) async fn signed_in(call: &Call) -> Result<Option<String>, Error> {
 fn shown(call: &Call, next: String, name: String) -> Shown {
     let signup = call.engine.settings.open_signup.then(|| next::with_next("/signup", &next));
     Shown { next, signup, name, ..Shown::default() }
-}
-
-impl Call {
-    /// Leads on with the cookies that a grant brings.
-    pub(super) fn go_on_with(&self, path: &str, grant: &crate::flow::Grant) -> Answer {
-        let mut response: Response<Body> = super::html::go_on(path)?;
-        self.names.set(grant, response.headers_mut());
-        response.extensions_mut().insert(super::watch::Opened(grant.loaded.session.id));
-        Ok(response)
-    }
 }

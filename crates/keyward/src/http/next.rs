@@ -3,11 +3,35 @@
 
 use http::Uri;
 
+use super::Call;
+use super::body::Fields;
+use super::operation::Field;
+
+/// Where one goes on who came from nowhere.
+pub(super) const START: &str = "/";
+
+/// Where to go on, a path of this origin.
+pub(super) const NEXT: Field =
+    Field::text("next", "Where to go on, a path of this origin", "/tasks").optional();
+
 /// How long a path may be, in bytes.
 const LENGTH: usize = 2_048;
 
+impl Call {
+    /// Where its query goes on.
+    pub(super) fn next(&self) -> String {
+        of_query(self.uri.query()).unwrap_or_else(|| START.to_owned())
+    }
+}
+
+/// Where a form goes on.
+pub(super) fn of_form(fields: &mut Fields) -> String {
+    let named = fields.optional_text("next");
+    named.and_then(|text| of_text(&text)).unwrap_or_else(|| START.to_owned())
+}
+
 /// The page that a query names in `next`; `None` where it names none, or any place elsewhere.
-pub(crate) fn of_query(query: Option<&str>) -> Option<String> {
+fn of_query(query: Option<&str>) -> Option<String> {
     let named = query.into_iter().flat_map(|q| q.split('&')).filter_map(|pair| pair.strip_prefix("next="));
     let mut named = named.map(decode);
     match (named.next().flatten(), named.next()) {
@@ -33,7 +57,7 @@ pub(crate) fn with_next(page: &str, next: &str) -> String {
 
 /// The path and the query of a request, to come back to.
 pub(crate) fn back_to(uri: &Uri) -> String {
-    uri.path_and_query().and_then(|path| of_text(path.as_str())).unwrap_or_else(|| "/".to_owned())
+    uri.path_and_query().and_then(|path| of_text(path.as_str())).unwrap_or_else(|| START.to_owned())
 }
 
 /// Whether a browser takes this for a path of the origin that it is on (WHATWG URL §4.4): it skips

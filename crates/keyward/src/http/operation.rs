@@ -48,6 +48,18 @@ impl Operation {
         answers: &[],
         refuses: &[],
     };
+
+    /// A page.
+    pub(crate) const PAGE: Self =
+        Self { page: true, answers: &[Told::media(200, "text/html", "The page")], ..Self::NONE };
+
+    /// What a form of a page is sent to.
+    pub(crate) const FORM: Self = Self {
+        page: true,
+        form: true,
+        answers: &[Told::nothing(303, "Done").with(&[("Location", "The page that says so")])],
+        ..Self::NONE
+    };
 }
 
 /// A field of a body or a query.
@@ -180,6 +192,11 @@ impl Field {
     }
 }
 
+/// What a link of a mail brings along.
+pub(crate) const LINK: Field = Field::text("token", "The secret of the link", "lE5fV0m3…");
+/// By what a page is told that its form did what it is for.
+pub(crate) const SAYS_DONE: Field = Field::text("done", "That it is done", "1").optional();
+
 /// How much of a list is asked for.
 pub(crate) const LIMIT: Field = Field::number("limit", "How many at most").optional();
 /// Where a list goes on.
@@ -266,44 +283,18 @@ pub(crate) const LEFT: Told = Told::nothing(303, "Signed out by a form of a page
 
 impl Guard {
     /// How a route behind this guard can be refused by it.
-    pub(crate) const fn refuses(self) -> &'static [Denial] {
+    pub(crate) fn refuses(self) -> Vec<Denial> {
         use Denial::*;
-        match self {
+        const CREDENTIAL: &[Denial] = &[AmbiguousCredentials, MissingToken, InvalidToken, StoreUnavailable];
+        const SESSION: &[Denial] = &[TokenExpired, TokenStale, SessionRevoked];
+        let refuses: &[&[Denial]] = match self {
             Self::Public | Self::Verify => &[],
-            Self::Open => &[StoreUnavailable],
-            Self::Session | Self::Page => &[
-                AmbiguousCredentials,
-                MissingToken,
-                InvalidToken,
-                TokenExpired,
-                TokenStale,
-                SessionRevoked,
-                StoreUnavailable,
-            ],
-            Self::Read | Self::Admin | Self::AdminPage => &[
-                AmbiguousCredentials,
-                MissingToken,
-                InvalidToken,
-                TokenExpired,
-                TokenStale,
-                SessionRevoked,
-                Forbidden,
-                StoreUnavailable,
-            ],
-            Self::Grave | Self::GravePage => &[
-                AmbiguousCredentials,
-                MissingToken,
-                InvalidToken,
-                TokenExpired,
-                TokenStale,
-                SessionRevoked,
-                Forbidden,
-                ReauthenticationRequired,
-                StoreUnavailable,
-            ],
-            Self::Service(_) => {
-                &[AmbiguousCredentials, MissingToken, InvalidToken, Forbidden, StoreUnavailable]
-            }
-        }
+            Self::Open => &[&[StoreUnavailable]],
+            Self::Session | Self::Page => &[CREDENTIAL, SESSION],
+            Self::Read | Self::Admin | Self::AdminPage => &[CREDENTIAL, SESSION, &[Forbidden]],
+            Self::Grave | Self::GravePage => &[CREDENTIAL, SESSION, &[Forbidden, ReauthenticationRequired]],
+            Self::Service(_) => &[CREDENTIAL, &[Forbidden]],
+        };
+        refuses.concat()
     }
 }

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::HeaderMap;
+use axum::extract::ConnectInfo;
 use http::header::{HeaderName, USER_AGENT};
+use http::{Extensions, HeaderMap};
 use ipnet::IpNet;
 
 use crate::client::Client;
@@ -36,6 +37,11 @@ pub(crate) fn address(peer: Option<SocketAddr>, headers: &HeaderMap, trusted: &[
         }
     }
     last
+}
+
+/// Who is at the other end of the connection.
+pub(crate) fn peer(extensions: &Extensions) -> Option<SocketAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
 }
 
 /// Whether the other end of the connection is a trusted proxy.

@@ -1,13 +1,15 @@
 //! How is a refusal told over HTTP? As `application/problem+json` (RFC 9457).
 
 use axum::body::Body;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Response, StatusCode};
 use keyward_core::denial::Denial;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::X_CONTENT_TYPE_OPTIONS;
 use crate::error::{Denied, Error, FieldError};
 
 /// The mark by which a client knows that it is Keyward that says no.

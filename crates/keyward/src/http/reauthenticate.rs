@@ -4,41 +4,35 @@
 use keyward_core::denial::Denial;
 
 use super::body::Fields;
-use super::login::{NEXT, START, are_filled, next_of};
+use super::form::are_filled;
+use super::next::{self, NEXT};
 use super::operation::{Field, Operation, SETS_COOKIES, Told};
-use super::{Answer, Call, next};
+use super::{Answer, Call};
 use crate::error::Error;
 use crate::page::notice::Wrong;
 use crate::page::reauthenticate::Reauthenticate;
 
-pub(crate) const GET: Operation = Operation {
-    summary: "The page to prove again who you are",
-    page: true,
-    query: &[NEXT],
-    answers: &[Told::media(200, "text/html", "The page")],
-    ..Operation::NONE
-};
+pub(crate) const GET: Operation =
+    Operation { summary: "The page to prove again who you are", query: &[NEXT], ..Operation::PAGE };
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let next = next::of_query(call.uri.query()).unwrap_or_else(|| START.to_owned());
+    let next = call.next();
     let person = person(&call).await?;
     call.page(&Reauthenticate::new(&call.engine.assets, &person, &next, &Wrong::default()))
 }
 
 pub(crate) const POST: Operation = Operation {
     summary: "Prove again who you are",
-    page: true,
-    form: true,
     takes: &[Field::password("password", "The password"), NEXT],
     answers: &[Told::nothing(303, "Proven").with(SETS_COOKIES)],
     refuses: &[Denial::InvalidCredentials, Denial::RateLimited],
-    ..Operation::NONE
+    ..Operation::FORM
 };
 
 pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::of_form(&call.headers, &call.body)?;
     let password = fields.password("password");
-    let next = next_of(&mut fields);
+    let next = next::of_form(&mut fields);
     fields.finish()?;
     let proven = match are_filled(&[("password", password.as_str(), "Give your password")]) {
         Ok(()) => call.engine.reauthenticate(call.access()?, password, &call.client()).await,

@@ -5,7 +5,7 @@ use keyward_core::denial::Denial;
 
 use super::body::Fields;
 use super::html::{go_on, query_field};
-use super::operation::{Field, Operation, Told};
+use super::operation::{Field, LINK, Operation, SAYS_DONE};
 use super::{Answer, Call};
 use crate::error::Error;
 use crate::page::notice::Wrong;
@@ -13,14 +13,9 @@ use crate::page::reset::{self, Form};
 
 pub(crate) const GET: Operation = Operation {
     summary: "The page to choose a new password",
-    page: true,
-    query: &[
-        Field::text("token", "The secret of the link", "lE5fV0m3…").optional(),
-        Field::text("done", "That it is done", "1").optional(),
-    ],
-    answers: &[Told::media(200, "text/html", "The page")],
+    query: &[LINK.optional(), SAYS_DONE],
     refuses: &[Denial::InvalidResetToken],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
@@ -37,15 +32,9 @@ pub(crate) async fn get(call: Call) -> Answer {
 
 pub(crate) const POST: Operation = Operation {
     summary: "Choose a new password",
-    page: true,
-    form: true,
-    takes: &[
-        Field::text("token", "The secret of the link", "lE5fV0m3…"),
-        Field::password("new_password", "The one to come"),
-    ],
-    answers: &[Told::nothing(303, "Done").with(&[("Location", "The page that says so")])],
+    takes: &[LINK, Field::password("new_password", "The one to come")],
     refuses: &[Denial::InvalidResetToken, Denial::RateLimited],
-    ..Operation::NONE
+    ..Operation::FORM
 };
 
 pub(crate) async fn post(call: Call) -> Answer {

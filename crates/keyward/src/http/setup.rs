@@ -8,7 +8,7 @@ use keyward_core::session::Transport;
 use super::api::auth::replaced;
 use super::body::Fields;
 use super::html::query_field;
-use super::login::START;
+use super::next::START;
 use super::operation::{Field, Operation, SETS_COOKIES, Told};
 use crate::error::Error;
 use crate::flow::set_up::SetUp;
@@ -20,11 +20,10 @@ const TOKEN: Field = Field::text("token", "The one that was printed at the start
 
 pub(crate) const GET: Operation = Operation {
     summary: "The page to make the first administrator",
-    page: true,
     query: &[TOKEN.optional()],
     answers: &[Told::media(200, "text/html", "The page; without a token how to get at its link")],
     refuses: &[Denial::NotFound, Denial::StoreUnavailable],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
@@ -42,8 +41,6 @@ pub(crate) async fn get(call: Call) -> Answer {
 
 pub(crate) const POST: Operation = Operation {
     summary: "Make the first administrator",
-    page: true,
-    form: true,
     takes: &[
         TOKEN,
         Field::text("email", "An e-mail address", "ada@example.com"),
@@ -51,7 +48,7 @@ pub(crate) const POST: Operation = Operation {
     ],
     answers: &[Told::nothing(303, "Made, and signed in").with(SETS_COOKIES)],
     refuses: &[Denial::NotFound, Denial::RateLimited],
-    ..Operation::NONE
+    ..Operation::FORM
 };
 
 pub(crate) async fn post(call: Call) -> Answer {

@@ -7,9 +7,9 @@ use keyward_core::session::Transport;
 use super::api::auth::replaced;
 use super::body::Fields;
 use super::html::go_on;
-use super::login::{NEXT, START, next_of};
+use super::next::{self, NEXT};
 use super::operation::{Field, Operation, SETS_COOKIES, Told};
-use super::{Answer, Call, next};
+use super::{Answer, Call};
 use crate::error::Error;
 use crate::flow::sign_up::{SignUp, SignedUp};
 use crate::page::notice::Wrong;
@@ -17,11 +17,9 @@ use crate::page::signup::{self, Signup};
 
 pub(crate) const GET: Operation = Operation {
     summary: "The page to sign up",
-    page: true,
     query: &[NEXT, Field::text("sent", "That a mail was sent to confirm the address", "1").optional()],
-    answers: &[Told::media(200, "text/html", "The page")],
     refuses: &[Denial::SignupClosed],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
@@ -32,14 +30,12 @@ pub(crate) async fn get(call: Call) -> Answer {
     if !call.engine.settings.open_signup {
         return call.refusal(&Denial::SignupClosed.into(), &signup::closed(assets));
     }
-    let next = next::of_query(call.uri.query()).unwrap_or_else(|| START.to_owned());
+    let next = call.next();
     call.page(&form(&call, &next, "", &Wrong::default()))
 }
 
 pub(crate) const POST: Operation = Operation {
     summary: "Sign up",
-    page: true,
-    form: true,
     takes: &[
         Field::text("email", "An e-mail address", "ada@example.com"),
         Field::password("password", "The password"),
@@ -48,14 +44,14 @@ pub(crate) const POST: Operation = Operation {
     answers: &[Told::nothing(303, "Signed up, and in unless the address has to be confirmed first")
         .with(SETS_COOKIES)],
     refuses: &[Denial::SignupClosed, Denial::EmailTaken, Denial::RateLimited],
-    ..Operation::NONE
+    ..Operation::FORM
 };
 
 pub(crate) async fn post(call: Call) -> Answer {
     let mut fields = Fields::of_form(&call.headers, &call.body)?;
     let email = fields.text("email");
     let password = fields.password("password");
-    let next = next_of(&mut fields);
+    let next = next::of_form(&mut fields);
     let given = fields.finish();
     match sign_up(&call, given, &email, password, &next).await {
         Err(Error::Denied(denied)) if denied.denial() == Denial::SignupClosed => {

@@ -10,13 +10,12 @@ use crate::page::setup::How;
 pub(crate) const GET: Operation = Operation {
     summary: "Where one begins",
     about: "There only where Keyward serves alone: an application that embeds it has its own.",
-    page: true,
     answers: &[
         Told::media(200, "text/html", "There is no administrator yet: how to make the first one"),
         Told::nothing(303, "On to the account, or to the login").with(&[("Location", "Where to")]),
     ],
     refuses: &[Denial::StoreUnavailable],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {

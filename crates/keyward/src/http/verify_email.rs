@@ -7,7 +7,7 @@ use keyward_core::denial::Denial;
 
 use super::body::Fields;
 use super::html::{go_on, query_field};
-use super::operation::{Field, Operation, Told};
+use super::operation::{Field, LINK, Operation, SAYS_DONE};
 use super::{Answer, Call};
 use crate::error::Error;
 use crate::page::notice::Wrong;
@@ -15,15 +15,13 @@ use crate::page::verify_email::{self, Form};
 
 pub(crate) const GET: Operation = Operation {
     summary: "The page to confirm an address",
-    page: true,
     query: &[
-        Field::text("token", "The secret of the link", "lE5fV0m3…").optional(),
-        Field::text("done", "That it is done", "1").optional(),
+        LINK.optional(),
+        SAYS_DONE,
         Field::text("sent", "That another mail was asked for", "1").optional(),
     ],
-    answers: &[Told::media(200, "text/html", "The page")],
     refuses: &[Denial::InvalidVerificationToken],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
@@ -42,12 +40,9 @@ pub(crate) async fn get(call: Call) -> Answer {
 
 pub(crate) const POST: Operation = Operation {
     summary: "Confirm an address",
-    page: true,
-    form: true,
-    takes: &[Field::text("token", "The secret of the link", "lE5fV0m3…")],
-    answers: &[Told::nothing(303, "Done").with(&[("Location", "The page that says so")])],
+    takes: &[LINK],
     refuses: &[Denial::InvalidVerificationToken, Denial::RateLimited],
-    ..Operation::NONE
+    ..Operation::FORM
 };
 
 pub(crate) async fn post(call: Call) -> Answer {

@@ -10,10 +10,11 @@ use axum::body::Body;
 use http::{HeaderMap, Response};
 use keyward_core::id::SessionId;
 
+use super::enter::request_id;
 use super::guard::Who;
+use super::origin;
 use super::problem::MARK;
 use super::trace::Trace;
-use super::{origin, request_id};
 use crate::engine::Engine;
 use crate::metrics::RouteTimes;
 

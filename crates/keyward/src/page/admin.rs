@@ -101,7 +101,6 @@ pub(crate) struct Confirm<'a> {
     pub(crate) notice: Notice,
     pub(crate) about: Vec<String>,
     pub(crate) action: String,
-    pub(crate) hidden: Vec<(&'static str, String)>,
     pub(crate) field: Option<Field>,
     pub(crate) button: &'static str,
     pub(crate) back: String,

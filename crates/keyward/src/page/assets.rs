@@ -96,15 +96,17 @@ impl Assets {
 
 const SVG: &str = "image/svg+xml";
 
+/// What text stands on, as style.css has it: by day, and in the dark.
+const LIGHT: [&str; 3] = ["#ffffff", "#f5f6f8", "#eef0f4"];
+const DARK: [&str; 3] = ["#0f131a", "#171c25", "#222936"];
+
 /// The colours that follow from the installation's own.
 fn colours(brand: Color) -> String {
-    let shade = |backgrounds: &[&str]| {
+    let shade = |backgrounds: [&str; 3]| {
         let parsed: Vec<Color> = backgrounds.iter().filter_map(|text| text.parse().ok()).collect();
         brand.readable_on(&parsed)
     };
-    // The backgrounds of style.css.
-    let (light, dark) =
-        (shade(&["#ffffff", "#f5f6f8", "#eef0f4"]), shade(&["#0f131a", "#171c25", "#222936"]));
+    let (light, dark) = (shade(LIGHT), shade(DARK));
     format!(
         ":root {{ --brand: {brand}; --on-brand: {}; --accent: {light}; }}\n\
          @media (prefers-color-scheme: dark) {{ :root {{ --accent: {dark}; }} }}\n",
@@ -142,8 +144,15 @@ mod tests {
 
     #[test]
     fn the_backgrounds_that_text_is_read_on_are_those_of_the_style_sheet() {
-        for background in ["#ffffff", "#f5f6f8", "#eef0f4", "#0f131a", "#171c25", "#222936"] {
-            assert!(STYLE.contains(background), "{background}");
-        }
+        let value = |line: &'static str| {
+            let (name, value) = line.trim().strip_suffix(';')?.split_once(": ")?;
+            matches!(name, "--bg" | "--surface" | "--sunken").then_some(value)
+        };
+        let mut backgrounds: Vec<&str> = STYLE.lines().filter_map(value).collect();
+        let mut known: Vec<&str> = LIGHT.into_iter().chain(DARK).collect();
+        backgrounds.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(known, backgrounds);
+        assert!(known.iter().all(|color| color.parse::<Color>().is_ok()), "{known:?}");
     }
 }

@@ -38,8 +38,8 @@ pub(crate) struct Login<'a> {
     next: String,
     email: Field,
     password: Field,
-    open_signup: bool,
-    signup: String,
+    /// Where the way to a new account leads.
+    signup: Option<String>,
 }
 
 impl<'a> Login<'a> {
@@ -48,10 +48,7 @@ impl<'a> Login<'a> {
         let name = Field::new("email", "E-mail address or phone number", "text")
             .autocomplete("username")
             .plain()
-            .value(shown.name.as_str())
-            .judged(wrong);
-        // Who was only mistaken in the password goes on there.
-        let (name, password) = (name, Field::current_password("password", "Password").judged(wrong));
+            .value(shown.name.as_str());
         Self {
             frame: Frame::new(heading, assets).wrong_if(!wrong.is_empty()),
             heading,
@@ -60,10 +57,9 @@ impl<'a> Login<'a> {
             unverified: shown.unverified.then(|| shown.name.clone()),
             person: shown.person,
             next: shown.next,
-            email: name.first(wrong).done(),
-            password: password.done(),
-            open_signup: shown.signup.is_some(),
-            signup: shown.signup.unwrap_or_default(),
+            email: name.judged(wrong).first(wrong).done(),
+            password: Field::current_password("password", "Password").judged(wrong).done(),
+            signup: shown.signup,
         }
     }
 }

@@ -1,15 +1,19 @@
 //! Access tokens that are none: the whole table stands in `keyward_core::access_token`, here is
 //! what comes of it over HTTP.
 
+use std::time::Duration;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
+use axum::Router;
+use axum::routing::get as route;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use keyward::Settings;
 use keyward::core::key::{Algorithm, Key};
+use keyward::{Keyward, Session, Settings};
 use serde_json::{Value, json};
 
-use crate::support::{ADA, App, START, Tokens, claims, get, jwt_header, settings};
+use crate::support::{ADA, App, MINUTE, START, Tokens, claims, get, jwt_header, settings};
 
 fn secret() -> Vec<u8> {
     digest(&SHA256, b"the secret of these tests").as_ref().to_vec()
@@ -208,7 +212,7 @@ async fn another_kind_of_token_by_the_right_key_is_none() {
     let realm = |audience: &str| Realm {
         issuer: app.settings().issuer().to_owned(),
         audience: audience.to_owned(),
-        leeway: std::time::Duration::ZERO,
+        leeway: Duration::ZERO,
     };
     let claims = Claims {
         session: tokens.session.parse().expect("an id"),
@@ -249,11 +253,39 @@ async fn an_expired_token_is_told_apart_and_a_foreign_one_is_not() {
 async fn leeway_is_as_long_as_it_is_set_to() {
     for (leeway, after, good) in [(0, 899, true), (0, 900, false), (30, 929, true), (30, 930, false)] {
         let mut settings = settings();
-        settings.policy.leeway = std::time::Duration::from_secs(leeway);
+        settings.policy.leeway = Duration::from_secs(leeway);
         let app = App::with(settings).await;
         let tokens = app.signup(ADA).await;
         app.pass(after);
         assert_eq!(app.session(&tokens.access).await.status == 200, good, "{leeway} {after}");
+    }
+}
+
+/// At a route of ours, at the edge, and at a route of the application.
+#[tokio::test]
+async fn within_the_leeway_nothing_brings_back_a_session_that_was_left_alone() {
+    let mut settings = settings();
+    settings.policy.leeway = Duration::from_secs(30);
+    settings.policy.idle_timeout_bearer = Some(Duration::from_secs(5 * MINUTE));
+    let application = |keyward: &Keyward| {
+        let who = async |who: Session| who.email().to_owned();
+        Router::new().route("/app/who", route(who)).layer(keyward.layer()).merge(keyward.router())
+    };
+    for path in ["/api/auth/session", "/api/auth/verify", "/app/who"] {
+        for (asked_at, kept) in [(5 * MINUTE - 1, true), (5 * MINUTE, false)] {
+            let app = App::with(settings.clone()).await.within(application);
+            let tokens = app.signup(ADA).await;
+            app.pass(asked_at);
+            app.tick().await;
+            app.send(get(path).bearer(&tokens.access)).await;
+            app.pass(2);
+            let refreshed = app.refresh(&tokens.refresh).await;
+            if kept {
+                refreshed.ok(200);
+            } else {
+                refreshed.refused(401, "session_idle");
+            }
+        }
     }
 }
 

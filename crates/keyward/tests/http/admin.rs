@@ -148,6 +148,15 @@ async fn nothing_that_comes_from_outside_becomes_a_part_of_a_page() {
         assert!(!text.contains("<script>alert") && !text.contains("<img"), "{path}: {text}");
         assert!(!text.contains("a'b&c@"), "{path}: {text}");
     }
+    // It is shown all the same, as the text that it is.
+    for (path, shown) in [
+        ("/admin/users".to_owned(), "a&#39;b&#38;c@example.com"),
+        (format!("/admin/users?query={encoded}"), "x&#34;&#62;&#60;script&#62;alert(2)"),
+        (format!("/admin/sessions/{session}"), "&#60;script&#62;alert(1)&#60;/script&#62;&#34;&#39;"),
+    ] {
+        let text = browser.navigate(&app, &path).await.text();
+        assert!(text.contains(shown), "{path}: {text}");
+    }
     let ask =
         get("/admin/settings").header("x-forwarded-for", evil.as_bytes()).header("x-forwarded-proto", evil);
     let text = browser

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::support::{
     ADA, App, BOB, Browser, MINUTE, OTHER_PASSWORD, PASSWORD, Tokens, WINDOW, delete, jwt_header, login,
-    master_key, post, settings,
+    post, settings,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -147,14 +147,7 @@ async fn what_another_process_ended_is_in_force_within_a_second() {
     let app = App::new().await;
     let tokens = app.signup(ADA).await;
     app.session(&tokens.access).await.ok(200);
-    let beside = Keyward::builder(settings())
-        .sqlite(app.path())
-        .master_key(master_key())
-        .clock(app.clock.clone())
-        .beside()
-        .open()
-        .await
-        .expect("opens");
+    let beside = app.beside().await;
     let session = tokens.session.parse().expect("an id");
     beside.revoke_session(session, &Client::operator()).await.expect("revoked");
     // The background polls every 250 ms; where it did not for longer than a second, the request does.

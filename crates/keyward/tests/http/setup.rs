@@ -1,8 +1,6 @@
 //! `GET /setup`, `POST /setup`
 
-use keyward::Keyward;
-
-use crate::support::{ADA, App, BOB, Browser, PASSWORD, form, get, master_key, settings};
+use crate::support::{ADA, App, BOB, Browser, PASSWORD, form, get};
 
 async fn link(app: &App) -> String {
     app.keyward.setup_token().await.expect("asked").expect("there is none yet")
@@ -81,11 +79,6 @@ async fn an_account_that_is_there_already_becomes_the_administrator() {
 #[tokio::test]
 async fn any_node_says_the_same_link() {
     let app = App::new().await;
-    let beside = Keyward::builder(settings())
-        .sqlite(app.path())
-        .master_key(master_key())
-        .clock(app.clock.clone())
-        .beside();
-    let beside = beside.open().await.expect("opens");
+    let beside = app.beside().await;
     assert_eq!(beside.setup_token().await.expect("asked"), Some(link(&app).await));
 }

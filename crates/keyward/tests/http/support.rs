@@ -136,6 +136,18 @@ impl App {
         self.restarted().await
     }
 
+    /// Another process of the same installation.
+    pub(crate) async fn beside(&self) -> Keyward {
+        Keyward::builder(self.settings.clone())
+            .sqlite(self.path())
+            .master_key(master_key())
+            .clock(self.clock.clone())
+            .beside()
+            .open()
+            .await
+            .expect("opens")
+    }
+
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("keyward.db")
     }

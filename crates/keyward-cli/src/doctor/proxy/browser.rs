@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
-use reqwest::{Client, Method, Url};
+use reqwest::{Body, Client, Method, Url};
 
 use crate::failure::Failure;
 
@@ -91,18 +91,7 @@ impl Browser {
         method: Method,
         target: &str,
         lines: &[(&str, &str)],
-        body: &'static str,
-    ) -> Result<Reply, Failure> {
-        self.send_body(method, target, lines, body.to_owned()).await
-    }
-
-    /// The same with any body.
-    pub(super) async fn send_body(
-        &mut self,
-        method: Method,
-        target: &str,
-        lines: &[(&str, &str)],
-        body: String,
+        body: impl Into<Body>,
     ) -> Result<Reply, Failure> {
         let address = format!("{}{target}", self.origin());
         let unheard = |e: reqwest::Error| Failure::new(format!("{address} does not answer: {}", causes(&e)));

@@ -100,7 +100,7 @@ pub(super) async fn signs_in(
         ("x-forwarded-for", SPOOFED),
     ];
     let body = json!({ "email": email, "password": password }).to_string();
-    let reply = browser.send_body(Method::POST, "/api/auth/login", &lines, body).await?;
+    let reply = browser.send(Method::POST, "/api/auth/login", &lines, body).await?;
     match (reply.status, reply.code()) {
         (200, _) if browser.has("keyward_access") && browser.has("keyward_hint") => Ok(true),
         (200, _) => {

@@ -3,7 +3,7 @@
 use keyward_core::denial::Denial;
 
 use crate::flow::audit::events::Cursor;
-use crate::http::operation::{CURSOR, Operation, Told};
+use crate::http::operation::{CURSOR, Operation};
 use crate::http::query::Query;
 use crate::http::{Answer, Call};
 use crate::page::account::EventsPage;
@@ -13,11 +13,9 @@ const EVENTS: u32 = 30;
 
 pub(crate) const GET: Operation = Operation {
     summary: "What happened to one's own account",
-    page: true,
     query: &[CURSOR],
-    answers: &[Told::media(200, "text/html", "The page")],
     refuses: &[Denial::ValidationFailed],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {

@@ -2,26 +2,24 @@
 
 use keyward_core::denial::Denial;
 
-use super::{Shown, refused};
+use super::{DONE, Shown, refused};
 use crate::error::Error;
 use crate::http::body::Fields;
+use crate::http::form::are_filled;
 use crate::http::html::go_on;
-use crate::http::login::are_filled;
-use crate::http::operation::{Field, Operation, Told};
+use crate::http::operation::{Field, Operation};
 use crate::http::{Answer, Call};
 use crate::page::notice::Wrong;
 
 pub(crate) const POST: Operation = Operation {
     summary: "Change your password",
-    page: true,
-    form: true,
     takes: &[
         Field::password("current_password", "The present one"),
         Field::password("new_password", "The one to come"),
     ],
-    answers: &[Told::nothing(303, "Done").with(&[("Location", "The account")])],
+    answers: DONE,
     refuses: &[Denial::InvalidCredentials, Denial::RateLimited],
-    ..Operation::NONE
+    ..Operation::FORM
 };
 
 pub(crate) async fn post(call: Call) -> Answer {

@@ -2,22 +2,20 @@
 
 use keyward_core::denial::Denial;
 
-use super::{Shown, refused};
+use super::{DONE, Shown, refused};
 use crate::error::Error;
 use crate::http::body::Fields;
 use crate::http::html::go_on;
-use crate::http::operation::{Field, Operation, Told};
+use crate::http::operation::{Field, Operation};
 use crate::http::{Answer, Call};
 use crate::page::notice::Wrong;
 
 pub(crate) const POST: Operation = Operation {
     summary: "Change what is known about you",
-    page: true,
-    form: true,
     takes: &[Field::text("phone_number", "E.164; nothing takes it away", "+4915112345678")],
-    answers: &[Told::nothing(303, "Done").with(&[("Location", "The account")])],
+    answers: DONE,
     refuses: &[Denial::PhoneTaken, Denial::RateLimited],
-    ..Operation::NONE
+    ..Operation::FORM
 };
 
 pub(crate) async fn post(call: Call) -> Answer {

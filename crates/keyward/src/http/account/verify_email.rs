@@ -2,21 +2,19 @@
 
 use keyward_core::denial::Denial;
 
-use super::{Shown, refused};
+use super::{DONE, Shown, refused};
 use crate::error::Error;
 use crate::flow::emails::Whose;
 use crate::http::html::go_on;
-use crate::http::operation::{Operation, Told};
+use crate::http::operation::Operation;
 use crate::http::{Answer, Call};
 use crate::page::notice::Wrong;
 
 pub(crate) const POST: Operation = Operation {
     summary: "Ask for another mail to confirm your address",
-    page: true,
-    form: true,
-    answers: &[Told::nothing(303, "Done").with(&[("Location", "The account")])],
+    answers: DONE,
     refuses: &[Denial::RateLimited],
-    ..Operation::NONE
+    ..Operation::FORM
 };
 
 pub(crate) async fn post(call: Call) -> Answer {

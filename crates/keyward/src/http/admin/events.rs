@@ -1,5 +1,7 @@
 //! `GET /admin/events`: what happened, to whom, and from where.
 
+use keyward_core::event::EventType;
+
 use super::{frame, next_page, notice, shown};
 use crate::error::Error;
 use crate::flow::audit::events::{EVENTS, EventList};
@@ -11,7 +13,6 @@ use crate::http::{Answer, Call};
 use crate::page::admin::lists::Events;
 use crate::page::field;
 use crate::page::notice::Wrong;
-use keyward_core::event::EventType;
 
 pub(crate) const GET: Operation = Operation {
     query: &[

@@ -105,7 +105,6 @@ pub(crate) mod revoke {
             notice: Default::default(),
             about: vec!["Programs that ask with this key are refused at once.".to_owned()],
             action: format!("{HERE}/{id}/revoke"),
-            hidden: Vec::new(),
             field: None,
             button: "Revoke",
             back: HERE.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{frame, shown};
+use super::{FINDINGS, frame, shown};
 use crate::flow::audit::events::THRESHOLD;
 use crate::http::api::admin::events::suspicious::window;
 use crate::http::operation::{Field, Operation};
@@ -23,8 +23,7 @@ pub(crate) async fn get(call: Call) -> Answer {
     let said = query.text("window").unwrap_or_else(|| "24h".to_owned());
     let window: Option<Duration> = query.read("window", window);
     query.finish()?;
-    let found =
-        call.engine.suspicious(window.unwrap_or(Duration::from_secs(24 * 60 * 60)), THRESHOLD).await?;
+    let found = call.engine.suspicious(window.unwrap_or(FINDINGS), THRESHOLD).await?;
     call.page(&Suspicious {
         frame: frame(&call, "Suspicious"),
         here: "/admin/suspicious",

@@ -50,7 +50,7 @@ pub(crate) async fn list(call: Call) -> Answer {
         cursor: Some(field("cursor")).filter(|cursor| !cursor.is_empty()),
         ..AccountQuery::default()
     };
-    let roles = call.engine.list_roles().await?.into_iter().map(|role| role.name).collect();
+    let roles = role_names(&call).await?;
     let (page, denied) = match call.engine.search_accounts(&asked).await {
         Ok(page) => (page, None),
         Err(error) => (AccountPage { users: Vec::new(), next_cursor: None }, Some(told(error)?)),
@@ -162,13 +162,27 @@ pub(crate) mod verification {
     }
 }
 
+/// The roles that there are.
+async fn role_names(call: &Call) -> Result<Vec<String>, Error> {
+    Ok(call.engine.list_roles().await?.into_iter().map(|role| role.name).collect())
+}
+
 /// The roles that a form chose, of those that there are.
-pub(crate) fn chosen(fields: &Fields, known: &[String]) -> Vec<String> {
+fn chosen(fields: &Fields, known: &[String]) -> Vec<String> {
     known.iter().filter(|name| fields.has(&format!("role:{name}"))).cloned().collect()
 }
 
+fn phone_field(phone: &str, wrong: &Wrong) -> field::Field {
+    field::Field::new("phone_number", "Phone number", "tel")
+        .hint("In international form, such as +4915112345678; it may stay empty.")
+        .value(phone)
+        .optional()
+        .judged(wrong)
+        .done()
+}
+
 /// What is wrong with the form of an account, by its fields.
-pub(crate) fn wrong_with(error: Error) -> Result<(Denied, Wrong), Error> {
+fn wrong_with(error: Error) -> Result<(Denied, Wrong), Error> {
     let denied = told(error)?;
     let wrong = match denied.denial() {
         Denial::LastAdmin => Wrong::field("roles", "Nobody else administers: this account has to stay one."),

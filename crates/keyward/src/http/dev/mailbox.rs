@@ -16,10 +16,9 @@ use crate::settings::Origin;
 pub(crate) const GET: Operation = Operation {
     summary: "The mails that would have been sent",
     about: "For a person on the machine where Keyward runs for development alone.",
-    page: true,
     answers: &[Told::media(200, "text/html", "The mails")],
     refuses: &[Denial::NotFound],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {

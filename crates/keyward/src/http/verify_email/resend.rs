@@ -11,14 +11,12 @@ use crate::http::{Answer, Call};
 
 pub(crate) const POST: Operation = Operation {
     summary: "Ask for another mail to confirm an address",
-    page: true,
-    form: true,
     takes: &[Field::text("email", "An e-mail address", "ada@example.com")],
     answers: &[
         Told::nothing(303, "Done, whatever the address").with(&[("Location", "The page that says so")])
     ],
     refuses: &[Denial::RateLimited],
-    ..Operation::NONE
+    ..Operation::FORM
 };
 
 pub(crate) async fn post(call: Call) -> Answer {

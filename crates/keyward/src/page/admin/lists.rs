@@ -6,7 +6,7 @@ use keyward_core::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::{EventRow, FindingRow};
-use crate::diagnosis::Diagnosis;
+use crate::diagnosis::{Diagnosis, Level};
 use crate::flow::keys::KeyView;
 use crate::flow::roles::RoleView;
 use crate::flow::service_keys::ServiceKeyView;
@@ -105,4 +105,15 @@ pub(crate) struct SettingsPage<'a> {
     pub(crate) here: &'static str,
     pub(crate) notice: Notice,
     pub(crate) diagnosis: Diagnosis,
+}
+
+impl Level {
+    /// The tone of its badge.
+    const fn tone(self) -> &'static str {
+        match self {
+            Self::Ok => "good",
+            Self::Warning => "warn",
+            Self::Error => "bad",
+        }
+    }
 }

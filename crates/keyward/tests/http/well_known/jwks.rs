@@ -2,8 +2,8 @@
 
 use jsonwebtoken::{DecodingKey, Validation, decode, jwk::JwkSet};
 use keyward::Client;
+use keyward::Settings;
 use keyward::core::key::Algorithm;
-use keyward::{Keyward, MasterKey, Settings};
 use serde_json::Value;
 
 use crate::support::{ADA, App, DAY, MINUTE, get, jwt_header, settings};
@@ -137,14 +137,7 @@ async fn a_revoked_key_is_published_no_more() {
 #[tokio::test]
 async fn two_processes_agree_on_the_keys() {
     let app = App::new().await;
-    let beside = Keyward::builder(settings())
-        .sqlite(app.path())
-        .master_key(MasterKey::from_bytes(&[7; 32]))
-        .clock(app.clock.clone())
-        .beside()
-        .open()
-        .await
-        .expect("opens");
+    let beside = app.beside().await;
     let kids = |keys: Vec<keyward::KeyView>| keys.into_iter().map(|key| key.kid).collect::<Vec<_>>();
     assert_eq!(kids(beside.keys().await.expect("keys")), kids(app.keyward.keys().await.expect("keys")));
 }

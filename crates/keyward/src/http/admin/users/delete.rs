@@ -55,7 +55,6 @@ fn form<'a>(call: &'a Call, user: &AccountView, typed: &str, wrong: &Wrong) -> C
             "The account and its sessions are gone at once and for good; the events of it stay.".to_owned(),
         ],
         action: format!("{HERE}/{}/delete", user.id),
-        hidden: Vec::new(),
         field: Some(field.value(typed).judged(wrong).first(wrong).done()),
         button: "Delete the account",
         back: format!("{HERE}/{}", user.id),

@@ -1,7 +1,6 @@
 //! `GET|POST /admin/users/{id}/edit`: changes the address, the phone number and the roles of an account.
 
-use super::new::{names, phone_field};
-use super::{HERE, chosen, done, frame, wrong_with};
+use super::{HERE, chosen, done, frame, phone_field, role_names, wrong_with};
 use crate::flow::accounts::AccountChange;
 use crate::http::admin::shown;
 use crate::http::api::admin::users::found;
@@ -17,7 +16,7 @@ pub(crate) const GET: Operation = shown("The console: change an account");
 
 pub(crate) async fn get(call: Call) -> Answer {
     let user = found(&call).await?;
-    let known = names(&call).await?;
+    let known = role_names(&call).await?;
     let phone = user.phone_number.as_ref().map(|phone| phone.as_str().to_owned()).unwrap_or_default();
     let shown =
         form(&call, &user.id.to_string(), [&user.email, &phone], &known, &user.roles, &Wrong::default());
@@ -34,7 +33,7 @@ pub(crate) const POST: Operation = Operation {
 
 pub(crate) async fn post(call: Call) -> Answer {
     let user = found(&call).await?;
-    let known = names(&call).await?;
+    let known = role_names(&call).await?;
     let mut fields = Fields::of_form(&call.headers, &call.body)?;
     let roles = chosen(&fields, &known);
     let (email, phone) = (fields.text("email"), fields.optional_text("phone_number").unwrap_or_default());

@@ -2,7 +2,7 @@
 
 use keyward_core::role;
 
-use super::{HERE, chosen, done, frame, wrong_with};
+use super::{HERE, chosen, done, frame, phone_field, role_names, wrong_with};
 use crate::http::admin::shown;
 use crate::http::body::Fields;
 use crate::http::html::go_on;
@@ -15,7 +15,7 @@ use crate::page::notice::Wrong;
 pub(crate) const GET: Operation = shown("The console: make an account");
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let known = names(&call).await?;
+    let known = role_names(&call).await?;
     call.page(&form(&call, "", "", &known, &[role::USER.to_owned()], &Wrong::default()))
 }
 
@@ -28,7 +28,7 @@ pub(crate) const POST: Operation = Operation {
 };
 
 pub(crate) async fn post(call: Call) -> Answer {
-    let known = names(&call).await?;
+    let known = role_names(&call).await?;
     let mut fields = Fields::of_form(&call.headers, &call.body)?;
     let roles = chosen(&fields, &known);
     let (email, phone) = (fields.text("email"), fields.optional_text("phone_number").unwrap_or_default());
@@ -41,11 +41,6 @@ pub(crate) async fn post(call: Call) -> Answer {
             call.refusal(&denied, &form(&call, &email, &phone, &known, &roles, &wrong))
         }
     }
-}
-
-/// The roles that there are.
-pub(super) async fn names(call: &Call) -> Result<Vec<String>, crate::error::Error> {
-    Ok(call.engine.list_roles().await?.into_iter().map(|role| role.name).collect())
 }
 
 fn form<'a>(
@@ -73,13 +68,4 @@ fn form<'a>(
         button: "Make the account",
         back: HERE.to_owned(),
     }
-}
-
-pub(super) fn phone_field(phone: &str, wrong: &Wrong) -> field::Field {
-    field::Field::new("phone_number", "Phone number", "tel")
-        .hint("In international form, such as +49 151 12345678; it may stay empty.")
-        .value(phone)
-        .optional()
-        .judged(wrong)
-        .done()
 }

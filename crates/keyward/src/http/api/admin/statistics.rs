@@ -8,17 +8,20 @@ use crate::http::operation::{Field, Operation, Told};
 use crate::http::query::Query;
 use crate::http::{Answer, Call, json};
 
+/// How far back.
+pub(crate) const WINDOW: Field = Field::one_of(
+    "window",
+    "How far back: in spans of half an hour, three hours or twelve",
+    &["24h", "7d", "30d"],
+)
+.optional();
+
 pub(crate) const GET: Operation = Operation {
     summary: "How much happened when",
     about: "Logins, failures, signups, refreshes, copies of refresh tokens and requests over a limit, in spans of \
         time; and how many sessions there are now. It is counted as it happens, so asking costs the same however \
         much there was.",
-    query: &[Field::one_of(
-        "window",
-        "How far back: in spans of half an hour, three hours or twelve",
-        &["24h", "7d", "30d"],
-    )
-    .optional()],
+    query: &[WINDOW],
     answers: &[Told::json::<Statistics>(200, "What was counted")],
     refuses: &[Denial::ValidationFailed],
     ..Operation::NONE

@@ -1,15 +1,15 @@
 //! `POST /api/auth/logout`: ends the session of the access or refresh token, even of an expired one.
 
 use http::StatusCode;
+use keyward_core::denial::Denial;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::body::Fields;
 use crate::http::guard::session_spoken_of;
 use crate::http::html::go_on;
 use crate::http::operation::{CLEARS_COOKIES, Field, LEFT, Operation, Told};
 use crate::http::{Answer, Call, csrf, json};
-use keyward_core::denial::Denial;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 #[derive(Serialize, ToSchema)]
 struct SignedOut {

@@ -1,13 +1,13 @@
 //! `POST /api/auth/logout-all`: ends every session of the user.
 
 use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::body::Fields;
 use crate::http::html::go_on;
 use crate::http::operation::{CLEARS_COOKIES, LEFT, Operation, Told};
 use crate::http::{Answer, Call, csrf, json};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 /// How many sessions ended.
 #[derive(Serialize, ToSchema)]

@@ -9,18 +9,18 @@ use keyward_core::session::Transport;
 use crate::http::detour::renewing_may_mend;
 use crate::http::guard::refresh_cookie;
 use crate::http::html::{page, see_other};
-use crate::http::operation::{Field, Operation, SETS_COOKIES, Told};
+use crate::http::next::{self, NEXT};
+use crate::http::operation::{Operation, SETS_COOKIES, Told};
 use crate::http::problem::MARK;
 use crate::http::watch::Opened;
-use crate::http::{Answer, Call, csrf, next};
+use crate::http::{Answer, Call, csrf};
 use crate::page::renew;
 
 pub(crate) const GET: Operation = Operation {
     summary: "Refresh by a page navigation",
     about: "Presents the refresh cookie, sets fresh cookies and goes on to `next`; without a live session it goes to \
         `/login`. Scripts use `POST /api/auth/refresh`: to them it says 401.",
-    page: true,
-    query: &[Field::text("next", "Where to go on, a path of this origin", "/tasks").optional()],
+    query: &[NEXT],
     answers: &[
         Told::media(200, "text/html", "Sent back and forth three times: a page that names the cause")
             .with(SETS_COOKIES),
@@ -35,7 +35,7 @@ pub(crate) const GET: Operation = Operation {
         Denial::Overloaded,
         Denial::StoreUnavailable,
     ],
-    ..Operation::NONE
+    ..Operation::PAGE
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
@@ -45,7 +45,7 @@ pub(crate) async fn get(call: Call) -> Answer {
     }
     let engine = &call.engine;
     let settings = &engine.settings;
-    let next = next::of_query(call.uri.query()).unwrap_or_else(|| "/".to_owned());
+    let next = call.next();
     let cookies = call.names.read(&call.headers);
     let refreshed = match refresh_cookie(engine, &cookies) {
         Ok(token) => engine.refresh(token, Transport::Cookie, &call.client()).await,

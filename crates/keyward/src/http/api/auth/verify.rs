@@ -112,10 +112,8 @@ async fn pass(call: &Call, method: Option<&Method>, demands: &Demands<'_>) -> An
         Denial::AmbiguousCredentials => Denial::AmbiguousAtEdge.into(),
         _ => error,
     })?;
-    let now = engine.clock.now();
-    // Within the leeway of a token that ended with its session nothing brings that back.
-    if csrf::is_activity(method.unwrap_or(&Method::GET), headers) && now < access.token.claims.expires_at {
-        engine.notes.active(access.session(), now);
+    if csrf::is_activity(method.unwrap_or(&Method::GET), headers) {
+        engine.note_activity(&access, engine.clock.now());
     }
     engine.bounces.arrived(access.session());
     demands.are_met_by(call, &access.token.claims)?;

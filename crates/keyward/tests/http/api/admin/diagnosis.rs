@@ -1,5 +1,7 @@
 //! `GET /api/admin/diagnosis`: what bites is told of the very request, and no secret is.
 
+use std::collections::BTreeSet;
+
 use keyward::Settings;
 use serde_json::{Value, json};
 
@@ -52,6 +54,31 @@ async fn what_proxies_say_is_told_with_whether_it_is_believed() {
         let believed =
             told["forwarding"].as_array().expect("a list").iter().filter(|h| h["believed"] == true);
         assert_eq!(believed.count(), usize::from(client != "203.0.113.1"));
+    }
+}
+
+#[tokio::test]
+async fn of_a_trusted_proxy_every_header_is_believed_that_keyward_reads() {
+    const READ: [&str; 7] = [
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "x-forwarded-method",
+        "x-forwarded-uri",
+        "x-original-method",
+        "x-original-url",
+    ];
+    const NOT_READ: [&str; 3] = ["forwarded", "x-forwarded-port", "x-real-ip"];
+    for (trusted, believed) in [("203.0.113.0/24", &READ[..]), ("", &[])] {
+        let (app, reader) = behind(trusted, "https://auth.example.com").await;
+        let ask =
+            READ.iter().chain(&NOT_READ).fold(get("/api/admin/diagnosis"), |ask, name| ask.header(name, "x"));
+        let told = app.send(ask.bearer(&reader)).await.ok(200);
+        let told = told["forwarding"].as_array().expect("a list");
+        assert_eq!(told.len(), READ.len() + NOT_READ.len());
+        let names =
+            told.iter().filter(|h| h["believed"] == true).map(|h| h["name"].as_str().expect("a name"));
+        assert_eq!(names.collect::<BTreeSet<_>>(), believed.iter().copied().collect());
     }
 }
 

@@ -2,12 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use keyward::{Client, Keyward};
+use keyward::Client;
 use serde_json::{Value, json};
 
-use crate::support::{
-    App, Ask, HOUR, MINUTE, START, Tokens, delete, get, master_key, moment, post, settings, text,
-};
+use crate::support::{App, Ask, HOUR, MINUTE, START, Tokens, delete, get, moment, post, text};
 
 const PATH: &str = "/api/admin/service-keys";
 
@@ -154,8 +152,7 @@ async fn what_another_process_does_is_in_force_within_a_second() {
     let app = App::new().await;
     let known = app.service_key(&["admin:read"]).await;
     app.send(get(PATH).bearer(&known)).await.ok(200);
-    let beside = Keyward::builder(settings()).sqlite(app.path()).master_key(master_key());
-    let beside = beside.clock(app.clock.clone()).beside().open().await.expect("opens");
+    let beside = app.beside().await;
     let scopes = ["admin:read".to_owned()];
     let made = beside.create_service_key("made beside", &scopes, &Client::operator()).await.expect("made");
     app.pass(2);

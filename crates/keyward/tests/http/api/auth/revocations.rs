@@ -6,8 +6,8 @@ use keyward::{Client, Keyward};
 use serde_json::{Value, json};
 
 use crate::support::{
-    ADA, App, BOB, Ears, MINUTE, Tokens, WINDOW, claims, delete, get, jwt_header, login, master_key, moment,
-    patch, post, put, settings,
+    ADA, App, BOB, Ears, MINUTE, Tokens, WINDOW, claims, delete, get, jwt_header, login, moment, patch, post,
+    put,
 };
 
 async fn logout(app: &App, tokens: &Tokens) {
@@ -172,14 +172,7 @@ async fn what_others_commit_is_told_at_the_poll_and_in_order() {
     let app = App::new().await;
     let tokens = [app.signup(ADA).await, app.login(ADA).await, app.login(ADA).await];
     let (_, mut ears) = listening(&app).await;
-    let beside = Keyward::builder(settings())
-        .sqlite(app.path())
-        .master_key(master_key())
-        .clock(app.clock.clone())
-        .beside()
-        .open()
-        .await
-        .expect("opens");
+    let beside = app.beside().await;
     let end = async |keyward: &Keyward, tokens: &Tokens| {
         let session = tokens.session.parse().expect("an id");
         keyward.revoke_session(session, &Client::operator()).await.expect("ended");

@@ -5,12 +5,12 @@ pub(crate) mod resend;
 use keyward_core::denial::Denial;
 
 use crate::http::body::Fields;
-use crate::http::operation::{Field, Operation, Told};
+use crate::http::operation::{LINK, Operation, Told};
 use crate::http::{Answer, Call, no_content};
 
 pub(crate) const POST: Operation = Operation {
     summary: "Confirm an address",
-    takes: &[Field::text("token", "The secret of the link", "lE5fV0m3…")],
+    takes: &[LINK],
     answers: &[Told::nothing(204, "Confirmed")],
     refuses: &[Denial::InvalidVerificationToken, Denial::RateLimited],
     ..Operation::NONE

@@ -3,16 +3,13 @@
 use keyward_core::denial::Denial;
 
 use crate::http::body::Fields;
-use crate::http::operation::{Field, Operation, Told};
+use crate::http::operation::{Field, LINK, Operation, Told};
 use crate::http::{Answer, Call, no_content};
 
 pub(crate) const POST: Operation = Operation {
     summary: "Choose a new password by the link of a mail",
     about: "Every session of the account ends.",
-    takes: &[
-        Field::text("token", "The secret of the link", "lE5fV0m3…"),
-        Field::password("new_password", "The one to come"),
-    ],
+    takes: &[LINK, Field::password("new_password", "The one to come")],
     answers: &[Told::nothing(204, "Chosen")],
     refuses: &[Denial::InvalidResetToken, Denial::RateLimited],
     ..Operation::NONE

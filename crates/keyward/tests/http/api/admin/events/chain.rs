@@ -172,12 +172,7 @@ async fn what_is_counted_late_makes_a_row_of_its_own() {
     }
     // Somebody else seals before this process writes what it counted, as after a long pause.
     app.pass(10 * MINUTE);
-    let other = Keyward::builder(settings())
-        .sqlite(app.path())
-        .master_key(master_key())
-        .clock(app.clock.clone())
-        .beside();
-    other.open().await.expect("opens").tick().await.expect("a tick");
+    app.beside().await.tick().await.expect("a tick");
     assert_eq!(verified(&app).await.unsealed, 0);
     app.tick().await;
     assert_eq!(verified(&app).await.unsealed, 0, "sealed in its turn");
@@ -224,12 +219,7 @@ async fn several_that_seal_at_once_make_one_chain() {
     app.pass(3 * MINUTE);
     let mut nodes = Vec::new();
     for _ in 0..4 {
-        let node = Keyward::builder(settings())
-            .sqlite(app.path())
-            .master_key(master_key())
-            .clock(app.clock.clone())
-            .beside();
-        nodes.push(node.open().await.expect("opens"));
+        nodes.push(app.beside().await);
     }
     let turns: Vec<_> = nodes.iter().map(|node| node.tick()).collect();
     for turn in turns.into_iter().map(Box::pin) {
