@@ -15,6 +15,7 @@
 //! falls behind by more than [`Redis::lag`]; the sweep spares as much.
 
 mod budget;
+pub(crate) mod inspect;
 mod nodes;
 mod record;
 

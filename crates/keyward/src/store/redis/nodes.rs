@@ -71,10 +71,7 @@ impl Nodes {
     /// # Errors
     /// [`RedisOpenError`] where none of them answers.
     pub(super) async fn connect(urls: &[String]) -> Result<Self, RedisOpenError> {
-        let infos = urls
-            .iter()
-            .map(|url| url.as_str().into_connection_info().map_err(|e| RedisOpenError::Url(e.to_string())))
-            .collect::<Result<Vec<_>, _>>()?;
+        let infos = urls.iter().map(|url| read(url)).collect::<Result<Vec<_>, _>>()?;
         let mut failed = RedisOpenError::Url("it names no node".to_owned());
         // Of a cluster any node will do that answers.
         for info in &infos {
@@ -136,6 +133,22 @@ impl Nodes {
     }
 }
 
+fn read(url: &str) -> Result<ConnectionInfo, RedisOpenError> {
+    url.into_connection_info().map_err(|error| RedisOpenError::Url(error.to_string()))
+}
+
+/// The node of this url alone, and whether it is of a cluster.
+///
+/// # Errors
+/// [`RedisOpenError`] where it does not answer.
+pub(super) async fn node(url: &str) -> Result<(ConnectionInfo, ConnectionManager, bool), RedisOpenError> {
+    let info = read(url)?;
+    match single(&info).await {
+        Ok((node, is_of_cluster)) => Ok((info, node, is_of_cluster)),
+        Err(error) => Err(unreachable(&info, &error)),
+    }
+}
+
 /// A connection to this node alone, and whether that is of a cluster.
 async fn single(info: &ConnectionInfo) -> RedisResult<(ConnectionManager, bool)> {
     // A connection that is lost is made anew when somebody asks, not in a row of attempts for which
@@ -150,7 +163,7 @@ async fn single(info: &ConnectionInfo) -> RedisResult<(ConnectionManager, bool)>
     Ok((node, is_of_one))
 }
 
-fn unreachable(info: &ConnectionInfo, error: &RedisError) -> RedisOpenError {
+pub(super) fn unreachable(info: &ConnectionInfo, error: &RedisError) -> RedisOpenError {
     RedisOpenError::Unreachable { node: info.addr().to_string(), message: error.to_string() }
 }
 

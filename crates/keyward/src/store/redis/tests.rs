@@ -6,7 +6,7 @@ mod halves;
 mod keys;
 mod lost;
 mod play;
-mod server;
+pub(super) mod server;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -11,6 +11,7 @@ use super::play::Client;
 use super::{Apart, server};
 use crate::store::Store as _;
 use crate::store::contract::Place as _;
+use crate::store::redis::record;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds)
@@ -28,6 +29,7 @@ async fn every_key_ends_and_is_as_large_as_at_first() {
         clients.push(Client::sign_up(&*store).await);
     }
     let now = at(10_000);
+    let key = record::key(&place.terms.prefix, clients[1].session);
     let mut later = now;
     let (mut after_ten, mut turns) = (0, 0);
     while turns < 1_000 {
@@ -35,10 +37,10 @@ async fn every_key_ends_and_is_as_large_as_at_first() {
         assert!(matches!(clients[1].present(&*store, later).await, Ok(Verdict::Rotate { .. })));
         turns += 1;
         if turns == 10 {
-            after_ten = server.memory(&place, clients[1].session).await;
+            after_ten = server.memory(&key).await;
         }
     }
-    let after_thousand = server.memory(&place, clients[1].session).await;
+    let after_thousand = server.memory(&key).await;
     // Numbers have some digits more; nothing else does.
     assert!(after_thousand <= after_ten + 16, "{after_ten} grew to {after_thousand}");
     let most = Progress {
@@ -69,7 +71,7 @@ async fn every_key_ends_and_is_as_large_as_at_first() {
     for key in &keys {
         let left: i64 = server.ask(redis::cmd("PTTL").arg(key)).await;
         assert!((600_000_000..=608_400_000).contains(&left), "{key}: {left}");
-        let bytes: usize = server.ask(redis::cmd("MEMORY").arg("USAGE").arg(key)).await;
+        let bytes = server.memory(key).await;
         assert!(bytes <= 400, "{key}: {bytes}");
     }
 

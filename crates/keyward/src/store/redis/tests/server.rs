@@ -1,69 +1,72 @@
 //! Real Redis servers, alone and in clusters, that end with this process however it ends.
 
 use std::collections::HashSet;
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
-use keyward_core::id::SessionId;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue};
-use tempfile::TempDir;
-
-use super::Apart;
-use crate::store::redis::record;
 
 /// Below what the system hands out by itself, and so that the bus has room above.
 const PORTS: std::ops::Range<u16> = 21_000..31_000;
 const SLOTS: u16 = 16_384;
+/// Where it saves what it knows.
+const SAVED: &str = "dump.rdb";
 
 /// A server of Redis on a free port of this machine.
-pub(super) struct Server {
-    pub(super) port: u16,
+pub(in crate::store::redis) struct Server {
+    pub(in crate::store::redis) port: u16,
     process: u32,
     /// Ends it when it is closed, be it because this process was killed.
     lifeline: Option<ChildStdin>,
     shell: Child,
-    folder: Option<TempDir>,
+    /// The shell takes it away with the server.
+    folder: PathBuf,
+    /// What was saved last when it ended.
+    saved: Option<Vec<u8>>,
 }
 
 /// A cluster of Redis.
-pub(super) struct Cluster(pub(super) Vec<Server>);
+pub(in crate::store::redis) struct Cluster(pub(in crate::store::redis) Vec<Server>);
 
 /// A server that every test may use; each has keys of its own there.
-pub(super) fn one() -> &'static Server {
+pub(in crate::store::redis) fn one() -> &'static Server {
     static ONE: LazyLock<Server> = LazyLock::new(|| Server::start(&[]));
     &ONE
 }
 
 /// A cluster of three nodes that every test may use.
-pub(super) fn cluster() -> &'static Cluster {
+pub(in crate::store::redis) fn cluster() -> &'static Cluster {
     static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| Cluster::start(3, 0));
     &CLUSTER
 }
 
 impl Server {
     /// Starts one with these arguments, in a folder of its own.
-    pub(super) fn start(arguments: &[&str]) -> Self {
+    pub(in crate::store::redis) fn start(arguments: &[&str]) -> Self {
         for _ in 0..20 {
             let port = free_port();
-            if let Some(server) = Self::start_on(port, arguments, tempfile::tempdir().expect("a folder")) {
+            if let Some(server) = Self::start_on(port, arguments, folder()) {
                 return server;
             }
         }
         panic!("redis-server does not start: is it installed (scripts/test does that)?");
     }
 
-    fn start_on(port: u16, arguments: &[&str], folder: TempDir) -> Option<Self> {
+    fn start_on(port: u16, arguments: &[&str], folder: PathBuf) -> Option<Self> {
         // The shell outlives this process by the moment that it takes to end the server.
-        const SCRIPT: &str = "cd \"$1\"; shift; redis-server \"$@\" </dev/null & exec >/dev/null; read -r _; kill -9 $!; wait $!";
+        const SCRIPT: &str = "cd \"$1\"; shift; redis-server \"$@\" </dev/null & \
+             exec >/dev/null; read -r _; kill -9 $!; wait $!; rm -r \"$PWD\"";
         let (bus, at) = ((port + 10_000).to_string(), port.to_string());
         let own = ["--port", &at, "--cluster-port", &bus, "--bind", "127.0.0.1", "--save", ""];
         let mut shell = Command::new("sh")
             .args(["-c", SCRIPT, "sh"])
-            .arg(folder.path())
+            .arg(&folder)
             .args(own)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -79,48 +82,48 @@ impl Server {
         let ready = lines.find(|line| line.contains("Ready to accept connections"));
         let process = ready.and_then(|line| line.split_once(':')?.0.parse().ok());
         std::thread::spawn(move || lines.for_each(drop));
-        Some(Self { port, process: process?, lifeline, shell, folder: Some(folder) })
+        Some(Self { port, process: process?, lifeline, shell, folder, saved: None })
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(in crate::store::redis) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// Asks it alone.
-    pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> T {
+    pub(in crate::store::redis) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> T {
         command.query_async(&mut self.connection().await).await.expect("it answers")
     }
 
-    pub(super) async fn connection(&self) -> MultiplexedConnection {
+    pub(in crate::store::redis) async fn connection(&self) -> MultiplexedConnection {
         let client = redis::Client::open(self.url()).expect("a url");
         client.get_multiplexed_async_connection().await.expect("it answers")
     }
 
     /// Takes away every key that begins so, as if Redis had lost them.
-    pub(super) async fn forget(&self, prefix: &str) {
+    pub(in crate::store::redis) async fn forget(&self, prefix: &str) {
         let keys: Vec<String> = self.ask(redis::cmd("KEYS").arg(format!("{prefix}*"))).await;
         self.ask::<()>(&redis::Cmd::del(keys)).await;
     }
 
-    /// How many bytes the key of a session takes.
-    pub(super) async fn memory(&self, place: &Apart, session: SessionId) -> usize {
-        let key = record::key(&place.terms.prefix, session);
+    /// How many bytes a key takes.
+    pub(in crate::store::redis) async fn memory(&self, key: &str) -> usize {
         self.ask(redis::cmd("MEMORY").arg("USAGE").arg(key)).await
     }
 
     /// Ends it at once, and starts it with what it saved last.
-    pub(super) fn back_to_what_was_saved(mut self) -> Self {
+    pub(in crate::store::redis) fn back_to_what_was_saved(mut self) -> Self {
         self.kill();
-        let folder = self.folder.take().expect("it has one");
+        let folder = folder();
+        fs::write(folder.join(SAVED), self.saved.take().expect("it saved")).expect("a file");
         Self::start_on(self.port, &[], folder).expect("its port is its own")
     }
 
     /// Lets it answer nothing, while its connections stay.
-    pub(super) fn stop(&self) {
+    pub(in crate::store::redis) fn stop(&self) {
         self.signal("STOP");
     }
 
-    pub(super) fn go_on(&self) {
+    pub(in crate::store::redis) fn go_on(&self) {
         self.signal("CONT");
     }
 
@@ -130,7 +133,8 @@ impl Server {
     }
 
     /// Ends it at once, as a machine that loses power.
-    pub(super) fn kill(&mut self) {
+    pub(in crate::store::redis) fn kill(&mut self) {
+        self.saved = self.saved.take().or_else(|| fs::read(self.folder.join(SAVED)).ok());
         drop(self.lifeline.take());
         let _ = self.shell.wait();
     }
@@ -140,6 +144,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn folder() -> PathBuf {
+    tempfile::tempdir().expect("a folder").keep()
 }
 
 fn free_port() -> u16 {
@@ -158,7 +166,7 @@ fn free_port() -> u16 {
 
 impl Cluster {
     /// Starts one of so many primaries, each with so many replicas.
-    pub(super) fn start(primaries: u16, replicas: u16) -> Self {
+    pub(in crate::store::redis) fn start(primaries: u16, replicas: u16) -> Self {
         // A replica is of use once it has followed its primary, which begins at once here.
         const SETTINGS: [&str; 6] =
             ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"];
@@ -176,7 +184,7 @@ impl Cluster {
         cluster
     }
 
-    pub(super) fn urls(&self) -> Vec<String> {
+    pub(in crate::store::redis) fn urls(&self) -> Vec<String> {
         self.0.iter().map(Server::url).collect()
     }
 
@@ -208,7 +216,7 @@ impl Cluster {
     }
 
     /// Waits until every node tells so of the cluster.
-    pub(super) async fn until(&self, so: impl Fn(&str) -> bool) {
+    pub(in crate::store::redis) async fn until(&self, so: impl Fn(&str) -> bool) {
         for server in &self.0 {
             while !so(&server.cluster::<String>(&["INFO"]).await) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -219,7 +227,7 @@ impl Cluster {
 
 impl Server {
     /// Asks it about its cluster.
-    pub(super) async fn cluster<T: FromRedisValue>(&self, words: &[&str]) -> T {
+    pub(in crate::store::redis) async fn cluster<T: FromRedisValue>(&self, words: &[&str]) -> T {
         self.ask(redis::cmd("CLUSTER").arg(words)).await
     }
 }
