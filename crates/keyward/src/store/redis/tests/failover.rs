@@ -1,5 +1,6 @@
 //! Is nobody signed out while the nodes of a cluster change places?
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::play::Client;
 use super::server::{Cluster, Server};
 use super::{Apart, server};
 use crate::store::contract::Place as _;
-use crate::store::redis::record;
+use crate::store::redis::{Redis, record};
 use crate::store::{Fault, Store};
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -134,7 +135,7 @@ async fn what_is_no_redis_or_no_cluster_is_said() {
         let urls = urls.iter().map(|url| (*url).to_owned()).collect();
         let place = Apart::new(urls, WEEK);
         let durable = place.folder.open().await;
-        match crate::store::redis::Redis::open(&place.urls, durable, place.terms.clone()).await {
+        match Redis::open(&place.urls, durable, place.terms.clone()).await {
             Ok(_) => panic!("it opens"),
             Err(error) => error.to_string(),
         }
@@ -156,6 +157,38 @@ async fn what_is_no_redis_or_no_cluster_is_said() {
     }
     let place = Apart::new(vec![format!("redis://:kanarienvogel@127.0.0.1:{}", other.port)], WEEK);
     Crowd::of(1, place.open().await).await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_vouches_for_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (key, certificate) = (path("key.pem"), path("certificate.pem"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-keyout", &key, "-out", &certificate])
+        .output();
+    assert!(made.expect("there is openssl").status.success());
+    let port = server::free_port().to_string();
+    let _server = Server::start(&[
+        "--tls-port",
+        &port,
+        "--tls-cert-file",
+        &certificate,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &certificate,
+        "--tls-auth-clients",
+        "no",
+    ]);
+    let place = Apart::new(vec![format!("rediss://127.0.0.1:{port}")], WEEK);
+    let durable = place.folder.open().await;
+    let Err(error) = Redis::open(&place.urls, durable, place.terms.clone()).await else {
+        panic!("it is trusted")
+    };
+    assert!(error.to_string().contains("certificate"), "{error}");
 }
 
 /// Which of the nodes has this slot.

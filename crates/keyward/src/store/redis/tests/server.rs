@@ -150,7 +150,8 @@ fn folder() -> PathBuf {
     tempfile::tempdir().expect("a folder").keep()
 }
 
-fn free_port() -> u16 {
+/// A port that nobody has, with its bus above.
+pub(in crate::store::redis) fn free_port() -> u16 {
     static USED: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
     loop {
         let port = PORTS.start + u16::from_be_bytes(crate::clock::random()) % (PORTS.end - PORTS.start);
