@@ -107,8 +107,8 @@ function warn(at, texts, leave) {
   if (!at) return;
   const add = (to, tag, textContent) => to.appendChild(Object.assign(document.createElement(tag), { textContent, className: NAME }));
   dialog = add(document.body, 'dialog');
-  add(dialog, 'p', texts?.body?.(at) || `You are signed out at ${new Date(at).toLocaleTimeString()}.`).id = NAME;
-  add(dialog, 'button', texts?.stay || 'Stay');
+  add(dialog, 'p', texts?.body?.(at) || `Still there? You are signed out at ${new Date(at).toLocaleTimeString()}.`).id = NAME;
+  add(dialog, 'button', texts?.stay || 'Stay signed in');
   out = add(dialog, 'button', texts?.out || 'Sign out');
   out.onclick = leave;
   dialog.setAttribute('role', 'alertdialog');
@@ -262,6 +262,8 @@ function core() {
     } catch {}
     if (!back || trips.length < 2) {
       if (back) login.searchParams.set('next', pathname.replace(/^[/\\]+/, '/') + search + hash);
+      // Kept in the back/forward cache, the page would keep its streams open for a minute.
+      stop();
       return location.replace(login.href);
     }
     // A third time within 30 s won't help, either.

@@ -123,5 +123,6 @@ npm_file() {
 need_languages() {
     command -v npm >/dev/null || need nodejs npm
     command -v go >/dev/null || need golang-go
+    need golang-gopkg-square-go-jose.v2-dev
     python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv
 }

@@ -16,7 +16,7 @@ use crate::report::Report;
 /// How many events there are unless told otherwise.
 pub(crate) const MANY: u64 = 10_000_000;
 /// Over how long they are spread: what is kept by default.
-const SPREAD: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+pub(crate) const SPREAD: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 const USERS: u64 = 200_000;
 const NETWORKS: u64 = 60_000;
 /// How long a page or a finding may take, in milliseconds.
@@ -30,7 +30,8 @@ pub(crate) async fn run(count: u64, report: &mut Report) {
     let path = folder.path().join("keyward.db");
     open(&path).await.close().await.expect("closed");
     let begun = Instant::now();
-    fill(&path, count);
+    let people: Vec<UserId> = (0..USERS).map(user).collect();
+    fill(&path, count, &people);
     let bytes = std::fs::metadata(&path).expect("a file").len();
     report.line(&format!(
         "{count} events in {:.0} s: {:.0} bytes of disk each with all indexes",
@@ -125,7 +126,7 @@ async fn timed<T, F: Future<Output = T>>(mut ask: impl FnMut() -> F) -> (f64, T)
     }
 }
 
-async fn open(path: &Path) -> Keyward {
+pub(crate) async fn open(path: &Path) -> Keyward {
     let settings = Settings { background: false, ..Settings::default() };
     Keyward::builder(settings)
         .sqlite(path)
@@ -135,13 +136,14 @@ async fn open(path: &Path) -> Keyward {
         .expect("it opens")
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time");
     Timestamp::default().after(now)
 }
 
-/// Adds so many events straight into the file, as years of logins and some attacks leave them.
-fn fill(path: &Path, count: u64) {
+/// Adds so many events of these people straight into the file, as years of logins and some attacks
+/// leave them.
+pub(crate) fn fill(path: &Path, count: u64, people: &[UserId]) {
     let mut connection = Connection::open(path).expect("a database");
     connection
         .execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -262144")
@@ -173,7 +175,7 @@ fn fill(path: &Path, count: u64) {
             // A tenth of all failures come from ten addresses.
             let from = if !success && drawn.is_multiple_of(10) { i % 10 } else { scatter(drawn) % NETWORKS };
             let (id, session) = (EventId::new(at, bytes(drawn)), SessionId::new(at, bytes(scatter(i / 3))));
-            let user = user(scatter(drawn ^ 1) % USERS);
+            let user = people[(scatter(drawn ^ 1) % people.len() as u64) as usize];
             let reason = (!success).then_some("invalid_credentials");
             insert
                 .execute(rusqlite::params![
@@ -216,7 +218,7 @@ fn user(n: u64) -> UserId {
     UserId::new(Timestamp::from_seconds(1_700_000_000), bytes(n))
 }
 
-fn network(n: u64) -> String {
+pub(crate) fn network(n: u64) -> String {
     let mut text = String::new();
     write!(text, "10.{}.{}.{}", n >> 16 & 255, n >> 8 & 255, n & 255).expect("written");
     text

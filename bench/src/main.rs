@@ -6,6 +6,7 @@
 //! cargo run --release -p bench -- verify  # what a proxy is answered
 //! cargo run --release -p bench -- feed    # a thousand who listen, or as many as said
 //! cargo run --release -p bench -- events  # the audit trail with ten million events, or as many as said
+//! cargo run --release -p bench -- console # the console with a million accounts and those events, or as many as said
 //! ```
 //!
 //! Every figure is a ratio to something measured in the same run: the same HTTP server answering a
@@ -14,6 +15,7 @@
 #![expect(clippy::print_stdout, reason = "the report")]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a bench that can't run should stop loudly")]
 
+mod console;
 mod edge;
 mod events;
 mod fill;
@@ -71,6 +73,11 @@ fn main() -> ExitCode {
         if args.first().is_some_and(|arg| arg == "events") {
             let count = args.get(1).map_or(events::MANY, |count| count.parse().expect("how many events"));
             events::run(count, &mut report).await;
+        }
+        if args.first().is_some_and(|arg| arg == "console") {
+            let number =
+                |at: usize, many: u64| args.get(at).map_or(many, |count| count.parse().expect("how many"));
+            console::run(number(1, console::ACCOUNTS), number(2, events::MANY), &mut report).await;
         }
         if wanted("start") {
             start(&mut report).await;

@@ -35,6 +35,13 @@ impl Report {
         self.demand(value <= most, &format!("{what}: {value:.1} {unit} (at most {most:.1})"));
     }
 
+    /// That 95 of 100 answers came within so many milliseconds.
+    pub(crate) fn within(&mut self, what: &str, outcome: &Outcome, most: f64) {
+        let [p50, p95, max] = [50.0, 95.0, 100.0].map(|percent| outcome.percentile(percent));
+        let line = format!("{what}: p50 {p50:.1} ms, p95 {p95:.1} ms (at most {most:.0}), max {max:.1} ms");
+        self.demand(p95 <= most, &line);
+    }
+
     fn demand(&mut self, met: bool, line: &str) {
         println!("{line}");
         self.failed |= !met;

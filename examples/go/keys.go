@@ -1,91 +1,52 @@
-// Which public keys does Keyward publish, and did one of them sign this?
+// Which public keys does Keyward publish?
 package main
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rsa"
-	"crypto/sha256"
+	"context"
 	"encoding/json"
-	"errors"
-	"io"
-	"math/big"
-	"net/http"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/go-jose/go-jose/v3"
 )
 
 var (
-	errNoKeys = errors.New("the keys can't be fetched")
-	web       = &http.Client{Timeout: 5 * time.Second, CheckRedirect: stay, Transport: direct()}
-	keys      map[string]jwk
+	keys      jose.JSONWebKeySet
 	keysLock  sync.Mutex
 	askedAt   time.Time
 	fetchedAt time.Time
 )
 
-// direct asks no proxy of the environment without TLS: it would see the service key, and could make keys.
-func direct() http.RoundTripper {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if strings.HasPrefix(server, "http:") {
-		transport.Proxy = nil
-	}
-	return transport
-}
-
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-
-type jwk struct{ Kid, Kty, Alg, Crv, N, E, X, Y string }
-
 // key is the one of that name. They are fetched every 5 minutes; for an unknown name at most every 30 s.
-func key(kid string) (jwk, error) {
+func key(kid string) (jose.JSONWebKey, error) {
 	keysLock.Lock()
 	defer keysLock.Unlock()
-	_, known := keys[kid]
-	if age := time.Since(askedAt); keys == nil || age > 5*time.Minute || (!known && age > 30*time.Second) {
+	isKnown, age := len(keys.Key(kid)) > 0, time.Since(askedAt)
+	if len(keys.Keys) == 0 || age > 5*time.Minute || (!isKnown && age > 30*time.Second) {
 		askedAt = time.Now()
-		var set struct{ Keys []jwk }
-		if answer, err := web.Get(server + "/.well-known/jwks.json"); err == nil {
-			text, _ := io.ReadAll(io.LimitReader(answer.Body, 65536))
-			answer.Body.Close()
-			if answer.StatusCode == 200 && json.Unmarshal(text, &set) == nil && len(set.Keys) > 0 {
-				keys, fetchedAt = map[string]jwk{}, time.Now() // else the last good ones stay, for an hour
-				for _, k := range set.Keys {
-					keys[k.Kid] = k
-				}
-			}
+		if found, err := fetchKeys(); err == nil {
+			keys, fetchedAt = found, time.Now() // else the last good ones stay, for an hour
 		}
 	}
-	if keys == nil || time.Since(fetchedAt) > time.Hour {
-		return jwk{}, errNoKeys
+	if time.Since(fetchedAt) > time.Hour {
+		return jose.JSONWebKey{}, unknown
 	}
-	if found, known := keys[kid]; known {
-		return found, nil
+	if found := keys.Key(kid); len(found) == 1 {
+		return found[0], nil
 	}
-	return jwk{}, errors.New("unknown key")
+	return jose.JSONWebKey{}, refused{401, "invalid_token"}
 }
 
-// verifies whether the key signed the message, by the one algorithm that it is for.
-func (k jwk) verifies(message, signature []byte) bool {
-	number := func(text string) *big.Int { b, _ := decode(text); return new(big.Int).SetBytes(b) }
-	digest := sha256.Sum256(message)
-	switch k.Alg + k.Kty + k.Crv {
-	case "RS256RSA":
-		public := &rsa.PublicKey{N: number(k.N), E: int(number(k.E).Int64())}
-		return public.N.BitLen() >= 2048 && rsa.VerifyPKCS1v15(public, crypto.SHA256, digest[:], signature) == nil
-	case "ES256ECP-256":
-		public := &ecdsa.PublicKey{Curve: elliptic.P256(), X: number(k.X), Y: number(k.Y)}
-		if len(signature) != 64 || !public.Curve.IsOnCurve(public.X, public.Y) {
-			return false
-		}
-		r, s := new(big.Int).SetBytes(signature[:32]), new(big.Int).SetBytes(signature[32:])
-		return ecdsa.Verify(public, digest[:], r, s)
-	case "EdDSAOKPEd25519":
-		x, err := decode(k.X)
-		return err == nil && len(x) == ed25519.PublicKeySize && ed25519.Verify(x, message, signature)
+func fetchKeys() (set jose.JSONWebKeySet, err error) {
+	ctx, stop := context.WithTimeout(context.Background(), 5*time.Second)
+	defer stop()
+	body, err := ask(ctx, "GET", "/.well-known/jwks.json", "", nil)
+	if err != nil {
+		return set, err
 	}
-	return false
+	defer body.Close()
+	if err = json.NewDecoder(body).Decode(&set); err == nil && len(set.Keys) == 0 {
+		err = unknown
+	}
+	return set, err
 }

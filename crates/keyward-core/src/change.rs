@@ -128,6 +128,8 @@ pub enum Write {
         /// The version the account was loaded at.
         version: u64,
     },
+    /// Nothing, on condition that nobody administers: of two who are to be the first one, one is.
+    NobodyAdministers,
     /// Makes a role or replaces its permissions, on condition that the table of roles is at this
     /// version, and raises that. A new one must be nobody's.
     SetRole {

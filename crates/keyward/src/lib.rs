@@ -20,7 +20,8 @@
 //!
 //! [`Keyward::router`] brings everything below `/api/auth` and `/api/admin`, and the pages;
 //! [`Keyward::layer`] tells the application's own routes who asks. Access tokens are verified from
-//! memory, and a session that ended is refused on the very next request.
+//! memory, and a session that ended is refused on the very next request. What happens is logged by
+//! `tracing`: without a subscriber (`tracing_subscriber::fmt::init()`) nothing is seen of it.
 //!
 //! # Transports
 //! A session is bound to the transport it was opened with. A browser has its tokens in `HttpOnly`
@@ -149,6 +150,13 @@
 //! [`Keyward::serve`] bound whatever a client could make large or slow; with `axum::serve` give the
 //! addresses of clients along (`into_make_service_with_connect_info::<SocketAddr>()`) and call
 //! [`Keyward::close`] at the end.
+//!
+//! # Features
+//! There is one, and it is on: `smtp` lets mails go through a server ([`Settings::smtp`]), with all
+//! that TLS takes. Without it each is written into a file, and a server in the settings is an error
+//! at the start. Nothing else can be left out: Cargo gives a crate the features that any other in the
+//! program asks for, so routes, pages or checks that hung on one would come and go by somebody
+//! else's doing.
 //!
 //! # What it does not do
 //! It is no OpenID provider for others' applications, and no login by somebody else's. There is no

@@ -6,6 +6,8 @@
 
 pub(crate) mod deliver;
 pub(crate) mod letters;
+#[cfg(feature = "smtp")]
+mod smtp;
 
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};

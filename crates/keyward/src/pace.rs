@@ -110,7 +110,7 @@ mod tests {
     use super::*;
     use crate::client::Client;
     use crate::clock::Clock;
-    use crate::flow::sign_in::SignIn;
+    use crate::flow::sign_in::{Former, SignIn};
     use crate::{Keyward, MasterKey, Settings};
 
     const MS: Duration = Duration::from_millis(1);
@@ -189,7 +189,7 @@ mod tests {
             by_phone: false,
             password: "wrong".to_owned().try_into().expect("short"),
             transport: Transport::Bearer,
-            replaces: None,
+            replaces: Former::default(),
         };
         let before = clock.waits().len();
         let engine = Arc::clone(&keyward.engine);

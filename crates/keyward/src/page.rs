@@ -31,6 +31,8 @@ use self::notice::Notice;
 pub(crate) struct Frame<'a> {
     /// What the page is called, in the tab and perhaps above it.
     pub(crate) title: String,
+    /// Whether something is wrong on it: a screen reader begins with the title, which says so.
+    pub(crate) wrong: bool,
     /// What every page loads, and the name and the looks of the installation.
     pub(crate) assets: &'a Assets,
     /// The addresses of further scripts.
@@ -44,15 +46,12 @@ pub(crate) struct Frame<'a> {
 impl<'a> Frame<'a> {
     /// A frame of this title.
     pub(crate) fn new(title: impl Into<String>, assets: &'a Assets) -> Self {
-        Self { title: title.into(), assets, scripts: Vec::new(), person: None, again: false }
+        Self { title: title.into(), wrong: false, assets, scripts: Vec::new(), person: None, again: false }
     }
 
-    /// The same, of a page on which something is wrong: a screen reader begins with the title.
-    pub(crate) fn wrong_if(mut self, wrong: bool) -> Self {
-        if wrong {
-            self.title = format!("Error: {}", self.title);
-        }
-        self
+    /// The same, of a page on which something is wrong.
+    pub(crate) fn wrong_if(self, wrong: bool) -> Self {
+        Self { wrong, ..self }
     }
 
     /// What is told where something has to be sent again.

@@ -137,6 +137,7 @@ impl Secret {
     }
 
     /// The secret as text, where it was made of text.
+    #[cfg(feature = "smtp")]
     pub(crate) fn text(&self) -> Zeroizing<String> {
         Zeroizing::new(String::from_utf8_lossy(&self.0).into_owned())
     }

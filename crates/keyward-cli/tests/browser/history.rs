@@ -1,6 +1,7 @@
 //! What do other tabs, the history and a way back show after a session?
 
-use crate::support::{Browser, SECRET, Site, seconds};
+use crate::binary::until;
+use crate::support::{Browser, Fault, PATIENCE, SECRET, Site, pass, seconds};
 
 /// Where a private page notes what it shows: each frame that is drawn with its content in sight
 /// after it came back, and whether it came out of the back/forward cache.
@@ -123,6 +124,71 @@ async fn every_tab_hears_of_the_end() {
         for seen in arrived {
             assert!(seen.at - end <= seconds(2), "{:?}", seen.at - end);
         }
+    }
+}
+
+/// R40: a stream of events goes on while tokens are refreshed. When an administrator ends the session
+/// it is closed within 2 s of the first refusal, by a page that is told of the end and by one that
+/// leaves.
+#[tokio::test]
+async fn a_stream_outlives_refreshes_and_ends_with_the_session() {
+    let site = Site::with(|home| {
+        home.with("SESSIONS__IDLE_TIMEOUT", "1h")
+            .with("TOKENS__ACCESS_TTL", "5m")
+            .with("SESSIONS__ROTATION_WINDOW", "1s")
+    })
+    .await;
+    let script = "
+        import { createKeyward } from '/client/keyward.js';
+        const kw = window.kw = createKeyward({ private: location.pathname === '/app/private' });
+        window.ticks = 0;
+        const stream = new EventSource('/app/stream' + location.pathname);
+        stream.onmessage = () => { ticks += 1; };
+        kw.onChange((session, change) => {
+          if (change === 'session_end' && location.pathname === '/app/') stream.close();
+        });";
+    site.proxy.app().script("/app/live.js", script);
+    for path in ["/app/", "/app/private"] {
+        site.proxy.app().page(path, &["/app/live.js"], "<p>page</p>");
+    }
+    site.proxy.fault("/app/stream/*", Fault::Stream);
+    let browser = Browser::start(&site).await;
+    let (told, private) = (browser.tab(), browser.new_tab().await);
+    told.goto("/app/").await;
+    told.sign_in().await;
+    for (tab, path) in [(&told, "/app/"), (&private, "/app/private")] {
+        tab.goto(path).await;
+        tab.until(seconds(20), "window.kw && kw.session.state === 'signed_in' && ticks > 0").await;
+    }
+    for _ in 0..3 {
+        pass(seconds(2)).await;
+        assert_eq!(told.run_async("return await kw.refresh()").await, true);
+    }
+    for tab in [&told, &private] {
+        let before = tab.run("return ticks").await;
+        tab.until(seconds(5), &format!("ticks > {before}")).await;
+    }
+    let streams = || {
+        ["/app/stream/app/", "/app/stream/app/private"].map(|path| {
+            let seen = site.proxy.seen(path);
+            (seen.len(), seen.last().and_then(|seen| seen.hung_up))
+        })
+    };
+    // The one that was there before anybody signed in is a page of its own.
+    let [(first, None), (1, None)] = streams() else { panic!("{:?}", streams()) };
+
+    let listed = site.home.json(&["session", "list", crate::support::EMAIL, "--json"]);
+    let id = listed["sessions"][0]["id"].as_str().expect("an id").to_owned();
+    site.home.done(&["session", "revoke", &id]);
+    told.run("setInterval(() => kw.fetch('/api/auth/session').catch(() => {}), 100)").await;
+    private.until_at(seconds(20), "/login").await;
+    let refused = site.proxy.seen("/api/auth/*").into_iter().find(|seen| seen.status == 401);
+    let end = refused.expect("a refusal").at;
+    until(PATIENCE, "hung up", || streams().iter().all(|(_, hung_up)| hung_up.is_some()));
+    for ((count, hung_up), page) in streams().into_iter().zip(["told", "private"]) {
+        assert_eq!(count, if page == "told" { first } else { 1 }, "it was opened anew");
+        let took = hung_up.expect("hung up").saturating_sub(end);
+        assert!(took <= seconds(2), "{page}: {took:?}");
     }
 }
 

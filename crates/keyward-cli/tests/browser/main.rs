@@ -15,6 +15,7 @@ mod pages;
 mod restart;
 mod rotation;
 mod sleep;
+mod tasks;
 
 // What only the tests of the command line need of it is not missed here.
 #[allow(dead_code)]

@@ -19,12 +19,7 @@ async fn a_killed_browser_is_still_signed_in() {
     .await;
     site.serve_app();
     let profile = folder.path().join("profile");
-    let browser = Browser::options().profile(&profile).start(&site).await;
-    let tab = browser.tab();
-    tab.open("/app/").await;
-    assert_eq!(tab.run("return localStorage.length").await, 0);
-    flush(&tab, &site, &profile).await;
-    browser.kill();
+    signed_in_and_killed(&site, &profile).await;
 
     let browser = Browser::options().profile(&profile).start(&site).await;
     let tab = browser.tab();
@@ -36,6 +31,33 @@ async fn a_killed_browser_is_still_signed_in() {
     std::fs::write(&offset, "+8d").expect("written");
     tab.goto("/app/").await;
     tab.until_at(seconds(20), "/login").await;
+}
+
+/// R44: whatever cookies a browser revives, the session is over at its absolute deadline, which the
+/// server knows. Opened again past that, the browser is at the login.
+#[tokio::test]
+async fn a_browser_opened_again_past_the_absolute_deadline_is_at_the_login() {
+    let folder = TempDir::new().expect("a folder");
+    let offset = folder.path().join("clock");
+    std::fs::write(&offset, "+0d").expect("written");
+    let site = Site::with(|home| {
+        with_clock(home, &offset)
+            .with("TOKENS__ACCESS_TTL", "15m")
+            .with("SESSIONS__IDLE_TIMEOUT", "off")
+            .with("SESSIONS__ABSOLUTE_TTL", "2h")
+    })
+    .await;
+    site.serve_app();
+    let profile = folder.path().join("profile");
+    signed_in_and_killed(&site, &profile).await;
+
+    std::fs::write(&offset, "+121m").expect("written");
+    let browser = Browser::options().profile(&profile).start(&site).await;
+    let tab = browser.tab();
+    tab.goto("/app/").await;
+    tab.until_at(seconds(20), "/login").await;
+    let refused = site.proxy.seen("/api/auth/refresh");
+    assert!(refused.iter().any(|seen| seen.status == 401), "the cookies were there: {}", site.story());
 }
 
 /// The server is killed while it answers a refresh, and is back after a while: the page is signed in
@@ -65,6 +87,16 @@ async fn a_killed_server_signs_nobody_out() {
     .await;
     assert_eq!(tab.run_async("return window.load()").await, 200);
     assert_eq!(site.proxy.count("/login"), 0);
+}
+
+/// Somebody signs in, and the browser is killed once it has written its cookies down.
+async fn signed_in_and_killed(site: &Site, profile: &Path) {
+    let browser = Browser::options().profile(profile).start(site).await;
+    let tab = browser.tab();
+    tab.open("/app/").await;
+    assert_eq!(tab.run("return localStorage.length").await, 0);
+    flush(&tab, site, profile).await;
+    browser.kill();
 }
 
 /// Chromium writes its cookies down every 30 s, or after 512 changes: another host makes so many.

@@ -1,6 +1,9 @@
 //! Does a session outlive sleep, hidden tabs and frozen ones?
 
-use crate::support::{Browser, Site, now, pass, seconds};
+use serde_json::json;
+
+use crate::binary::{PATIENCE, until};
+use crate::support::{Browser, Fault, Site, now, pass, seconds};
 
 /// R11: timers stand still in a closed laptop. Awake again past the end of its access token, a page
 /// is refreshed within 5 s, and nobody sees a login page.
@@ -80,6 +83,51 @@ async fn a_frozen_tab_is_not_needed() {
     first.freeze(false).await;
     assert_eq!(first.run_async("return window.load()").await, 200);
     assert_eq!(site.proxy.count("/login"), 0);
+}
+
+/// R14: frozen in the middle of a refresh, a tab holds no lock that others wait for. Thawed, it takes
+/// nothing up that came meanwhile, tells the others nothing old, and lives on.
+#[tokio::test]
+async fn a_tab_frozen_in_a_refresh_holds_nobody_up_and_tells_nothing_old() {
+    let refresh = "/api/auth/refresh";
+    let expiry = "return Math.round(kw.session.expiresAt)";
+    let site =
+        Site::with(|home| home.with("SESSIONS__IDLE_TIMEOUT", "1h").with("TOKENS__ACCESS_TTL", "5m")).await;
+    site.serve_app();
+    let browser = Browser::start(&site).await;
+    let (first, second) = (browser.tab(), browser.new_window().await);
+    first.open("/app/").await;
+    second.goto("/app/").await;
+    second.until(seconds(20), "window.kw?.session.state === 'signed_in'").await;
+    site.proxy.fault_once(refresh, Fault::Held);
+    first.run("kw.refresh()").await;
+    until(PATIENCE, "asking", || site.proxy.count(refresh) == 1);
+    first.freeze(true).await;
+    let held = "return (await navigator.locks.query()).held.length";
+    assert_eq!(second.run_async(held).await, 0);
+    // Longer than a page's ways of reckoning differ.
+    pass(seconds(4)).await;
+    assert_eq!(second.run_async("return await kw.refresh()").await, true);
+    let newest = second.run(expiry).await.as_i64().expect("a time");
+    second
+        .run(
+            "window.oldest = Infinity;
+             setInterval(() => { oldest = Math.min(oldest, kw.session.expiresAt); }, 20);",
+        )
+        .await;
+    site.proxy.heal();
+    first.freeze(false).await;
+    assert_eq!(first.run_async("return window.load()").await, 200);
+    pass(seconds(2)).await;
+    let oldest = second.run("return Math.round(oldest)").await.as_i64().expect("a time");
+    assert!(oldest > newest - 2_000, "{oldest} was told after {newest}");
+
+    // It hears the others again, and looks at its own clock.
+    assert_eq!(second.run_async("return await kw.refresh()").await, true);
+    first.until(seconds(5), &format!("kw.session.expiresAt > {newest} + 1000")).await;
+    second.close().await;
+    first.cdp("Network.deleteCookies", json!({ "name": "keyward_hint", "url": site.origin() })).await;
+    first.until_at(seconds(2), "/login").await;
 }
 
 /// A site where idleness ends nothing.

@@ -18,7 +18,7 @@ pub(crate) use app::SECRET;
 pub(crate) use browser::Browser;
 pub(crate) use clock::with_clock;
 pub(crate) use proxy::Fault;
-pub(crate) use site::Site;
+pub(crate) use site::{Site, permit};
 pub(crate) use tab::Tab;
 
 pub(crate) use crate::binary::{EMAIL, PASSWORD, PATIENCE};

@@ -346,6 +346,20 @@ impl Answer {
     }
 }
 
+/// Makes `certificate.pem` and `key.pem` in this folder, for names such as `DNS:*.keyward.test`;
+/// nobody vouches for them.
+pub(crate) fn self_made_certificate(folder: &Path, names: &str) {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+        .args(["-subj", "/CN=test", "-addext", "basicConstraints=critical,CA:FALSE", "-days", "2"])
+        .args(["-addext", &format!("subjectAltName={names}")])
+        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
+        .current_dir(folder)
+        .output()
+        .expect("apt-get install openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
 pub(crate) fn text(value: &Value) -> String {
     value.as_str().expect("a text").to_owned()
 }

@@ -14,3 +14,4 @@ mod stand;
 #[path = "../cli/support.rs"]
 mod support;
 mod table;
+mod tls;

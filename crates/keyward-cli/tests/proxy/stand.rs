@@ -84,6 +84,21 @@ impl Proxy {
         application: &str,
         change: impl Fn(&str, &str) -> String,
     ) -> Self {
+        Self::spawn(kind, address, keyward, application, change).once(|| {
+            // Traefik listens before it has routes.
+            TcpStream::connect(address).is_ok()
+                && Browser::new(address).open(ask("GET", "/.well-known/jwks.json")).1.status == 200
+        })
+    }
+
+    /// Starts one that may not listen yet.
+    pub(crate) fn spawn(
+        kind: Kind,
+        address: &str,
+        keyward: &str,
+        application: &str,
+        change: impl Fn(&str, &str) -> String,
+    ) -> Self {
         let folder = TempDir::new().expect("a folder");
         // Started by root, nginx works as somebody else, who keeps large bodies in here.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("its mode");
@@ -107,15 +122,17 @@ impl Proxy {
         let process = command.spawn().unwrap_or_else(|e| {
             panic!("{}: {e}; scripts/test installs it", command.get_program().to_string_lossy())
         });
-        let mut proxy = Self { kind, process, folder };
+        Self { kind, process, folder }
+    }
+
+    /// The same, once it answers.
+    pub(crate) fn once(mut self, answers: impl Fn() -> bool) -> Self {
         until(PATIENCE, "a proxy that answers", || {
-            let ended = proxy.process.try_wait().expect("a process");
-            assert_eq!(ended, None, "{} ended: {}", kind.name(), proxy.log());
-            // Traefik listens before it has routes.
-            TcpStream::connect(address).is_ok()
-                && Browser::new(address).open(ask("GET", "/.well-known/jwks.json")).1.status == 200
+            let ended = self.process.try_wait().expect("a process");
+            assert_eq!(ended, None, "{} ended: {}", self.kind.name(), self.log());
+            answers()
         });
-        proxy
+        self
     }
 
     pub(crate) fn log(&self) -> String {

@@ -71,6 +71,35 @@ fn a_logout_is_known_everywhere_within_a_second() {
 
 #[test]
 #[expect(clippy::print_stderr, reason = "how long it took is what people want to know")]
+fn a_key_that_is_revoked_is_believed_nowhere_and_the_next_one_everywhere() {
+    let home = home();
+    home.user(EMAIL);
+    let server = Server::start(&home);
+    let services = services(&home, &server);
+    let signed_in = server.login(EMAIL);
+    let token = text(&signed_in["token"]);
+    all_say(&services, &token, "ok");
+
+    let keys = home.json(&["key", "list", "--json"]);
+    let active = keys["keys"].as_array().expect("a list").iter().find(|key| key["state"] == "active");
+    home.done(&["key", "revoke", &text(&active.expect("a key that signs")["kid"])]);
+    let took = all_say(&services, &token, "token_stale");
+    for (service, delay) in services.iter().zip(took) {
+        eprintln!("from a revoked key to refusal, {}: {delay:?}", service.name);
+        assert!(delay < Duration::from_secs(1), "{}: {delay:?}", service.name);
+    }
+    // Nobody has to fetch the key that took over: it was published before.
+    for token in [
+        text(&server.login(EMAIL)["token"]),
+        text(&server.refresh(&text(&signed_in["refresh_token"])).json()["token"]),
+    ] {
+        services.iter().for_each(|service| assert_eq!(service.verdict(&token), "ok", "{}", service.name));
+    }
+    server.stop();
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "how long it took is what people want to know")]
 fn roles_that_changed_and_a_keyward_that_is_gone_are_noticed() {
     let home = home();
     home.user(EMAIL);

@@ -314,16 +314,35 @@ impl Engine {
         password: Password,
         client: &Client,
     ) -> Result<Account, Error> {
+        self.make_admin(email, password, false, client).await
+    }
+
+    /// The same, for `the_first` on condition that nobody administers.
+    ///
+    /// # Errors
+    /// `not_found` where somebody does.
+    pub(super) async fn make_admin(
+        &self,
+        email: &str,
+        password: Password,
+        the_first: bool,
+        client: &Client,
+    ) -> Result<Account, Error> {
+        let condition = the_first.then_some(Write::NobodyAdministers);
         let new = self.new_account(email, None, Some(password))?;
         let hash = self.hash_of(&new).await?;
         for _ in 0..ATTEMPTS {
+            if the_first && self.has_admin().await? {
+                return Err(Denial::NotFound.into());
+            }
             let now = self.clock.now();
             let Some(known) = self.store.account(&Name::Email(new.email.clone())).await? else {
                 let roles = vec![role::ADMIN.to_owned(), role::USER.to_owned()];
                 let account = Account { email_verified: true, ..account(&new, hash.clone(), roles, now) };
                 let event = self.event(EventType::Signup, client, now).about(&account);
                 let create = Write::CreateAccount(Box::new(account.clone()));
-                match self.commit(Change::of([create]).with(event)).await {
+                let change = Change::of(condition.clone().into_iter().chain([create])).with(event);
+                match self.commit(change).await {
                     Ok(_) => return Ok(account),
                     Err(NotCommitted::Conflict(_)) => continue,
                     Err(fault) => return Err(fault.into()),
@@ -337,15 +356,16 @@ impl Engine {
             let end = End { at: now, why: EndReason::PasswordChanged };
             let until = self.matters_until(now);
             let event = |kind| self.event(kind, client, now).about(&known);
-            let mut change = Change::of([
+            let writes = [
                 Write::SetPassword { user: known.id, version: known.version, password: hash.clone() },
                 Write::SetRoles { user: known.id, version: known.version + 1, roles: roles.clone() },
                 Write::SetActive { user: known.id, version: known.version + 2, is_active: true },
                 Write::ConfirmEmail { user: known.id, email: known.email.clone() },
                 Write::EndSessionsOf { user: known.id, except: None, end, until },
                 self.password_notice(&known, client, now)?,
-            ])
-            .with(event(EventType::PasswordChanged));
+            ];
+            let mut change = Change::of(condition.clone().into_iter().chain(writes))
+                .with(event(EventType::PasswordChanged));
             if roles != known.roles {
                 let (before, after) = (known.roles.clone(), roles.clone());
                 let changed = event(EventType::RolesChanged).saying("before", before).saying("after", after);

@@ -1,12 +1,11 @@
 //! How is the first administrator made, by who holds the link that every start prints?
 
 use keyward_core::denial::Denial;
-use keyward_core::id::SessionId;
 use keyward_core::password::Password;
 use keyward_core::session::Transport;
 
 use super::Grant;
-use super::sign_in::SignIn;
+use super::sign_in::{Former, SignIn};
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -22,8 +21,8 @@ pub(crate) struct SetUp {
     pub(crate) password: Password,
     /// How the session's tokens are to travel.
     pub(crate) transport: Transport,
-    /// The session that this browser held until now; it ends.
-    pub(crate) replaces: Option<SessionId>,
+    /// What this browser held until now; it ends.
+    pub(crate) replaces: Former,
 }
 
 impl Engine {
@@ -44,7 +43,7 @@ impl Engine {
         if !self.is_setup_token(&token) || self.has_admin().await? {
             return Err(Denial::NotFound.into());
         }
-        self.upsert_admin(&email, password.clone(), client).await?;
+        self.make_admin(&email, password.clone(), true, client).await?;
         let sign_in = SignIn { name: email, by_phone: false, password, transport, replaces };
         self.sign_in(sign_in, client).await
     }

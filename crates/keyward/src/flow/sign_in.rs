@@ -34,8 +34,19 @@ pub(crate) struct SignIn {
     pub(crate) password: Password,
     /// How the session's tokens are to travel.
     pub(crate) transport: Transport,
-    /// The session that this browser held until now; it ends.
-    pub(crate) replaces: Option<SessionId>,
+    /// What this browser held until now; it ends.
+    pub(crate) replaces: Former,
+}
+
+/// What a browser held until somebody signed in anew.
+#[derive(Debug, Default)]
+pub(crate) struct Former {
+    /// The session that its tokens carry.
+    pub(crate) session: Option<SessionId>,
+    /// The tag of the session that its hint names. No token came with a form after the access token's
+    /// end: the refresh cookie is for another path. A tag is no secret, so it speaks of a session of
+    /// the one who signs in alone.
+    pub(crate) tag: Option<String>,
 }
 
 impl SignIn {
@@ -60,7 +71,9 @@ impl Keyward {
     pub async fn sign_in(&self, name: &str, password: Password, client: &Client) -> Result<Grant, Error> {
         let by_phone = name.trim_start().starts_with('+');
         let (name, transport) = (name.to_owned(), Transport::Bearer);
-        self.engine.sign_in(SignIn { name, by_phone, password, transport, replaces: None }, client).await
+        self.engine
+            .sign_in(SignIn { name, by_phone, password, transport, replaces: Former::default() }, client)
+            .await
     }
 }
 
@@ -174,7 +187,8 @@ impl Engine {
             change.writes.push(Write::Rehash { user: account.id, version: account.version, password });
         }
         let now = self.clock.now();
-        self.replace(sign_in.replaces, &mut change, client, now).await?;
+        let former = self.former(&sign_in.replaces, account.id).await?;
+        self.replace(former, &mut change, client, now).await?;
         let event = self.event(EventType::Login, client, now).saying("transport", sign_in.transport.as_str());
         self.open_session(account, sign_in.transport, change, event, client, now).await
     }
@@ -239,6 +253,14 @@ impl Engine {
         let progress = Progress::opened(now);
         let loaded = Loaded { session, account, role_table_version: roles.version, resting: None };
         self.grant(loaded, &roles, &progress, progress.newest, RefreshPart::New, now).map(Some)
+    }
+
+    /// The session which a browser held before this person signed in anew.
+    async fn former(&self, former: &Former, user: UserId) -> Result<Option<SessionId>, Error> {
+        let (None, Some(tag)) = (former.session, &former.tag) else { return Ok(former.session) };
+        let open = self.store.sessions_of(user, EVERY).await?;
+        let named = open.into_iter().find(|s| s.transport == Transport::Cookie && s.id.tag() == *tag);
+        Ok(named.map(|session| session.id))
     }
 
     /// Ends the session which a browser held before it signed in anew.

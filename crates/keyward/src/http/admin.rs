@@ -9,25 +9,27 @@ pub(crate) mod settings;
 pub(crate) mod suspicious;
 pub(crate) mod users;
 
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::Uri;
 use keyward_core::denial::Denial;
+use keyward_core::id::UserId;
 
 use super::api::admin::statistics::{WINDOW, window};
 use super::operation::Operation;
 use super::query::Query;
 use super::{Answer, Call};
 use crate::error::{Denied, Error};
-use crate::flow::audit::events::{EventFilter, THRESHOLD};
+use crate::flow::audit::events::{EventFilter, EventView, THRESHOLD};
 use crate::page::Frame;
 use crate::page::admin::overview::{Overview, Plot, windows};
+use crate::page::admin::{EventRow, FindingRow};
 use crate::page::notice::{Notice, Wrong, span};
+use crate::store::Name;
+use crate::store::trail::Suspect;
 
 /// How many of the latest events the overview and the page of a user show.
 pub(crate) const LATEST: u32 = 10;
-/// How far back findings go unless told otherwise.
-const FINDINGS: Duration = Duration::from_secs(24 * 60 * 60);
 /// How many findings the overview shows.
 const FEW: usize = 8;
 
@@ -82,6 +84,37 @@ pub(crate) fn told(error: Error) -> Result<Denied, Error> {
     }
 }
 
+/// Events as a list shows them.
+pub(crate) async fn event_rows(call: &Call, events: Vec<EventView>) -> Result<Vec<EventRow>, Error> {
+    let names = names(call, events.iter().filter_map(|event| event.user_id)).await?;
+    let row = |event: EventView| {
+        let who = event.user_id.and_then(|user| names.get(&user).cloned());
+        EventRow::new(event, who)
+    };
+    Ok(events.into_iter().map(row).collect())
+}
+
+/// Findings as a list shows them.
+pub(crate) async fn finding_rows(call: &Call, findings: Vec<Suspect>) -> Result<Vec<FindingRow>, Error> {
+    let names = names(call, findings.iter().filter_map(FindingRow::user)).await?;
+    let row = |found: Suspect| {
+        let who = FindingRow::user(&found).and_then(|user| names.get(&user).cloned());
+        FindingRow::new(found, who)
+    };
+    Ok(findings.into_iter().map(row).collect())
+}
+
+/// The addresses of those of these accounts that there are.
+async fn names(call: &Call, users: impl Iterator<Item = UserId>) -> Result<BTreeMap<UserId, String>, Error> {
+    let mut names = BTreeMap::new();
+    for user in users.collect::<BTreeSet<_>>() {
+        if let Some(account) = call.engine.account(&Name::Id(user)).await? {
+            names.insert(user, account.email.to_string());
+        }
+    }
+    Ok(names)
+}
+
 /// The same address with another cursor.
 pub(crate) fn next_page(uri: &Uri, cursor: Option<String>) -> Option<String> {
     let mut query = form_urlencoded::Serializer::new(String::new());
@@ -99,7 +132,7 @@ pub(crate) async fn get(call: Call) -> Answer {
     query.finish()?;
     let engine = &call.engine;
     let statistics = engine.statistics(window).await?;
-    let mut findings = engine.suspicious(FINDINGS, THRESHOLD).await?.findings;
+    let mut findings = engine.suspicious_lately(THRESHOLD).await?;
     findings.truncate(FEW);
     let events = engine.events(EventFilter::default(), LATEST, None).await?.events;
     let mut spans = statistics.spans.clone();
@@ -114,7 +147,7 @@ pub(crate) async fn get(call: Call) -> Answer {
         plots: Plot::all(&statistics),
         spans,
         statistics,
-        findings: findings.into_iter().map(Into::into).collect(),
-        events: events.into_iter().map(Into::into).collect(),
+        findings: finding_rows(&call, findings).await?,
+        events: event_rows(&call, events).await?,
     })
 }

@@ -4,7 +4,7 @@ use keyward_core::denial::Denial;
 use keyward_core::password::Password;
 use keyward_core::session::Transport;
 
-use super::api::auth::replaced;
+use super::api::auth::former;
 use super::body::Fields;
 use super::form::are_filled;
 use super::html::query_field;
@@ -85,7 +85,7 @@ async fn sign_in(
         by_phone: name.trim_start().starts_with('+'),
         password,
         transport: Transport::Cookie,
-        replaces: replaced(call).await?,
+        replaces: former(call).await?,
     };
     let grant = call.engine.sign_in(sign_in, &call.client()).await?;
     call.go_on_with(next, &grant)

@@ -5,7 +5,7 @@ use keyward_core::denial::Denial;
 use keyward_core::password::Password;
 use keyward_core::session::Transport;
 
-use super::api::auth::replaced;
+use super::api::auth::former;
 use super::body::Fields;
 use super::html::query_field;
 use super::next::START;
@@ -81,7 +81,7 @@ async fn set_up(
         email: email.to_owned(),
         password,
         transport: Transport::Cookie,
-        replaces: replaced(call).await?,
+        replaces: former(call).await?,
     };
     let grant = call.engine.set_up(set_up, &call.client()).await?;
     call.go_on_with(START, &grant)

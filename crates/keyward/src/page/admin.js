@@ -28,7 +28,8 @@ async function news(/** @type {HTMLElement} */ list, /** @type {Element | null} 
       for (const time of now.querySelectorAll("time[datetime]")) {
         const at = new Date(time.getAttribute("datetime") ?? "");
         time.setAttribute("title", time.textContent ?? "");
-        time.textContent = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }).format(at);
+        const timeStyle = time.hasAttribute("data-seconds") ? "medium" : "short";
+        time.textContent = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle }).format(at);
       }
       list.replaceChildren(...now.childNodes);
     }
@@ -55,6 +56,6 @@ if (offset) {
   if (answer.ok) {
     const { findings } = await answer.json();
     const clock = findings.find((/** @type {{ subject: string }} */ one) => one.subject === "browser clock");
-    offset.textContent = clock ? clock.message : "";
+    offset.textContent = clock ? `This browser’s: ${clock.message}.` : "";
   }
 }

@@ -5,6 +5,7 @@ pub(crate) mod overview;
 pub(crate) mod people;
 
 use askama::Template;
+use keyward_core::id::UserId;
 
 use super::Frame;
 use super::field::Field;
@@ -30,13 +31,15 @@ pub(crate) const PAGES: &[(&str, &str)] = &[
 #[derive(Debug)]
 pub(crate) struct EventRow {
     pub(crate) event: EventView,
+    /// The address of its account; `None` where that is not there any more.
+    pub(crate) who: Option<String>,
     pub(crate) tone: &'static str,
     pub(crate) device: String,
     pub(crate) details: String,
 }
 
-impl From<EventView> for EventRow {
-    fn from(event: EventView) -> Self {
+impl EventRow {
+    pub(crate) fn new(event: EventView, who: Option<String>) -> Self {
         let agent = event.user_agent.as_deref().unwrap_or_default();
         let device = if agent.is_empty() { String::new() } else { device(agent) };
         let tone = match (event.event_type, event.success) {
@@ -47,7 +50,7 @@ impl From<EventView> for EventRow {
         };
         let said = event.details.iter().map(|(name, value)| format!("{name}: {}", words(value)));
         let details = said.collect::<Vec<_>>().join("; ");
-        Self { tone, device, details, event }
+        Self { who, tone, device, details, event }
     }
 }
 
@@ -64,13 +67,23 @@ fn words(value: &serde_json::Value) -> String {
 #[derive(Debug)]
 pub(crate) struct FindingRow {
     pub(crate) found: Suspect,
+    /// What its subject is called: an address, or what was typed in for one.
+    pub(crate) subject: String,
     pub(crate) what: &'static str,
     /// The events that it was counted from; empty where its subject is only a hash.
     pub(crate) link: String,
 }
 
-impl From<Suspect> for FindingRow {
-    fn from(found: Suspect) -> Self {
+impl FindingRow {
+    /// The account that it is about, if it is about one.
+    pub(crate) fn user(found: &Suspect) -> Option<UserId> {
+        match found.kind {
+            SuspicionKind::FailedLoginsByIp | SuspicionKind::AccountsPerIp => None,
+            SuspicionKind::FailedLoginsByAccount | SuspicionKind::RefreshReuse => found.subject.parse().ok(),
+        }
+    }
+
+    pub(crate) fn new(found: Suspect, who: Option<String>) -> Self {
         let what = match found.kind {
             SuspicionKind::FailedLoginsByIp => "Failed logins from one address",
             SuspicionKind::FailedLoginsByAccount => "Failed logins to one account",
@@ -78,17 +91,14 @@ impl From<Suspect> for FindingRow {
             SuspicionKind::RefreshReuse => "Copied refresh token",
         };
         let subject: String = form_urlencoded::byte_serialize(found.subject.as_bytes()).collect();
-        let is_user = found.subject.parse::<keyward_core::id::UserId>().is_ok();
         let link = match found.kind {
             SuspicionKind::FailedLoginsByIp | SuspicionKind::AccountsPerIp => {
                 format!("/admin/events?ip_address={subject}")
             }
-            SuspicionKind::FailedLoginsByAccount | SuspicionKind::RefreshReuse if is_user => {
-                format!("/admin/users/{subject}")
-            }
+            _ if who.is_some() => format!("/admin/users/{subject}"),
             _ => String::new(),
         };
-        Self { found, what, link }
+        Self { subject: who.unwrap_or_else(|| found.subject.clone()), found, what, link }
     }
 }
 

@@ -90,6 +90,7 @@ pub(super) fn element(name: &str) -> String {
 fn label(name: &str) -> String {
     match name {
         "email" => "E-mail address".to_owned(),
+        "ip_address" => "IP address".to_owned(),
         _ => sentence(&name.replace('_', " ")).trim_end_matches('.').to_owned(),
     }
 }

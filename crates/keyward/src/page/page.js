@@ -26,12 +26,13 @@ function reveal() {
 
 /** Times as the reader's clock has them; UTC stays in the title. */
 function localTimes() {
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const short = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   for (const time of document.querySelectorAll("time[datetime]")) {
     const at = new Date(time.getAttribute("datetime") ?? "");
     if (!Number.isNaN(at.getTime())) {
       time.setAttribute("title", time.textContent ?? "");
-      time.textContent = format.format(at);
+      time.textContent = (time.hasAttribute("data-seconds") ? exact : short).format(at);
     }
   }
 }

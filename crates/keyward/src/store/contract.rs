@@ -90,7 +90,8 @@ macro_rules! contract {
                 a_phone_number_is_replaced_at_the_version, roles_are_replaced_at_the_version,
                 a_role_is_asked_for_by_its_whole_name, the_largest_numbers_come_back,
                 an_address_is_replaced_at_the_version, an_account_goes_with_its_sessions,
-                somebody_is_left_to_administer, nobody_gets_a_role_that_there_is_not,
+                somebody_is_left_to_administer, of_two_first_administrators_there_is_one,
+                nobody_gets_a_role_that_there_is_not,
                 every_class_of_stored_hashes_is_known, an_import_is_noted_once,
             }
             roles: {

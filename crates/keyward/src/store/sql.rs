@@ -207,6 +207,7 @@ impl Plan {
                 self.delete_account(user, version);
                 self.end_links_of(user);
             }
+            Write::NobodyAdministers => self.nobody_administers(),
             Write::SetRole { version, name, permissions } => self.set_role(version, name, &permissions),
             Write::DeleteRole { version, name } => self.delete_role(version, name),
             Write::TakeRole { name, limit } => self.take_role(&name, limit),

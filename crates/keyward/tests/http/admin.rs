@@ -25,6 +25,34 @@ pub(crate) fn page(reply: &Reply) -> String {
     text
 }
 
+/// Events and findings are told of people by their addresses, as long as there is an account.
+#[tokio::test]
+async fn events_and_findings_say_whose_they_are() {
+    let app = App::new().await;
+    let (ada, bob) = (app.signup(ADA).await, app.signup(BOB).await);
+    let mut browser = administrator(&app).await;
+    for _ in 0..10 {
+        app.send(login(ADA, OTHER_PASSWORD)).await.refused(401, "invalid_credentials");
+    }
+    let link = |user: &str, name: &str| format!("<a href=\"/admin/users/{user}\">{name}</a>");
+    for path in ["/admin", "/admin/suspicious"] {
+        let text = page(&browser.navigate(&app, path).await);
+        assert!(
+            text.contains(&link(&ada.user, ADA)) && text.contains("Failed logins to one account"),
+            "{text}"
+        );
+    }
+    app.keyward
+        .delete_account(bob.user.parse().expect("an id"), &keyward::Client::operator())
+        .await
+        .expect("gone");
+    let text = page(&browser.navigate(&app, "/admin/events").await);
+    let gone = format!("<a href=\"/admin/events?user_id={}\">a deleted account</a>", bob.user);
+    for part in [link(&ada.user, ADA), gone, "session of <time datetime=\"20".to_owned()] {
+        assert!(text.contains(part.as_str()), "{part} in {text}");
+    }
+}
+
 #[tokio::test]
 async fn every_page_shows_what_there_is() {
     let app = App::new().await;

@@ -3,7 +3,7 @@
 use keyward::Settings;
 use keyward::core::throttle::Limits;
 
-use crate::support::{ADA, App, BOB, Browser, PASSWORD, form, get, limit, settings};
+use crate::support::{ADA, App, BOB, Browser, MINUTE, PASSWORD, form, get, limit, settings};
 
 /// What a person sends who signs in.
 fn filled<'a>(email: &'a str, password: &'a str, next: &'a str) -> [(&'a str, &'a str); 3] {
@@ -37,6 +37,38 @@ async fn who_has_no_script_signs_in_and_goes_on() {
     let reply = browser.submit(&app, "/login", &filled(ADA, PASSWORD, "/")).await;
     assert_eq!((reply.status, reply.one("location")), (303, Some("/")));
     assert_eq!(app.events(), ["login", "session_revoked"]);
+}
+
+/// The refresh cookie is for `/api/auth`: a form brings the hint alone once the access token is over.
+#[tokio::test]
+async fn the_session_that_the_hint_names_is_replaced_and_nobody_elses() {
+    let app = App::new().await;
+    Browser::signed_up(&app, BOB).await;
+    let mut earlier = Browser::signed_up(&app, ADA).await;
+    app.pass(1);
+    let mut browser = Browser::signed_in(&app, ADA).await;
+    app.pass(1);
+    let mut later = Browser::signed_in(&app, ADA).await;
+    let (mut left, mut lent) = (browser.clone(), browser.clone());
+    app.pass(16 * MINUTE);
+    app.events();
+    // A tag is no secret: who knows that of somebody else's session ends nothing.
+    assert_eq!(lent.submit(&app, "/login", &filled(BOB, PASSWORD, "/")).await.status, 303);
+    assert_eq!(app.events(), ["login"]);
+    assert_eq!(browser.submit(&app, "/login", &filled(ADA, PASSWORD, "/")).await.status, 303);
+    assert_eq!(app.events(), ["login", "session_revoked"]);
+    left.refresh(&app).await.refused(401, "session_revoked");
+    for other in [&mut earlier, &mut later, &mut browser] {
+        other.refresh(&app).await.ok(200);
+    }
+    app.events();
+    // Several name none.
+    let old = browser.jar.value("keyward_hint").expect("a hint").to_owned();
+    let other = later.jar.value("keyward_hint").expect("a hint");
+    let both = format!("keyward_hint={old}; keyward_hint={other}");
+    let login = form("/login", &filled(ADA, PASSWORD, "/")).header("cookie", both);
+    assert_eq!(app.send(login).await.status, 303);
+    assert_eq!(app.events(), ["login"]);
 }
 
 #[tokio::test]

@@ -1,5 +1,9 @@
 //! `GET /setup`, `POST /setup`
 
+use std::sync::Arc;
+
+use keyward::AccountQuery;
+
 use crate::support::{ADA, App, BOB, Browser, PASSWORD, form, get};
 
 async fn link(app: &App) -> String {
@@ -31,6 +35,32 @@ async fn the_link_makes_the_first_administrator_and_dies() {
     Browser::default().submit(&app, "/setup", &fields).await.refused_by_page(404, "not_found");
     assert_eq!(app.dump(), before);
     assert_eq!(app.keyward.setup_token().await.expect("asked"), None);
+}
+
+/// Eight people follow the link at once: four new ones and four who ask for the same account.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_all_who_have_the_link_one_becomes_the_administrator() {
+    let app = Arc::new(App::new().await);
+    app.signup(ADA).await;
+    let token = link(&app).await;
+    let asked: Vec<_> = (0..8)
+        .map(|n| {
+            let (app, token) = (Arc::clone(&app), token.clone());
+            tokio::spawn(async move {
+                let email = if n % 2 == 0 { format!("new{n}@example.com") } else { ADA.to_owned() };
+                let fields = [("token", token.as_str()), ("email", &email), ("password", PASSWORD)];
+                app.send(form("/setup", &fields)).await.status
+            })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for one in asked {
+        answers.push(one.await.expect("no panic"));
+    }
+    answers.sort_unstable();
+    assert_eq!(answers, [[303].as_slice(), &[404; 7]].concat());
+    let admins = AccountQuery { role: Some("admin".to_owned()), ..AccountQuery::default() };
+    assert_eq!(app.keyward.accounts(&admins).await.expect("found").users.len(), 1);
 }
 
 #[tokio::test]

@@ -31,22 +31,42 @@ async function attempt(work) {
 function row(task) {
   const item = document.createElement('li');
   const label = document.createElement('label');
+  const title = Object.assign(document.createElement('span'), { textContent: task.title }); // Never markup.
   const box = Object.assign(document.createElement('input'), { type: 'checkbox', checked: task.done });
   const remove = Object.assign(document.createElement('button'), { type: 'button', textContent: 'Remove' });
-  box.onchange = () => attempt(async () => { await ask('PATCH', `/${task.id}`, { done: box.checked }); });
-  remove.onclick = () => attempt(async () => { await ask('DELETE', `/${task.id}`); item.remove(); });
-  label.append(box, ' ', task.title); // As text: a title is never markup.
-  item.append(label, ' ', remove);
+  remove.setAttribute('aria-label', `Remove ${task.title}`);
+  box.onchange = () => attempt(async () => {
+    const done = box.checked;
+    box.checked = task.done; // Until the server has it.
+    task = await ask('PATCH', `/${task.id}`, { done });
+    box.checked = task.done;
+  });
+  remove.onclick = () => attempt(async () => {
+    await ask('DELETE', `/${task.id}`);
+    item.remove();
+    $('title').focus(); // What had the focus is gone.
+    count();
+  });
+  label.append(box, title);
+  item.append(label, remove);
   return item;
+}
+
+function count() {
+  $('none').hidden = $('tasks').childElementCount > 0;
 }
 
 /** Shows the list to who is signed in, the form to anybody else. */
 async function show({ user }) {
   $('door').hidden = !!user;
-  $('list').hidden = !user;
+  $('list').hidden = $('account').hidden = !user;
   $('who').textContent = user?.email || '';
   $('tasks').replaceChildren();
-  if (user) await attempt(async () => $('tasks').replaceChildren(...(await ask('GET')).map(row)));
+  $('none').hidden = true;
+  if (user) await attempt(async () => {
+    $('tasks').replaceChildren(...(await ask('GET')).map(row));
+    count();
+  });
 }
 
 $('door').onsubmit = (event) => {
@@ -59,10 +79,10 @@ $('door').onsubmit = (event) => {
 };
 $('add').onsubmit = (event) => {
   event.preventDefault();
-  const { title } = $('add').elements;
   attempt(async () => {
-    $('tasks').prepend(row(await ask('POST', '', { title: title.value })));
+    $('tasks').prepend(row(await ask('POST', '', { title: $('title').value })));
     $('add').reset();
+    count();
   });
 };
 $('leave').onclick = () => attempt(keyward.logout);

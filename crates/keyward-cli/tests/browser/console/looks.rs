@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 
 use super::day;
-use crate::pages::looks::picture;
+use crate::pages::looks::{Wrong, check_wrong, picture};
 use crate::support::{Browser, Tab, seconds};
 
 /// Goes there; waits until times are those of the reader.
@@ -65,5 +65,38 @@ async fn every_page_of_the_console_is_for_everybody_on_every_screen() {
     ] {
         look(&tab, path, screen).await;
         picture(&tab, name, true).await;
+    }
+}
+
+const WRONG: [Wrong<'_>; 6] = [
+    ("/admin/users", "/admin/users", &[("query", "\u{7}")], &["query"]),
+    (
+        "/admin/users/new",
+        "/admin/users/new",
+        &[("email", "x"), ("phone-number", "1")],
+        &["email", "phone-number"],
+    ),
+    ("/admin/sessions", "/admin/sessions", &[("ip-address", "x")], &["ip-address"]),
+    (
+        "/admin/events",
+        "/admin/events",
+        &[("ip-address", "x"), ("user-id", "x"), ("since", "x"), ("until", "x")],
+        &["ip-address", "user-id", "since", "until"],
+    ),
+    ("/admin/roles/edit", "/admin/roles/edit", &[("name", "A b")], &["name"]),
+    ("/admin/service-keys/new", "/admin/service-keys/new", &[("name", "")], &["name"]),
+];
+
+#[tokio::test]
+async fn what_is_wrong_with_a_form_of_the_console_is_for_everybody_on_every_screen() {
+    let folder = TempDir::new().expect("a folder");
+    let clock = folder.path().join("clock");
+    std::fs::write(&clock, "+0m").expect("written");
+    let site = super::site(&clock).await;
+    let browser = Browser::start(&site).await;
+    let tab = browser.tab();
+    super::sign_in(&tab, "/admin").await;
+    for form in WRONG {
+        check_wrong(&tab, form).await;
     }
 }

@@ -69,6 +69,10 @@ async fn somebody_is_found_and_refused_a_session_explained_and_a_key_rotated() {
     tab.until(seconds(30), "document.querySelector('.story')").await;
     let story = tab.text().await;
     assert!(story.contains("deactivated"), "{story}");
+    // Its moments are those of the reader's clock, to the second.
+    let times = "const times = [...document.querySelectorAll('.story time')];
+        return times.length > 1 && times.every(({ title, textContent }) => title.endsWith('Z') && /:\\d\\d:\\d\\d/.test(textContent))";
+    assert_eq!(tab.run(times).await, true, "{story}");
 
     // What is grave is asked for with a password that was given some time ago.
     std::fs::write(&clock, "+20m").expect("written");

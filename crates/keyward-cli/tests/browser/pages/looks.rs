@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{sign_in, site};
-use crate::support::{Browser, Tab, seconds};
+use crate::support::{Browser, EMAIL, PASSWORD, Site, Tab, seconds};
 
 /// How large a picture in `docs/screenshots` may be, in bytes.
 const PICTURE: usize = 90 << 10;
@@ -24,15 +24,78 @@ const OPEN: [&str; 9] = [
 const PRIVATE: [&str; 4] =
     ["/account?done=password", "/account?again=1", "/account/events", "/reauthenticate"];
 
+/// A page, the form on it that is sent, what stands in its fields by then, and which of them are wrong.
+pub(crate) type Wrong<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+
+const WRONG: [Wrong<'_>; 5] = [
+    ("/login", "/login", &[], &["email", "password"]),
+    ("/login", "/login", &[("email", EMAIL), ("password", "Wr0ng-password")], &[]),
+    ("/signup", "/signup", &[("email", "x"), ("password", "short")], &["email", "password"]),
+    ("/forgot", "/forgot", &[("email", "x")], &["email"]),
+    ("/reset?token=x", "/reset", &[("new-password", "short")], &["new-password"]),
+];
+
+const WRONG_PRIVATE: [Wrong<'_>; 4] = [
+    ("/account", "/account/profile", &[("phone-number", "<b>")], &["phone-number"]),
+    (
+        "/account",
+        "/account/password",
+        &[("current-password", PASSWORD), ("new-password", "short")],
+        &["new-password"],
+    ),
+    (
+        "/account",
+        "/account/password",
+        &[("current-password", "Wr0ng-password"), ("new-password", "Battery-Staple-8")],
+        &["current-password"],
+    ),
+    ("/reauthenticate", "/reauthenticate", &[("password", "Wr0ng-password")], &["password"]),
+];
+
+/// What is wrong with a page that says what is wrong: a reader begins with that, each field is tied to
+/// what it is about, and the summary leads to each.
+pub(crate) async fn check_wrong(tab: &Tab, (path, action, typed, wrong): Wrong<'_>) {
+    tab.goto(path).await;
+    let typed: String = typed
+        .iter()
+        .map(|(id, text)| format!("document.getElementById({id:?}).value = {text:?}; "))
+        .collect();
+    // Past what a browser looks at by itself.
+    tab.run(&format!(
+        "const form = document.querySelector('form[action={action:?}]'); {typed}
+         form.noValidate = true; form.requestSubmit()"
+    ))
+    .await;
+    tab.until(seconds(30), "document.title.startsWith('Error: ')").await;
+    tab.until(seconds(5), "document.activeElement.getAttribute('role') === 'alert'").await;
+    let tied = "return [...document.querySelectorAll('[aria-invalid=true]')].filter((field) => {
+           const [error] = field.getAttribute('aria-describedby').split(' ');
+           return document.getElementById(error).innerText.trim()
+             && document.querySelector(`.notice a[href='#${field.id}']`);
+         }).map((field) => field.id)";
+    assert_eq!(tab.run(tied).await, serde_json::json!(wrong), "{action} of {path}");
+    for (width, colours) in SCREENS {
+        tab.look(width, 760, colours).await;
+        whole(tab, &format!("{action} of {path}, wrong, at {width} in {colours}")).await;
+    }
+}
+
+const SCREENS: [(u32, &str); 2] = [(1_100, "light"), (320, "dark")];
+
+/// That axe finds nothing, and that nothing is beside the screen.
+async fn whole(tab: &Tab, what: &str) {
+    assert_eq!(tab.axe().await, Vec::<String>::new(), "{what}");
+    let page = "document.documentElement";
+    let fits = tab.run(&format!("return {page}.scrollWidth <= {page}.clientWidth")).await;
+    assert_eq!(fits, true, "{what} can be moved sideways");
+}
+
 /// What is wrong with a page, in light and in dark, on a desktop and on a phone.
 async fn check(tab: &Tab, path: &str) {
-    for (width, colours) in [(1_100, "light"), (320, "dark")] {
+    for (width, colours) in SCREENS {
         tab.look(width, 760, colours).await;
         tab.goto(path).await;
-        assert_eq!(tab.axe().await, Vec::<String>::new(), "{path} at {width} in {colours}");
-        let page = "document.documentElement";
-        let fits = tab.run(&format!("return {page}.scrollWidth <= {page}.clientWidth")).await;
-        assert_eq!(fits, true, "{path} at {width} can be moved sideways");
+        whole(tab, &format!("{path} at {width} in {colours}")).await;
     }
     let lang = tab.run("return [document.documentElement.lang, document.title]").await;
     assert!(lang[0] == "en" && lang[1].as_str().is_some_and(|title| title.contains(" · Keyward")), "{lang}");
@@ -50,12 +113,42 @@ async fn every_page_is_for_everybody_on_every_screen() {
     for path in PRIVATE {
         check(&tab, path).await;
     }
-    // A form with something wrong in it.
-    tab.goto("/account").await;
-    tab.run("document.querySelector('form[action=\"/account/profile\"] input').value = '<b>'").await;
-    tab.click("form[action='/account/profile'] button").await;
-    tab.until(seconds(30), "document.title.startsWith('Error: ')").await;
-    assert_eq!(tab.axe().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_form_is_for_everybody_on_every_screen() {
+    let site = site().await;
+    let browser = Browser::start(&site).await;
+    let tab = browser.tab();
+    for form in WRONG {
+        check_wrong(&tab, form).await;
+    }
+    sign_in(&tab, "/account").await;
+    for form in WRONG_PRIVATE {
+        check_wrong(&tab, form).await;
+    }
+}
+
+#[tokio::test]
+async fn the_warning_before_the_end_is_for_everybody_on_every_screen() {
+    let site =
+        Site::with(|home| home.with("SESSIONS__IDLE_TIMEOUT", "24s").with("TOKENS__ACCESS_TTL", "20s")).await;
+    let browser = Browser::start(&site).await;
+    let tab = browser.tab();
+    sign_in(&tab, "/account").await;
+    tab.until(seconds(30), "document.querySelector('dialog.keyward[open]')").await;
+    for (width, colours) in SCREENS {
+        tab.look(width, 760, colours).await;
+        picture(&tab, &format!("warning-{width}"), false).await;
+        whole(&tab, &format!("the warning at {width} in {colours}")).await;
+        let inside =
+            "const { left, right, top, bottom } = document.querySelector('dialog').getBoundingClientRect();
+            return left >= 0 && top >= 0 && right <= innerWidth && bottom <= innerHeight";
+        assert_eq!(tab.run(inside).await, true, "at {width} in {colours}");
+    }
+    tab.click("dialog.keyward button").await;
+    tab.until(seconds(2), "!document.querySelector('dialog')").await;
+    assert_eq!(tab.run("return location.pathname").await, "/account");
 }
 
 #[tokio::test]

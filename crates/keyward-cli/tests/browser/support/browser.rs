@@ -55,6 +55,11 @@ impl Options {
     }
 
     pub(crate) async fn start(self, site: &Site) -> Browser {
+        self.start_at(site.origin()).await
+    }
+
+    /// For another origin than that of a [`Site`].
+    pub(crate) async fn start_at(self, origin: &str) -> Browser {
         let own = TempDir::new().expect("a folder");
         let profile = self.profile.unwrap_or_else(|| own.path().join("profile"));
         let processes = Processes::start(own.path());
@@ -68,7 +73,7 @@ impl Options {
         capabilities.set("acceptInsecureCerts", json!(true)).expect("JSON");
         let driver = WebDriver::new(processes.address(), capabilities).await.expect("a browser");
         let first = driver.window().await.expect("a window");
-        Browser { processes, driver, first, origin: site.origin().to_owned(), _own: own }
+        Browser { processes, driver, first, origin: origin.to_owned(), _own: own }
     }
 }
 

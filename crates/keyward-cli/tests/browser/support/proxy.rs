@@ -32,6 +32,8 @@ pub(crate) enum Fault {
     Answer(u16, &'static str, &'static str, &'static str),
     /// Every `Set-Cookie` is taken off the answer.
     NoCookies,
+    /// Another server's stream of events, without an end.
+    Stream,
 }
 
 impl Fault {
@@ -68,6 +70,8 @@ pub(crate) struct Seen {
     pub(crate) at: Duration,
     /// The status of the answer as the browser got it; 0 as long as it got none.
     pub(crate) status: u16,
+    /// When the browser hung up on a stream.
+    pub(crate) hung_up: Option<Duration>,
 }
 
 impl Seen {
@@ -285,8 +289,23 @@ impl Shared {
                 let answer = without_cookies(&self.answer(&request));
                 self.send(number, &mut stream, &answer)
             }
+            Some(Fault::Stream) => self.stream(number, &mut stream),
             None => self.pass(number, &mut stream, &request),
         }
+    }
+
+    /// Sends events until the browser hangs up.
+    fn stream(&self, number: usize, stream: &mut impl Stream) -> Option<()> {
+        let head = "HTTP/1.1 200 Answer\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+        self.send(number, stream, head.as_bytes())?;
+        while !self.over.load(Ordering::Relaxed) {
+            if stream.write_all(b"data: tick\n\n").and_then(|()| stream.flush()).is_err() {
+                self.state().seen.get_mut(number)?.hung_up = Some(now());
+                break;
+            }
+            self.wait(Some(Duration::from_millis(50)));
+        }
+        None
     }
 
     fn note(&self, request: &Request) -> usize {
@@ -298,6 +317,7 @@ impl Shared {
             body: request.body.clone(),
             at: now(),
             status: 0,
+            hung_up: None,
         });
         state.seen.len() - 1
     }

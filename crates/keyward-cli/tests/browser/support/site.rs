@@ -11,6 +11,11 @@ use crate::binary::{EMAIL, Home, Server};
 /// Each test has a browser, or two; more than this many tests at once would only slow each other.
 static PERMITS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(4)));
 
+/// Waits until there is room for one more test with a browser.
+pub(crate) async fn permit() -> OwnedSemaphorePermit {
+    Arc::clone(&PERMITS).acquire_owned().await.expect("never closed")
+}
+
 /// Keyward with an account, [`EMAIL`], and before it the proxy, on one origin. Lifetimes are short:
 /// an access token lives 6 s and is refreshed 2 s before its end, idleness ends a session after 12 s.
 pub(crate) struct Site {
@@ -28,7 +33,7 @@ impl Site {
 
     /// The same with other settings.
     pub(crate) async fn with(settings: impl FnOnce(Home) -> Home) -> Self {
-        let permit = Arc::clone(&PERMITS).acquire_owned().await.expect("never closed");
+        let permit = permit().await;
         let proxy = Proxy::start(None);
         let origin = format!("http://localhost:{}", proxy.port());
         Self::at(origin, proxy, settings, permit)
@@ -36,7 +41,7 @@ impl Site {
 
     /// The same as people have it: by HTTPS, at `https://app.keyward.test:PORT`.
     pub(crate) async fn encrypted() -> Self {
-        let permit = Arc::clone(&PERMITS).acquire_owned().await.expect("never closed");
+        let permit = permit().await;
         let proxy = Proxy::start(Some(tls::certificate()));
         let origin = format!("https://app.keyward.test:{}", proxy.port());
         // Made for this; where it is not on this machine alone, Keyward makes none by itself.

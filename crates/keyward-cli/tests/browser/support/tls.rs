@@ -2,7 +2,6 @@
 
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject as _;
@@ -10,17 +9,12 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tempfile::TempDir;
 
+use crate::binary::self_made_certificate;
+
 /// A certificate that nobody vouches for; the browsers of the tests accept it.
 pub(super) fn certificate() -> Arc<ServerConfig> {
     let folder = TempDir::new().expect("a folder");
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
-        .args(["-subj", "/CN=test", "-addext", "subjectAltName=DNS:*.keyward.test", "-days", "2"])
-        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
-        .current_dir(folder.path())
-        .output()
-        .expect("apt-get install openssl");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    self_made_certificate(folder.path(), "DNS:*.keyward.test");
     let file = |name: &str| Path::join(folder.path(), name);
     let certificate = CertificateDer::from_pem_file(file("certificate.pem")).expect("PEM");
     let key = PrivateKeyDer::from_pem_file(file("key.pem")).expect("PEM");

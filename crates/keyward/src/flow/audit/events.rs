@@ -295,6 +295,18 @@ impl Engine {
         Ok(all)
     }
 
+    /// What is suspicious, for a look at how things are: within a day, but for many accounts from one
+    /// address, for which every login has to be counted: within an hour.
+    pub(crate) async fn suspicious_lately(&self, threshold: u64) -> Result<Vec<Suspect>, Error> {
+        const HOUR: Duration = Duration::from_secs(60 * 60);
+        let mut all = Vec::new();
+        for kind in SuspicionKind::ALL {
+            let window = if kind == SuspicionKind::AccountsPerIp { HOUR } else { HOUR * 24 };
+            all.extend(self.suspicious_of(kind, window, threshold).await?.findings);
+        }
+        Ok(all)
+    }
+
     async fn suspicious_of(
         &self,
         kind: SuspicionKind,

@@ -2,7 +2,7 @@
 
 use keyward_core::event::EventType;
 
-use super::{frame, next_page, notice, shown};
+use super::{event_rows, frame, next_page, notice, shown};
 use crate::error::Error;
 use crate::flow::audit::events::{EVENTS, EventList};
 use crate::http::api::admin::events::filter;
@@ -48,12 +48,12 @@ pub(crate) async fn get(call: Call) -> Answer {
         types: EventType::ALL.iter().map(|kind| kind.as_str()).collect(),
         kind: said("type"),
         success: said("success"),
-        ip: field("ip_address", "From", ""),
+        ip: field("ip_address", "IP address", ""),
         user: field("user_id", "User id", ""),
         since: field("since", "Since (UTC)", ""),
         until: field("until", "Until (UTC)", ""),
         live: cursor.is_none() && denied.is_none(),
-        events: page.events.into_iter().map(Into::into).collect(),
+        events: event_rows(&call, page.events).await?,
         next: next_page(&call.uri, page.next_cursor.map(|cursor| cursor.to_string())),
     };
     match denied {

@@ -45,7 +45,7 @@ pub(crate) async fn list(call: Call) -> Answer {
         frame: frame(&call, "Sessions").wrong_if(!wrong.is_empty()),
         here: HERE,
         notice: notice(&call, &wrong, "The sessions are ended."),
-        ip: field::Field::new("ip_address", "Opened from", "text")
+        ip: field::Field::new("ip_address", "IP address", "text")
             .value(field("ip_address"))
             .optional()
             .judged(&wrong)

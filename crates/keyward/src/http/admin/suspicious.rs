@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{FINDINGS, frame, shown};
+use super::{finding_rows, frame, shown};
 use crate::flow::audit::events::THRESHOLD;
 use crate::http::api::admin::events::suspicious::window;
 use crate::http::operation::{Field, Operation};
@@ -11,6 +11,8 @@ use crate::http::{Answer, Call};
 use crate::page::admin::lists::Suspicious;
 use crate::page::notice::Notice;
 
+/// How far back findings go unless told otherwise.
+const FINDINGS: Duration = Duration::from_secs(24 * 60 * 60);
 const WINDOWS: &[&str] = &["1h", "24h", "7d", "30d"];
 
 pub(crate) const GET: Operation = Operation {
@@ -31,6 +33,6 @@ pub(crate) async fn get(call: Call) -> Answer {
         windows: WINDOWS,
         window: said,
         since: found.since,
-        findings: found.findings.into_iter().map(Into::into).collect(),
+        findings: finding_rows(&call, found.findings).await?,
     })
 }

@@ -6,7 +6,7 @@ pub(crate) mod new;
 
 use keyward_core::denial::Denial;
 
-use super::{LATEST, done, frame, next_page, notice, shown, told};
+use super::{LATEST, done, event_rows, frame, next_page, notice, shown, told};
 use crate::error::{Denied, Error, FieldError};
 use crate::flow::accounts::AccountChange;
 use crate::flow::audit::events::EventFilter;
@@ -96,7 +96,7 @@ async fn page<'a>(call: &'a Call, user: AccountView, wrong: &Wrong) -> Result<Us
         here: HERE,
         notice: notice(call, wrong, "Done."),
         sessions,
-        events: events.into_iter().map(Into::into).collect(),
+        events: event_rows(call, events).await?,
         user,
     })
 }

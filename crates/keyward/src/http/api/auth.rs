@@ -31,6 +31,7 @@ use utoipa::ToSchema;
 
 use crate::error::Error;
 use crate::flow::Grant;
+use crate::flow::sign_in::Former;
 use crate::http::cookie::{Names, default_transport};
 use crate::http::watch::Opened;
 use crate::http::{Call, csrf, guard, json};
@@ -130,6 +131,14 @@ fn transport(call: &Call, named: Option<Transport>) -> Result<Transport, Error> 
         return Err(Denial::TransportNotAllowed.into());
     }
     Ok(transport)
+}
+
+/// What a browser held until now, and a login takes the place of.
+pub(in crate::http) async fn former(call: &Call) -> Result<Former, Error> {
+    let hints = call.names.read(&call.headers).hints;
+    // Several name none, as with cookies of several sessions.
+    let tag = if let [only] = hints.as_slice() { Some((*only).to_owned()) } else { None };
+    Ok(Former { session: replaced(call).await?, tag })
 }
 
 /// The session that a browser's cookies carry, whose place a new one takes.

@@ -1,7 +1,7 @@
 //! Accounts: their names, and what is replaced at which version.
 
 use keyward_core::account::Account;
-use keyward_core::change::{Conflict, Write};
+use keyward_core::change::{Change, Conflict, Write};
 use keyward_core::password::PasswordHash;
 use keyward_core::phone::Phone;
 
@@ -220,12 +220,28 @@ pub(crate) async fn somebody_is_left_to_administer(world: World) {
     // Of two, each may go, and not both.
     world.write([admin(2)]).await;
     for (one, other) in [(set_roles(1, 1, &[]), delete(2, 0)), (delete(2, 0), set_active(1, 1, false))] {
-        let change = keyward_core::change::Change::of([one, other]);
+        let change = Change::of([one, other]);
         assert_eq!(world.change(change).await, Err(Conflict::LastAdmin));
     }
     world.write([set_active(2, 0, false)]).await;
     world.refuses(delete(1, 1), Conflict::LastAdmin).await;
     world.write([set_active(2, 1, true), delete(1, 1)]).await;
+}
+
+pub(crate) async fn of_two_first_administrators_there_is_one(world: World) {
+    let first = |write| Change::of([Write::NobodyAdministers, write]);
+    let admin = |n| create(Account { roles: vec!["admin".into()], ..account(n) });
+    let inactive = Account { is_active: false, roles: vec!["admin".into()], ..account(9) };
+    world.write([create(account(1)), create(inactive)]).await;
+    let results = tokio::join!(
+        world.store.commit(first(set_roles(1, 0, &["admin"]))),
+        world.store.commit(first(admin(2))),
+        world.store.commit(first(admin(3))),
+    );
+    let made = [results.0, results.1, results.2].map(|result| result.is_ok());
+    assert_eq!(made.iter().filter(|made| **made).count(), 1, "{made:?}");
+    assert_eq!(world.change(first(create(account(4)))).await, Err(Conflict::Changed));
+    world.refuses(Write::NobodyAdministers, Conflict::Changed).await;
 }
 
 pub(crate) async fn nobody_gets_a_role_that_there_is_not(world: World) {

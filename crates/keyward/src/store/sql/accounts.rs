@@ -106,15 +106,31 @@ impl Plan {
         }
     }
 
-    /// The condition that somebody administers after this user no longer does. Two statements: on
-    /// an engine with several writers only one that begins when the lock is held sees what the
-    /// others did.
-    fn leave_an_administrator(&mut self, user: UserId) {
+    /// The condition that nobody administers.
+    pub(super) fn nobody_administers(&mut self) {
+        self.lock_administrators();
+        self.push(
+            "UPDATE counter SET value = value WHERE name = 'administrators' \
+             AND NOT EXISTS (SELECT 1 FROM account_role r JOIN account a ON a.id = r.user_id \
+             WHERE r.role = ?1 AND a.is_active = TRUE)",
+            Expect::OneRow(Conflict::Changed),
+            [text(role::ADMIN)],
+        );
+    }
+
+    /// A statement before the condition itself: on an engine with several writers only one that
+    /// begins when the lock is held sees what the others did.
+    fn lock_administrators(&mut self) {
         self.push(
             "UPDATE counter SET value = value + 1 WHERE name = 'administrators'",
             Expect::OneRow(Conflict::Changed),
             [],
         );
+    }
+
+    /// The condition that somebody administers after this user no longer does.
+    fn leave_an_administrator(&mut self, user: UserId) {
+        self.lock_administrators();
         self.push(
             "UPDATE counter SET value = value WHERE name = 'administrators' \
              AND (EXISTS (SELECT 1 FROM account_role r JOIN account a ON a.id = r.user_id \

@@ -19,7 +19,7 @@ use crate::http::{Answer, Call, json, no_content};
 pub(crate) const LIST: Operation = Operation {
     summary: "Who has an account",
     query: &[
-        Field::text("query", "A part of the address or of the phone number", "ada").optional(),
+        Field::text("query", "How the address or the phone number begins, or an id", "ada").optional(),
         Field::one_of("status", "Whether they may sign in", &["active", "inactive"]).optional(),
         Field::text("role", "Who has this role", "admin").optional(),
         LIMIT,

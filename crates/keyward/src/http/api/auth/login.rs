@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::{SessionBody, Tells, granted, replaced, transport};
+use super::{SessionBody, Tells, former, granted, transport};
 use crate::flow::sign_in::SignIn;
 use crate::http::body::Fields;
 use crate::http::operation::{Field, Operation, SETS_COOKIES, Told};
@@ -42,7 +42,7 @@ pub(crate) async fn post(call: Call) -> Answer {
     let named = fields.transport();
     fields.finish()?;
     let transport = transport(&call, named)?;
-    let replaces = replaced(&call).await?;
+    let replaces = former(&call).await?;
     let sign_in = SignIn { name, by_phone, password, transport, replaces };
     let grant = call.engine.sign_in(sign_in, &call.client()).await?;
     Ok(granted(StatusCode::OK, &grant, call.names, Tells::Deadline))

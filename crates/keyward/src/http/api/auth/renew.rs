@@ -1,8 +1,8 @@
 //! `GET /api/auth/renew?next=/path`: a page navigation presents the refresh cookie and comes back
 //! with fresh ones, so that pages without a line of script stay signed in.
 
-use http::StatusCode;
 use http::header::{HeaderValue, REFRESH, RETRY_AFTER};
+use http::{Method, StatusCode};
 use keyward_core::denial::Denial;
 use keyward_core::session::Transport;
 
@@ -39,8 +39,9 @@ pub(crate) const GET: Operation = Operation {
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
-    // A script would read the answer; it has `refresh` for that.
-    if !csrf::wants_a_page(&call.headers) {
+    // A script would read the answer; it has `refresh` for that. Nobody navigates by HEAD: what only
+    // looks whether a link is good must not be handed the new token.
+    if call.method != Method::GET || !csrf::wants_a_page(&call.headers) {
         return Err(Denial::MissingToken.into());
     }
     let engine = &call.engine;

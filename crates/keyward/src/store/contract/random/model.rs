@@ -206,6 +206,12 @@ impl Model {
                 self.sessions.retain(|_, session| session.user != user);
                 self.links.retain(|(holder, _), _| *holder != user);
             }
+            Write::NobodyAdministers => {
+                let administers = |a: &Account| a.is_active && a.roles.iter().any(|role| role == "admin");
+                if self.accounts.values().any(administers) {
+                    return Err(Conflict::Changed);
+                }
+            }
             Write::SetRole { version, name, permissions } => {
                 let held = self.accounts.values().any(|account| account.roles.contains(&name));
                 if version != self.roles_version || (held && !self.roles.contains_key(&name)) {

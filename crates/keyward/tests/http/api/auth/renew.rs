@@ -1,6 +1,8 @@
 //! `GET /api/auth/renew`
 
-use crate::support::{ADA, App, BOB, Browser, DAY, MINUTE, Reply, WINDOW, get, post};
+use http::Method;
+
+use crate::support::{ADA, App, Ask, BOB, Browser, DAY, MINUTE, Reply, WINDOW, get, post};
 
 fn location(reply: &Reply) -> &str {
     assert_eq!((reply.status, reply.text().as_str()), (303, ""), "{}", reply.text());
@@ -95,6 +97,10 @@ async fn a_script_is_told_to_refresh() {
     let before = app.dump();
     browser.get(&app, "/api/auth/renew?next=/").await.refused(401, "missing_token");
     app.send(get("/api/auth/renew?next=/")).await.refused(401, "missing_token");
+    // Who only looks whether a link is good.
+    let look = Ask::new(Method::HEAD, "/api/auth/renew?next=/").header("accept", "text/html");
+    let looked = browser.bare(&app, look).await;
+    assert_eq!((looked.status, looked.cookies()), (401, vec![]));
     assert_eq!(app.dump(), before);
     // An old browser, of which only `Accept` tells.
     let old = get("/api/auth/renew?next=/a").header("accept", "text/html");

@@ -224,6 +224,34 @@ async fn a_heartbeat_says_that_the_node_knows_and_stops_where_it_does_not() {
 }
 
 #[tokio::test]
+async fn no_heartbeat_comes_before_all_that_is_known_was_told() {
+    let app = App::new().await;
+    let (_, mut ears) = listening(&app).await;
+    let mut people = Vec::new();
+    for n in 0..3 {
+        let email = format!("ada{n}@example.com");
+        people.push(app.signup(&email).await);
+        for _ in 1..90 {
+            app.login(&email).await;
+        }
+    }
+    app.tick().await;
+    ears.now().await;
+    app.clock.advance(Duration::from_millis(250));
+    for tokens in &people {
+        app.send(post("/api/auth/logout-all").bearer(&tokens.access)).await.ok(200);
+    }
+    // More than is told at a time.
+    let heard = ears.now().await;
+    let (beat, told) = heard.split_last().expect("something");
+    assert_eq!((beat.0.as_str(), told.len()), ("heartbeat", 3 * 90));
+    assert!(
+        told.iter().all(|heard| heard.0 == "revocation"),
+        "who trusts what they know has heard all of it"
+    );
+}
+
+#[tokio::test]
 async fn it_ends_with_its_key_and_tells_nothing_after_that() {
     let app = App::new().await;
     let tokens = app.signup(ADA).await;

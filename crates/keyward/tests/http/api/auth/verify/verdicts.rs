@@ -158,3 +158,20 @@ async fn a_session_that_cannot_be_read_keeps_nothing_else_from_being_written() {
         ["refresh_reused: an access token of a generation given up for lost was presented"]
     );
 }
+
+#[tokio::test]
+async fn a_copy_that_was_noticed_while_nothing_can_be_written_is_not_forgotten() {
+    let app = app().await;
+    let tokens = app.signup(ADA).await;
+    let lost = Tokens::of(&app.refresh(&tokens.refresh).await.ok(200));
+    app.pass(WINDOW);
+    let owner = Tokens::of(&app.refresh(&tokens.refresh).await.ok(200));
+    app.tick().await;
+    app.send(ask("GET").bearer(&lost.access)).await.refused(401, "session_revoked");
+    app.write("CREATE TRIGGER full BEFORE INSERT ON revocation BEGIN SELECT RAISE(ABORT, 'full'); END");
+    app.keyward.tick().await.expect_err("there is no room");
+    app.session(&owner.access).await.ok(200);
+    app.write("DROP TRIGGER full");
+    app.tick().await;
+    app.send(ask("GET").bearer(&owner.access)).await.refused(401, "session_revoked");
+}
