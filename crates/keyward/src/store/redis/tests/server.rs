@@ -80,9 +80,11 @@ impl Server {
         let mut lines = told.lines().map_while(Result::ok);
         // Each line begins with the number of the process.
         let ready = lines.find(|line| line.contains("Ready to accept connections"));
-        let process = ready.and_then(|line| line.split_once(':')?.0.parse().ok());
+        let process: Option<u32> = ready.and_then(|line| line.split_once(':')?.0.parse().ok());
         std::thread::spawn(move || lines.for_each(drop));
-        Some(Self { port, process: process?, lifeline, shell, folder, saved: None })
+        // Dropped, its shell is ended, server or no.
+        let started = Self { port, process: process.unwrap_or(0), lifeline, shell, folder, saved: None };
+        process.is_some().then_some(started)
     }
 
     pub(in crate::store::redis) fn url(&self) -> String {
