@@ -21,6 +21,12 @@ need_mail_server() {
     need python3 python3-aiosmtpd openssl
 }
 
+# What the tests of Redis start. The service that Debian would start is not: they start servers of
+# their own.
+need_redis() {
+    command -v redis-server >/dev/null || without_services need redis-server
+}
+
 # A C compiler, for SQLite and aws-lc, which are built from source.
 need_compiler() {
     command -v cc >/dev/null || need gcc libc6-dev

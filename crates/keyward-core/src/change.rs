@@ -176,6 +176,9 @@ pub enum Write {
         unseen: bool,
         /// The progress to write.
         after: Progress,
+        /// What rested beside the rest of the session when that was loaded, where progress is kept
+        /// apart from it: before it falls too far behind, this one is written there, too.
+        resting: Option<Progress>,
     },
     /// Notes on the way what was seen and done: the mark of a receipt counts only for the newest
     /// generation, activity only where it is later than what is known. No condition.

@@ -344,6 +344,19 @@ impl Session {
         }
     }
 
+    /// How far the session has come, or where that is lost, what an access token proves of it that
+    /// names this generation and was made then.
+    pub fn known_or_proved(
+        &self,
+        generation: Generation,
+        issued_at: Timestamp,
+        now: Timestamp,
+        policy: &Policy,
+    ) -> Progress {
+        let proof = Presented { generation, made_at: issued_at, dead: false, last_dead: None };
+        self.progress.unwrap_or_else(|| self.lost_progress(proof, now, policy))
+    }
+
     /// Why an access token of this session is worth nothing at `now` although its own `exp` is
     /// not reached; `None` where the session lives.
     pub fn over(&self, active: bool, now: Timestamp, policy: &Policy) -> Option<Refusal> {

@@ -56,9 +56,10 @@ impl Limit {
         self.per
     }
 
-    /// In how much time one comes back; never zero.
+    /// In how much time one comes back; never zero. In whole microseconds, as every store counts.
     pub fn interval(self) -> Duration {
-        self.per / self.count.get()
+        let micros = self.per.as_nanos().div_ceil(u128::from(self.count.get()) * 1_000);
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 }
 
@@ -220,7 +221,7 @@ mod tests {
         assert_eq!("60/60s".parse::<Limit>().expect("limit").to_string(), "60/1m");
         assert_eq!("5/1m".parse::<Limit>().expect("limit").interval(), Duration::from_secs(12));
         let finest: Limit = "1000000/1ms".parse().expect("limit");
-        assert_eq!(finest.interval(), Duration::from_nanos(1));
+        assert_eq!(finest.interval(), Duration::from_micros(1));
     }
 
     #[test]

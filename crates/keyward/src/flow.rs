@@ -8,6 +8,7 @@ pub(crate) mod explorer;
 pub(crate) mod import;
 pub(crate) mod introspect;
 pub(crate) mod keys;
+mod limits;
 pub(crate) mod links;
 pub(crate) mod master_key;
 pub(crate) mod outbox;

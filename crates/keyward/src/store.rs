@@ -4,7 +4,10 @@
 //! it or nothing, durable before it is answered. Nothing here assumes that one process alone
 //! works on the store; who else writes is told apart by the conditions that each write carries.
 
+pub(crate) mod budget;
 pub(crate) mod postgres;
+#[cfg_attr(not(test), expect(dead_code, reason = "until the builder opens it"))]
+pub(crate) mod redis;
 mod sql;
 pub(crate) mod sqlite;
 pub(crate) mod trail;
@@ -27,7 +30,7 @@ use keyward_core::phone::Phone;
 use keyward_core::revocation::Entry;
 use keyward_core::role::Roles;
 use keyward_core::service_key::ServiceKey;
-use keyward_core::session::{Session, Transport};
+use keyward_core::session::{Progress, Session, Transport};
 use keyward_core::time::Timestamp;
 
 /// The store could not be asked, or what it holds can't be. Nothing was written, unless the
@@ -193,6 +196,11 @@ pub(crate) struct Loaded {
     pub(crate) session: Session,
     pub(crate) account: Account,
     pub(crate) role_table_version: u64,
+    /// How far the session had come when that was last written beside the rest of it, in a store
+    /// that keeps it apart ([`Write::Advance`]).
+    ///
+    /// [`Write::Advance`]: keyward_core::change::Write::Advance
+    pub(crate) resting: Option<Progress>,
 }
 
 /// The keys that sign access tokens, as they rest in the store.
@@ -368,4 +376,9 @@ pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
 
     /// How often the store was read since it was opened.
     fn reads(&self) -> u64;
+
+    /// Where all nodes spend from the same budgets; `None`: each node has its own.
+    fn budgets(&self) -> Option<&dyn budget::Budgets> {
+        None
+    }
 }

@@ -19,6 +19,7 @@ use governor::state::StateStore;
 use governor::{Quota, RateLimiter};
 use keyward_core::throttle::{Limit, Limits, Throttle};
 
+use crate::store::budget::Spent;
 use shard::{Key, Shard, lock};
 
 const SHARDS: usize = 16;
@@ -41,6 +42,17 @@ pub(crate) struct Decision {
 }
 
 impl Decision {
+    /// What it means that so much of a budget is spent.
+    pub(crate) fn of(throttle: Throttle, limit: Limit, spent: Spent) -> Self {
+        let Spent { allowed, until_full } = spent;
+        let (count, interval) = (limit.count().get(), limit.interval());
+        let away = until_full.as_nanos().div_ceil(interval.as_nanos());
+        let away = u32::try_from(away).unwrap_or(count).clamp(1, count);
+        // A refused one waits until one of all that are away has come back.
+        let reset_after = until_full.saturating_sub(interval * (away - 1)).min(interval);
+        Self { throttle, limit, allowed, remaining: count - away, reset_after }
+    }
+
     /// The field `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers §3): `"login";q=5;w=60`.
     pub(crate) fn policy_field(&self) -> String {
         format!("\"{}\";q={};w={}", self.throttle, self.limit.count(), seconds(self.limit.per()))

@@ -531,3 +531,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn where_progress_is_lost_an_access_token_proves_some_of_it() {
+    let known = session(progress(MadeBy::Rotation));
+    assert_eq!(Some(known.known_or_proved(9, settled(), settled(), &policy())), known.progress);
+    let lost = session(None);
+    let later = settled().after(HOUR);
+    let proved = lost.known_or_proved(9, settled(), later, &policy());
+    assert_eq!((proved.newest, proved.made_at), (9, settled()));
+    assert_eq!(proved.last_active_at, settled().after(W).after(policy().access_ttl), "no later than that");
+    assert_eq!(lost.known_or_proved(9, settled(), settled(), &policy()).last_active_at, settled());
+}

@@ -221,9 +221,9 @@ impl Engine {
             }
             self.notes.active(session.id, now);
             loaded.session = self.with_notes(loaded.session);
-            let progress = loaded.session.progress.ok_or(Denial::SessionRevoked)?;
+            let (names, issued_at) = (access.token.claims.generation, access.token.claims.issued_at);
+            let progress = loaded.session.known_or_proved(names, issued_at, now, &self.settings.policy);
             let roles = self.roles(loaded.role_table_version).await?;
-            let names = access.token.claims.generation;
             return self.grant(loaded, &roles, &progress, names, RefreshPart::Kept, now);
         }
         Err(crowded())

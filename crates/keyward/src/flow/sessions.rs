@@ -4,7 +4,7 @@ use keyward_core::change::{Change, Write};
 use keyward_core::denial::Denial;
 use keyward_core::event::EventType;
 use keyward_core::id::{SessionId, UserId};
-use keyward_core::session::{End, EndReason, Session};
+use keyward_core::session::{End, EndReason, Progress, Session};
 use keyward_core::time::Timestamp;
 
 use super::{EVERY, Grant, refresh_at, refresh_expires_at};
@@ -121,7 +121,9 @@ impl Engine {
         let (seen, active_at) = self.notes.of(session.id);
         let policy = &self.settings.policy;
         let now = self.clock.now();
-        let progress = session.progress.ok_or(Denial::SessionRevoked)?.noted(seen, active_at);
+        let claims = &access.token.claims;
+        let progress =
+            session.known_or_proved(claims.generation, claims.issued_at, now, policy).noted(seen, active_at);
         let end = session.end_of_access(&progress, policy);
         let refresh_expires_at = refresh_expires_at(session, &progress, policy);
         let idle_expires_at = session.idle_deadline(&progress, policy);
@@ -151,7 +153,11 @@ impl Engine {
         let note = Write::Note { session: loaded.session.id, seen: None, active_at: Some(now) };
         self.commit(Change::of([note])).await?;
         self.notes.active(loaded.session.id, now);
-        let progress = loaded.session.progress.ok_or(Denial::SessionRevoked)?.noted(None, Some(now));
+        let claims = &access.token.claims;
+        let progress = loaded
+            .session
+            .known_or_proved(claims.generation, claims.issued_at, now, policy)
+            .noted(None, Some(now));
         let end = loaded.session.end_of_access(&progress, policy);
         Ok(Kept {
             idle_expires_at: loaded.session.idle_deadline(&progress, policy),
@@ -177,29 +183,30 @@ impl Engine {
             .into_iter()
             .map(|session| self.with_notes(session))
             .filter(|session| session.over(true, now, policy).is_none())
-            .filter_map(|session| self.device(session, current))
+            .map(|session| self.device(session, current, now))
             .collect();
         devices.sort_by_key(|device| std::cmp::Reverse((device.last_active_at, device.id)));
         Ok(devices)
     }
 
-    fn device(&self, session: Session, current: Option<SessionId>) -> Option<Device> {
+    fn device(&self, session: Session, current: Option<SessionId>, now: Timestamp) -> Device {
         let policy = &self.settings.policy;
-        let progress = session.progress?;
+        // Where it is lost how far the session has come, its person may have been active until now.
+        let progress = session.progress.unwrap_or(Progress::opened(now));
         let ends_at = session.end_of_access(&progress, policy).min(progress.refresh_deadline(policy));
-        Some(Device {
+        Device {
             id: session.id,
             current: Some(session.id) == current,
             transport: session.transport.as_str(),
             device: device(&session.user_agent),
             created_at: session.opened_at,
-            last_active_at: progress.last_active_at,
+            last_active_at: session.progress.map_or(session.opened_at, |known| known.last_active_at),
             expires_at: ends_at,
             idle_expires_at: session.idle_deadline(&progress, policy),
             absolute_expires_at: session.absolute_deadline(policy),
             ip_address: session.ip,
             user_agent: session.user_agent,
-        })
+        }
     }
 
     /// Ends one of a user's own sessions.

@@ -114,13 +114,13 @@ impl Engine {
             None => None,
         };
         let budget = self.failure_budget(account.as_ref(), &sign_in.name, client).await?;
-        self.limit(Throttle::LoginFailures, &budget, client, None).await?;
+        let purse = self.limit(Throttle::LoginFailures, &budget, client, None).await?;
         let hash = account.as_ref().map_or(&self.nobody, |account| &account.password).clone();
         let class = hash.cost_class();
         let verified = match self.hashing.verify(sign_in.password.clone(), hash).await {
             Ok(verified) => verified,
             Err(busy) => {
-                self.give_back(Throttle::LoginFailures, &budget);
+                self.give_back(Throttle::LoginFailures, &budget, purse).await;
                 return Err(busy.into());
             }
         };
@@ -132,7 +132,7 @@ impl Engine {
         let name = || self.keyed_hash(&format!("name {}", sign_in.name.trim().to_lowercase()));
         let (event, denial) = match account {
             Some(account) if verified.right => {
-                self.give_back(Throttle::LoginFailures, &budget);
+                self.give_back(Throttle::LoginFailures, &budget, purse).await;
                 match self.may_sign_in(&account) {
                     Ok(()) => return Ok(account),
                     Err(denial) => (failed(denial).about(&account), denial),
@@ -251,7 +251,7 @@ impl Engine {
             return Ok(None);
         }
         let progress = Progress::opened(now);
-        let loaded = Loaded { session, account, role_table_version: roles.version };
+        let loaded = Loaded { session, account, role_table_version: roles.version, resting: None };
         self.grant(loaded, &roles, &progress, progress.newest, RefreshPart::New, now).map(Some)
     }
 
@@ -306,41 +306,6 @@ impl Engine {
         } else {
             format!("account {}", account.id)
         })
-    }
-
-    /// Takes one from a budget.
-    ///
-    /// # Errors
-    /// `rate_limited` where it is used up; that is an event, once a minute.
-    pub(super) async fn limit(
-        &self,
-        throttle: Throttle,
-        key: &str,
-        client: &Client,
-        session: Option<SessionId>,
-    ) -> Result<(), Error> {
-        let decision = match self.throttles.take(throttle, key, self.clock.monotonic()) {
-            Some(decision) if !decision.allowed => decision,
-            _ => return Ok(()),
-        };
-        self.metrics.limited(throttle);
-        let mut event = self
-            .event(EventType::RateLimited, client, self.clock.now())
-            .failed("rate_limited")
-            .saying("limit", throttle.as_str());
-        event.session = session;
-        // A name is what a stranger typed: of any length, and perhaps a password in the wrong field.
-        let row = self.keyed_hash(&format!("{} {key}", throttle.as_str()));
-        if let Err(error) = self.tally(event, &row).await {
-            // What is refused is refused, written or not.
-            tracing::error!("a refusal could not be written: {error}");
-        }
-        Err(Denied::limited(decision).into())
-    }
-
-    /// Gives back what was taken from a budget for what turned out not to count.
-    fn give_back(&self, throttle: Throttle, key: &str) {
-        self.throttles.give_back(throttle, key, self.clock.monotonic());
     }
 }
 

@@ -237,7 +237,7 @@ impl Plan {
             Write::OpenSession { session, account_version, limit } => {
                 self.open_session(*session, account_version, limit);
             }
-            Write::Advance { session, newest, unseen, after } => {
+            Write::Advance { session, newest, unseen, after, .. } => {
                 self.advance(session, newest, unseen, after);
             }
             Write::Note { session, seen, active_at } => self.push(
@@ -505,6 +505,7 @@ pub(super) fn loaded(row: &impl Row) -> Result<Loaded, Fault> {
         session: session(row)?,
         account: account_at(row, SESSION_WIDTH)?,
         role_table_version: natural(row, SESSION_WIDTH + ACCOUNT_WIDTH)?,
+        resting: None,
     })
 }
 

@@ -11,7 +11,7 @@ pub(crate) mod inspect;
 mod migrate;
 mod row;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod trail;
 mod writer;
 

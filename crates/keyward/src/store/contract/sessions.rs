@@ -13,7 +13,7 @@ fn open_if(n: u8, user: u8, account_version: u64, limit: u32) -> Write {
 }
 
 fn advance(n: u8, newest: Option<u64>, unseen: bool, after: Progress) -> Write {
-    Write::Advance { session: session_id(n), newest, unseen, after }
+    Write::Advance { session: session_id(n), newest, unseen, after, resting: None }
 }
 
 fn note(n: u8, seen: Option<u64>, active_at: Option<Timestamp>) -> Write {
@@ -227,6 +227,17 @@ pub(crate) async fn no_write_turns_activity_back(world: World) {
     assert_eq!(world.progress(2).await, later);
     world.write([note(2, None, Some(Timestamp::from_micros(1_800_000_001)))]).await;
     assert_eq!(world.progress(2).await.last_active_at, Timestamp::from_micros(1_800_000_001));
+    // Before the epoch, and where a double can't tell one moment from the next.
+    let first = Progress { last_active_at: Timestamp::from_micros(i64::MIN), ..Progress::opened(at(1_003)) };
+    let opened = Session { progress: Some(first), ..session(3, 1) };
+    world.write([Write::OpenSession { session: Box::new(opened), account_version: 0, limit: 200 }]).await;
+    for micros in [i64::MIN + 1, -10, -9, 9, 10, i64::MAX - 2, i64::MAX - 1, i64::MAX] {
+        let moment = Timestamp::from_micros(micros);
+        world
+            .write([note(3, None, Some(moment)), note(3, None, Some(Timestamp::from_micros(micros - 1)))])
+            .await;
+        assert_eq!(world.progress(3).await.last_active_at, moment);
+    }
 }
 
 pub(crate) async fn a_receipt_counts_for_the_newest_alone(world: World) {

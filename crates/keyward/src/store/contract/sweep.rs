@@ -77,7 +77,9 @@ pub(crate) async fn sessions_go_in_batches(world: World) {
 pub(crate) async fn a_session_that_was_just_refreshed_stays(world: World) {
     world.signed_up(1, 2).await;
     let after = Progress { newest: 1, made_at: at(8_000), ..Progress::opened(at(1_002)) };
-    world.write([Write::Advance { session: session_id(2), newest: Some(0), unseen: false, after }]).await;
+    let resting = world.loaded(2).await.resting;
+    let advance = Write::Advance { session: session_id(2), newest: Some(0), unseen: false, after, resting };
+    world.write([advance]).await;
     let swept = world.swept(Sweep { sessions_before: at(8_000), ..sweep(0) }).await;
     assert_eq!(swept.sessions, 1);
     assert_eq!(world.loaded(2).await.session.progress, Some(after));

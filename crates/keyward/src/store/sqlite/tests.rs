@@ -26,14 +26,14 @@ pub(super) const PANIC: &str = "PANIC";
 contract::contract!(super::fresh);
 
 /// A file of its own.
-struct Folder(TempDir);
+pub(in crate::store) struct Folder(TempDir);
 
 async fn fresh() -> Box<dyn Place> {
     Box::new(Folder::new())
 }
 
 impl Folder {
-    fn new() -> Self {
+    pub(in crate::store) fn new() -> Self {
         Self(tempfile::tempdir().expect("a folder"))
     }
 

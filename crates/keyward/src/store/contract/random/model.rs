@@ -102,6 +102,7 @@ impl Model {
             session: session.clone(),
             account: self.accounts[&session.user].clone(),
             role_table_version: self.roles_version,
+            resting: None,
         };
         Dump {
             sessions: self.sessions.values().map(loaded).collect(),
@@ -244,7 +245,7 @@ impl Model {
                 account.last_login_at = Some(session.opened_at);
                 self.sessions.insert(session.id, *session);
             }
-            Write::Advance { session, newest, unseen, after } => {
+            Write::Advance { session, newest, unseen, after, .. } => {
                 let progress = self.open(session)?.progress.as_mut().ok_or(Conflict::Changed)?;
                 if Some(progress.newest) != newest || (unseen && progress.seen) {
                     return Err(Conflict::Changed);

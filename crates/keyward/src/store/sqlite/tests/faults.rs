@@ -82,7 +82,7 @@ async fn a_change_that_breaks_takes_no_other_with_it() {
     // No Keyward writes a parent that is not below its newest: the schema refuses it.
     let impossible = |alone: bool| {
         let after = Progress { newest: 1, parent: Some(7), ..Progress::opened(Timestamp::default()) };
-        let write = Write::Advance { session, newest: Some(0), unseen: false, after };
+        let write = Write::Advance { session, newest: Some(0), unseen: false, after, resting: None };
         if alone {
             Change::of([write])
         } else {

@@ -1,0 +1,217 @@
+//! Is Redis set up so that sessions are well kept there? What `doctor` tells of it.
+//!
+//! Whatever Redis loses signs nobody out. But of a session whose key is lost an old copy of its token
+//! works until the owner's next request, so a Redis that loses keys in daily life is worth a word.
+
+use redis::InfoDict;
+
+use super::nodes::{self, RedisOpenError};
+use crate::diagnosis::Finding;
+
+/// The oldest release that this was tried with.
+const OLDEST: u32 = 7;
+
+/// What a node tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Told {
+    version: String,
+    /// Whether every write goes to a file.
+    appends: bool,
+    /// When it writes all of it to a file; `None` where it does not let that be read, as managed ones
+    /// often don't.
+    saves: Option<String>,
+    /// What it does when its memory is full.
+    policy: String,
+    /// How much that is; 0: all there is.
+    most: u64,
+    /// `ok` or not, where it is of a cluster.
+    cluster: Option<String>,
+}
+
+/// What would bite, of each of the nodes that are named.
+pub(crate) async fn inspect(urls: &[String]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if let Err(error) = nodes::Nodes::connect(urls).await {
+        findings.push(Finding::error(
+            "redis",
+            error.to_string(),
+            "see that redis.urls is right, and that Redis runs",
+        ));
+    }
+    for url in urls {
+        match ask(url).await {
+            Ok((node, told)) => findings.extend(told.findings(&format!("redis {node}"))),
+            Err(error) => findings.push(Finding::error(
+                "redis",
+                error.to_string(),
+                "start it, or take it out of redis.urls",
+            )),
+        }
+    }
+    findings
+}
+
+async fn ask(url: &str) -> Result<(String, Told), RedisOpenError> {
+    let (info, mut node, is_of_cluster) = nodes::node(url).await?;
+    let told = async {
+        let all: InfoDict = redis::cmd("INFO").query_async(&mut node).await?;
+        let cluster = match is_of_cluster {
+            true => {
+                let cluster: InfoDict = redis::cmd("CLUSTER").arg("INFO").query_async(&mut node).await?;
+                Some(cluster.get("cluster_state").unwrap_or_default())
+            }
+            false => None,
+        };
+        let saves = redis::cmd("CONFIG").arg("GET").arg("save").query_async(&mut node).await;
+        Ok(Told {
+            version: all.get("redis_version").unwrap_or_default(),
+            appends: all.get::<u8>("aof_enabled") == Some(1),
+            saves: saves.ok().map(|(_, saves): (String, String)| saves),
+            policy: all.get("maxmemory_policy").unwrap_or_default(),
+            most: all.get("maxmemory").unwrap_or_default(),
+            cluster,
+        })
+    };
+    let node = info.addr().to_string();
+    match told.await {
+        Ok(told) => Ok((node, told)),
+        Err(error) => Err(nodes::unreachable(&info, &error)),
+    }
+}
+
+impl Told {
+    fn findings(&self, subject: &str) -> Vec<Finding> {
+        let mut findings = vec![self.release(subject), self.persistence(subject), self.eviction(subject)];
+        findings.extend(self.cluster.as_deref().map(|state| match state {
+            "ok" => Finding::ok(subject, "its cluster is whole"),
+            _ => Finding::error(
+                subject,
+                "its cluster is not whole: sessions in the slots that are missing can't be refreshed",
+                "see `redis-cli --cluster check`",
+            ),
+        }));
+        findings
+    }
+
+    fn release(&self, subject: &str) -> Finding {
+        let number = self.version.split('.').next().and_then(|number| number.parse::<u32>().ok());
+        if number.is_some_and(|number| number >= OLDEST) {
+            return Finding::ok(subject, format!("release {}", self.version));
+        }
+        Finding::error(
+            subject,
+            format!("release {}, which Keyward was never tried with", self.version),
+            format!("run Redis {OLDEST} or later"),
+        )
+    }
+
+    fn persistence(&self, subject: &str) -> Finding {
+        const NEXT: &str = "set appendonly yes, with appendfsync everysec";
+        match (self.appends, self.saves.as_deref()) {
+            (true, _) => Finding::ok(subject, "writes every change to a file"),
+            (false, Some("")) => Finding::warning(
+                subject,
+                "keeps nothing: after a restart every session is adopted anew, and an old copy of a token works \
+                 until its owner's next request",
+                NEXT,
+            ),
+            (false, Some(saves)) => Finding::warning(
+                subject,
+                format!(
+                    "writes all of it now and then ({saves}): after a crash sessions are behind, and an old copy \
+                     of a token works until its owner's next request"
+                ),
+                NEXT,
+            ),
+            (false, None) => Finding::warning(
+                subject,
+                "does not write every change to a file, and whether it ever writes can't be read from here",
+                NEXT,
+            ),
+        }
+    }
+
+    fn eviction(&self, subject: &str) -> Finding {
+        match self.policy.as_str() {
+            "noeviction" if self.most == 0 => Finding::ok(subject, "evicts nothing"),
+            "noeviction" => Finding::ok(
+                subject,
+                format!(
+                    "evicts nothing; with {} MB full, refreshes are refused (503)",
+                    self.most / 1_000_000
+                ),
+            ),
+            policy => Finding::warning(
+                subject,
+                format!(
+                    "evicts sessions when its memory is full ({policy}): nobody is signed out by that, but an old \
+                     copy of a token works until its owner's next request"
+                ),
+                "set maxmemory-policy noeviction, and watch used_memory",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::server::{self, Server};
+    use super::*;
+    use crate::diagnosis::Level;
+
+    async fn told_of(server: &Server) -> Vec<(Level, String)> {
+        let findings = inspect(&[server.url()]).await;
+        let subject = format!("redis 127.0.0.1:{}", server.port);
+        assert!(findings.iter().all(|finding| finding.subject == subject), "{findings:?}");
+        findings.into_iter().map(|finding| (finding.level, finding.message)).collect()
+    }
+
+    fn has(told: &[(Level, String)], level: Level, words: &str) -> bool {
+        told.iter().any(|(of, message)| *of == level && message.contains(words))
+    }
+
+    #[tokio::test]
+    async fn what_each_setting_means_is_told() {
+        let bare = told_of(&Server::start(&["--maxmemory-policy", "allkeys-lru"])).await;
+        assert!(has(&bare, Level::Warning, "keeps nothing"), "{bare:?}");
+        assert!(has(&bare, Level::Warning, "evicts sessions when its memory is full (allkeys-lru)"));
+        assert!(has(&bare, Level::Ok, "release "));
+        let saving = told_of(&Server::start(&["--save", "900 1"])).await;
+        assert!(has(&saving, Level::Warning, "now and then (900 1)"), "{saving:?}");
+        let good = told_of(&Server::start(&["--appendonly", "yes", "--maxmemory", "100mb"])).await;
+        assert!(good.iter().all(|(level, _)| *level == Level::Ok), "{good:?}");
+        assert!(has(&good, Level::Ok, "refused (503)"));
+        let managed = told_of(&Server::start(&["--rename-command", "CONFIG", ""])).await;
+        assert!(has(&managed, Level::Warning, "can't be read from here"), "{managed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_cluster_is_whole_or_not() {
+        let whole = told_of(&server::cluster().0[0]).await;
+        assert!(has(&whole, Level::Ok, "its cluster is whole"), "{whole:?}");
+        let alone = Server::start(&["--cluster-enabled", "yes"]);
+        let told: Vec<_> = inspect(&[alone.url()]).await;
+        assert!(told.iter().any(|f| f.level == Level::Error && f.message.contains("not whole")), "{told:?}");
+    }
+
+    #[tokio::test]
+    async fn a_node_that_is_not_there_is_told() {
+        let told = inspect(&["redis://:hidden@127.0.0.1:1".to_owned()]).await;
+        assert!(told.iter().all(|finding| finding.level == Level::Error));
+        assert!(!format!("{told:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn an_old_release_is_an_error() {
+        let told = Told {
+            version: "6.2.14".into(),
+            appends: true,
+            saves: None,
+            policy: "noeviction".into(),
+            most: 0,
+            cluster: None,
+        };
+        let levels: Vec<_> = told.findings("redis").iter().map(|finding| finding.level).collect();
+        assert_eq!(levels, [Level::Error, Level::Ok, Level::Ok]);
+    }
+}

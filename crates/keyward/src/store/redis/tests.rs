@@ -1,0 +1,76 @@
+//! Does Redis under the moving part of a session keep the rules, whatever becomes of it?
+
+mod budget;
+mod failover;
+mod halves;
+mod keys;
+mod lost;
+mod play;
+pub(super) mod server;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use keyward_core::mail::{Link, Mail};
+
+use super::{Redis, Terms};
+use crate::store::Store;
+use crate::store::contract::{Later, Place, Row};
+use crate::store::sqlite::tests::Folder;
+
+mod over_one {
+    crate::store::contract::contract!(super::super::over_one_node);
+}
+
+mod over_a_cluster {
+    crate::store::contract::contract!(super::super::over_a_cluster_of_three);
+}
+
+/// A file, and a place among the keys of Redis that nobody else has.
+struct Apart {
+    folder: Folder,
+    urls: Vec<String>,
+    terms: Terms,
+}
+
+impl Apart {
+    fn new(urls: Vec<String>, refresh_ttl: Duration) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let terms = Terms { prefix: format!("test{number}"), refresh_ttl };
+        Self { folder: Folder::new(), urls, terms }
+    }
+
+    async fn over(&self, durable: Arc<dyn Store>) -> Redis {
+        Redis::open(&self.urls, durable, self.terms.clone()).await.expect("Redis answers")
+    }
+}
+
+impl Place for Apart {
+    fn open(&self) -> Later<'_, Arc<dyn Store>> {
+        Box::pin(async move { Arc::new(self.over(self.folder.open().await).await) as Arc<dyn Store> })
+    }
+
+    fn trail(&self) -> Later<'_, Vec<Row>> {
+        self.folder.trail()
+    }
+
+    fn mail(&self) -> Later<'_, (Vec<Link>, Vec<Mail>)> {
+        self.folder.mail()
+    }
+
+    fn is_halved(&self) -> bool {
+        true
+    }
+}
+
+// The suite sweeps at exact moments, so nothing may lie between what moves and what rests.
+
+async fn over_one_node() -> Box<dyn Place> {
+    Box::new(Apart::new(vec![server::one().url()], Duration::ZERO))
+}
+
+async fn over_a_cluster_of_three() -> Box<dyn Place> {
+    Box::new(Apart::new(server::cluster().urls(), Duration::ZERO))
+}

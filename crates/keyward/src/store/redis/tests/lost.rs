@@ -1,0 +1,183 @@
+//! What becomes of sessions when Redis lost its last moments, or everything, or is gone?
+
+use std::time::Duration;
+
+use keyward_core::change::{Change, Write};
+use keyward_core::session::{End, EndReason, Refusal, Verdict};
+use keyward_core::time::Timestamp;
+
+use super::play::Client;
+use super::{Apart, server};
+use crate::store::contract::Place as _;
+use crate::store::{Fault, Store};
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_seconds(seconds)
+}
+
+async fn end(store: &dyn Store, client: &Client, now: Timestamp) {
+    let end = End { at: now, why: EndReason::Logout };
+    let until = now.after(Duration::from_secs(3_600));
+    let write = Write::EndSession { session: client.session, end, until };
+    store.commit(Change::of([write])).await.expect("open");
+}
+
+/// Until Redis answers again: nobody has to do anything for that.
+async fn back(store: &dyn Store) {
+    while store.ping().await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn goes_on(verdict: &Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Rotate { .. } | Verdict::Keep { .. } | Verdict::Adopt { .. } | Verdict::Forgive { .. }
+    )
+}
+
+#[tokio::test]
+async fn nobody_is_signed_out_or_back_in_by_what_redis_lost() {
+    let mut server = server::Server::start(&[]);
+    let place = Apart::new(vec![server.url()], WEEK);
+    let store = place.open().await;
+    let mut clients = Vec::new();
+    for _ in 0..6 {
+        clients.push(Client::sign_up(&*store).await);
+    }
+    let gone = Client::sign_up(&*store).await;
+    server.ask::<()>(&redis::cmd("SAVE")).await;
+    end(&*store, &gone, at(1_500)).await;
+    let mut now = at(2_000);
+    let (mut adopted, mut rotated) = (0, 0);
+    for round in 0..40usize {
+        now = now.after(Duration::from_secs(60));
+        for (n, client) in clients.iter_mut().enumerate() {
+            // Not everybody comes each time, and some answers are lost.
+            if (round + n) % 5 == 0 {
+                continue;
+            }
+            let mut held = client.clone();
+            let verdict = client.present(&*store, now).await.expect("Redis answers");
+            assert!(goes_on(&verdict), "round {round}: {verdict:?}");
+            adopted += usize::from(matches!(verdict, Verdict::Adopt { .. }));
+            rotated += usize::from(matches!(verdict, Verdict::Rotate { .. }));
+            if (round + n) % 7 == 0 {
+                *client = held;
+            } else if round % 9 == n {
+                // The token before it, shown at once as by another tab, is no theft either.
+                let verdict = held.present(&*store, now).await.expect("Redis answers");
+                assert!(
+                    goes_on(&verdict) || matches!(verdict, Verdict::Wait { .. }),
+                    "round {round}: {verdict:?}"
+                );
+            }
+        }
+        match round % 8 {
+            2 => server.ask(&redis::cmd("FLUSHALL")).await,
+            // What it knew some rounds ago is what it knows now.
+            4 => server.ask(&redis::cmd("SAVE")).await,
+            6 => {
+                server = server.back_to_what_was_saved();
+                back(&*store).await;
+            }
+            _ => {}
+        }
+        let (_, verdict) = gone.ask(&*store, now).await.expect("readable");
+        assert_eq!(verdict, Verdict::Refuse(Refusal::Ended(EndReason::Logout)), "round {round}");
+    }
+    assert!(adopted > 30 && rotated > 30, "{adopted} adopted, {rotated} rotated");
+}
+
+#[tokio::test]
+async fn while_redis_is_gone_it_is_unavailable_and_logins_and_logouts_go_on() {
+    let mut server = server::Server::start(&[]);
+    let place = Apart::new(vec![server.url()], WEEK);
+    let store = place.open().await;
+    let mut client = Client::sign_up(&*store).await;
+    let gone = Client::sign_up(&*store).await;
+    server.ask::<()>(&redis::cmd("SAVE")).await;
+    server.kill();
+    assert!(matches!(client.present(&*store, at(2_000)).await, Err(Fault::Unavailable(_))));
+    assert!(matches!(store.ping().await, Err(Fault::Unavailable(_))));
+    end(&*store, &gone, at(2_000)).await;
+    let (_, verdict) = gone.ask(&*store, at(2_000)).await.expect("that it ended is known beneath");
+    assert_eq!(verdict, Verdict::Refuse(Refusal::Ended(EndReason::Logout)));
+    // Somebody signs in meanwhile; Redis never hears of it.
+    let session = keyward_core::id::SessionId::from_bytes([7; 16]);
+    let user = keyward_core::id::UserId::from_bytes([7; 16]);
+    crate::store::contract::sign_up(&*store, user, session).await;
+    let mut new = Client { session, generation: 0, made_at: at(1_002) };
+    let _server = server.back_to_what_was_saved();
+    back(&*store).await;
+    assert!(matches!(client.present(&*store, at(2_100)).await, Ok(Verdict::Rotate { .. })));
+    assert!(matches!(new.present(&*store, at(2_100)).await, Ok(Verdict::Adopt { .. })));
+    assert!(matches!(new.present(&*store, at(2_200)).await, Ok(Verdict::Rotate { .. })));
+    let (_, verdict) = gone.ask(&*store, at(2_200)).await.expect("readable");
+    assert_eq!(verdict, Verdict::Refuse(Refusal::Ended(EndReason::Logout)), "though its key is back");
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_is_unavailable_in_bounded_time_and_number() {
+    let server = server::Server::start(&[]);
+    let place = Apart::new(vec![server.url()], WEEK);
+    let store = place.open().await;
+    let client = Client::sign_up(&*store).await;
+    server.stop();
+    let began = tokio::time::Instant::now();
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..10_000 {
+        let (store, session) = (std::sync::Arc::clone(&store), client.session);
+        asked.spawn(async move { store.session(session).await.map(drop) });
+    }
+    let answers = asked.join_all().await;
+    assert!(answers.iter().all(|answer| matches!(answer, Err(Fault::Unavailable(_)))));
+    let at_once = answers.iter().filter(|answer| format!("{answer:?}").contains("too many")).count();
+    assert_eq!(at_once, 10_000 - 8_192);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    server.go_on();
+    back(&*store).await;
+    store.session(client.session).await.expect("it answers again");
+}
+
+#[tokio::test]
+async fn the_most_recently_active_are_told_by_what_moved() {
+    let place = Apart::new(vec![server::one().url()], WEEK);
+    let store = place.open().await;
+    let first = Client::sign_up(&*store).await;
+    let user = store.session(first.session).await.expect("readable").expect("there").account.id;
+    let open = |n: u8| {
+        let id = keyward_core::id::SessionId::from_bytes([n; 16]);
+        let opened_at = at(2_000 + i64::from(n));
+        let session = keyward_core::session::Session {
+            id,
+            user,
+            transport: keyward_core::session::Transport::Bearer,
+            opened_at,
+            auth_time: opened_at,
+            amr: "pwd".into(),
+            ip: String::new(),
+            user_agent: String::new(),
+            ended: None,
+            progress: Some(keyward_core::session::Progress::opened(opened_at)),
+        };
+        Write::OpenSession { session: Box::new(session), account_version: 0, limit: 10 }
+    };
+    for n in 1..4 {
+        store.commit(Change::of([open(n)])).await.expect("open");
+    }
+    let active = |session, second| Write::Note { session, seen: None, active_at: Some(at(second)) };
+    let second = keyward_core::id::SessionId::from_bytes([1; 16]);
+    store.commit(Change::of([active(first.session, 9_000), active(second, 8_000)])).await.expect("noted");
+    let told = store.sessions_of(user, 2).await.expect("readable");
+    assert_eq!(told.iter().map(|session| session.id).collect::<Vec<_>>(), [first.session, second]);
+    assert_eq!(told[0].progress.expect("known").last_active_at, at(9_000));
+    // Of those that Redis lost, what rests beneath says how recent they are.
+    server::one().forget(&place.terms.prefix).await;
+    let told = store.sessions_of(user, 2).await.expect("readable");
+    let expected = [3, 2].map(|n| keyward_core::id::SessionId::from_bytes([n; 16]));
+    assert_eq!(told.iter().map(|session| session.id).collect::<Vec<_>>(), expected);
+    assert_eq!(told[0].progress, None);
+}
