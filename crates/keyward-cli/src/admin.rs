@@ -29,11 +29,6 @@ impl Verb {
         let Self::Upsert { email, password } = self;
         let (keyward, config) = open::beside(file, Missing::Make).await?;
         let account = keyward.upsert_admin(&email, password.get()?, &Client::operator()).await?;
-        print::line(&format!(
-            "{} ({}) is an administrator in {}.",
-            account.email,
-            account.id,
-            config.database().display()
-        ))
+        print::line(&format!("{} ({}) is an administrator in {}.", account.email, account.id, config.data()))
     }
 }

@@ -35,7 +35,7 @@ pub(crate) use self::choice::{Claim, LogFormat, LogLevel, Signup};
 pub(crate) use self::document::{default_file, schema};
 pub(crate) use self::keys::{Config, Log, sections};
 pub(crate) use self::source::{Problem, Setting, Source};
-pub(crate) use self::store::DatabaseUrl;
+pub(crate) use self::store::{DatabaseUrl, ServerUrl};
 
 pub(crate) use self::address::is_loopback;
 use self::address::reached_at;
@@ -123,15 +123,26 @@ impl Config {
         is_loopback(self.server.listen) && self.server.public_url.is_loopback()
     }
 
-    /// The database file.
-    pub(crate) fn database(&self) -> &Path {
-        let DatabaseUrl::Sqlite(path) = &self.database.url;
-        path
+    /// The database file, where that is SQLite's.
+    pub(crate) fn database_file(&self) -> Option<&Path> {
+        match &self.database.url {
+            DatabaseUrl::Sqlite(path) => Some(path),
+            DatabaseUrl::Postgres(_) => None,
+        }
+    }
+
+    /// Where the data are, for people: no secret is in it.
+    pub(crate) fn data(&self) -> String {
+        match &self.database.url {
+            DatabaseUrl::Sqlite(path) => path.display().to_string(),
+            DatabaseUrl::Postgres(url) => url.to_string(),
+        }
     }
 
     /// The folder that holds what Keyward makes: that of the database file.
     pub(crate) fn data_folder(&self) -> PathBuf {
-        let folder = self.database().parent().filter(|folder| !folder.as_os_str().is_empty());
+        let file = self.database_file().unwrap_or(Path::new(keyward::DATABASE));
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
         folder.unwrap_or(Path::new(".")).to_owned()
     }
 }

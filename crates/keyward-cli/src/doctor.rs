@@ -2,6 +2,7 @@
 
 mod data;
 mod files;
+mod postgres;
 mod proxy;
 mod rules;
 
@@ -10,8 +11,10 @@ use std::path::Path;
 use clap::Args;
 use keyward::clock::Clock;
 use keyward::diagnosis::{self, Finding, Level};
+use keyward::inspect_redis;
 use serde_json::json;
 
+use crate::config::DatabaseUrl;
 use crate::failure::Failure;
 use crate::settings::settings;
 use crate::{open, print};
@@ -35,7 +38,7 @@ impl Doctor {
         let findings = match self.proxy.is_asked_for() {
             // Perhaps from another machine, where no configuration is.
             true => self.proxy.look().await?,
-            false => look(file)?,
+            false => look(file).await?,
         };
         let count = |level| findings.iter().filter(|finding| finding.level == level).count();
         let (errors, warnings) = (count(Level::Error), count(Level::Warning));
@@ -56,7 +59,7 @@ impl Doctor {
 }
 
 /// What is found here: in the configuration, the files and the data.
-fn look(file: Option<&Path>) -> Result<Vec<Finding>, Failure> {
+async fn look(file: Option<&Path>) -> Result<Vec<Finding>, Failure> {
     let loaded = open::configuration(file)?;
     let now = Clock::system().now();
     let settings =
@@ -64,7 +67,14 @@ fn look(file: Option<&Path>) -> Result<Vec<Finding>, Failure> {
     let mut findings = diagnosis::of_settings(&settings);
     findings.push(rules::log_level(&loaded.config));
     findings.extend(files::look(&loaded));
-    findings.extend(data::look(&loaded.config, now));
+    findings.extend(match &loaded.config.database.url {
+        DatabaseUrl::Sqlite(path) => data::look(path, &loaded.config, now),
+        DatabaseUrl::Postgres(url) => postgres::look(url, &loaded.config).await,
+    });
+    let redis: Vec<String> = loaded.config.redis.urls.iter().map(|url| url.expose().to_owned()).collect();
+    if !redis.is_empty() {
+        findings.extend(inspect_redis(&redis).await);
+    }
     Ok(findings)
 }
 

@@ -51,8 +51,8 @@ struct Cli {
 enum Noun {
     /// Serve until told to stop; what `keyward` alone does, too
     Serve,
-    /// Bring the database up to date, making it where there is none
-    Migrate,
+    /// Bring the database up to date, making it where there is none, or move it to Postgres
+    Migrate(migrate::Migrate),
     /// Find what would bite in production; changes nothing
     Doctor(doctor::Doctor),
     /// Accounts
@@ -104,7 +104,7 @@ fn run(cli: Cli) -> Result<(), Failure> {
     let file = cli.config.as_deref();
     match cli.noun {
         None | Some(Noun::Serve) => serve::run(file),
-        Some(Noun::Migrate) => to_the_end(migrate::run(file)),
+        Some(Noun::Migrate(migrate)) => to_the_end(migrate.run(file)),
         Some(Noun::Doctor(doctor)) => to_the_end(doctor.run(file)),
         Some(Noun::User(verb)) => to_the_end(verb.run(file)),
         Some(Noun::Role(verb)) => to_the_end(verb.run(file)),

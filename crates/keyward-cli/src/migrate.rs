@@ -1,13 +1,110 @@
-//! `keyward migrate`: brings the database up to date, as every start does.
+//! `keyward migrate`: brings the database up to date, as every start does; with `--to` it moves all
+//! of an SQLite database into a Postgres.
 
 use std::path::Path;
 
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use keyward::clock::Clock;
+use keyward::{Moved, PostgresOptions, move_to_postgres};
+
+use crate::config::{MASTER_KEY, ServerUrl};
 use crate::failure::Failure;
 use crate::open::{self, Missing};
-use crate::print;
+use crate::{password, print};
 
-/// Migrates the database; one that is not there is made.
-pub(crate) async fn run(file: Option<&Path>) -> Result<(), Failure> {
-    let (_, config) = open::beside(file, Missing::Make).await?;
-    print::line(&format!("{} is up to date.", config.database().display()))
+/// What is brought where.
+#[derive(Args)]
+pub(crate) struct Migrate {
+    /// Move everything of the SQLite database into the empty Postgres at this address,
+    /// postgres://user@host/database; nobody is signed out
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// Read the password of the user of that Postgres from standard input
+    #[arg(long, requires = "to")]
+    password_stdin: bool,
+}
+
+impl Migrate {
+    /// Migrates the database; one that is not there is made.
+    pub(crate) async fn run(&self, file: Option<&Path>) -> Result<(), Failure> {
+        match &self.to {
+            Some(to) => self.move_to(to, file).await,
+            None => {
+                let (_, config) = open::beside(file, Missing::Make).await?;
+                print::line(&format!("{} is up to date.", config.data()))
+            }
+        }
+    }
+
+    async fn move_to(&self, to: &str, file: Option<&Path>) -> Result<(), Failure> {
+        let mut to = ServerUrl::postgres(to).map_err(|said| Failure::usage(format!("--to: {said}")))?;
+        if self.password_stdin {
+            let password = password::piped()?;
+            to = to.with_password(password.as_str()).ok_or_else(|| {
+                Failure::usage("--to names no user whose password that is: postgres://user@host/database")
+            })?;
+        }
+        let loaded = open::configuration(file)?;
+        let config = &loaded.config;
+        let Some(database) = config.database_file() else {
+            return Err(Failure::usage("database.url is Postgres already: --to moves what is in SQLite"));
+        };
+        if !database.exists() {
+            return Err(Failure::new(format!(
+                "there is no database at {}: there is nothing to move",
+                config.data()
+            )));
+        }
+        // As a server holds it, so that none serves it meanwhile; and with its master key.
+        let keyward = open::to_move(&loaded).await?;
+        let bar = Bar::new();
+        let options = PostgresOptions::new(to.expose());
+        let moved = move_to_postgres(database, &options, &Clock::system(), |table, done, all| {
+            bar.tell(table, done, all);
+        })
+        .await;
+        bar.end();
+        let moved = moved.map_err(|e| Failure::new(e.to_string()))?;
+        keyward.close().await?;
+        let rows: Vec<[String; 2]> =
+            moved.iter().map(|Moved { table, rows }| [(*table).to_owned(), rows.to_string()]).collect();
+        print::table(["TABLE", "ROWS"], &rows)?;
+        let key = match &config.keys.master_key {
+            Some(_) => "keys.master_key stays as it is".to_owned(),
+            None => format!(
+                "set keys.master_key to what is in {}",
+                config.data_folder().join(MASTER_KEY).display()
+            ),
+        };
+        print::text(&format!(
+            "\nEverything is in {to}, and every row was counted. Now set database.url to that, {key}, and \
+             start; nobody has to sign in anew.\n`keyward event verify` says whether the audit trail is whole. \
+             {} is as it was: destroy it when you need it no more, and serve it no more.\n",
+            database.display()
+        ))
+    }
+}
+
+/// What a terminal is shown meanwhile.
+struct Bar(ProgressBar);
+
+impl Bar {
+    fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{msg:<12} {wide_bar} {pos} of {len}") {
+            bar.set_style(style);
+        }
+        Self(bar)
+    }
+
+    fn tell(&self, table: &'static str, done: u64, all: u64) {
+        self.0.set_message(table);
+        self.0.set_length(all);
+        self.0.set_position(done);
+    }
+
+    fn end(&self) {
+        self.0.finish_and_clear();
+    }
 }

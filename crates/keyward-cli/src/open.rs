@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use keyward::{Keyward, MasterKey, OpenError, StartError};
+use keyward::clock::Clock;
+use keyward::{Keyward, MasterKey, OpenError, PostgresOptions, Settings, StartError, inspect_postgres};
 
-use crate::config::{self, Config, Loaded};
+use crate::config::{self, Config, DatabaseUrl, Loaded, ServerUrl};
 use crate::failure::Failure;
 use crate::settings::settings;
 
@@ -31,11 +32,11 @@ pub(crate) fn configuration(file: Option<&Path>) -> Result<Loaded, Failure> {
 /// The data, beside a server that may be running on it.
 pub(crate) async fn beside(file: Option<&Path>, missing: Missing) -> Result<(Keyward, Config), Failure> {
     let Loaded { config, .. } = configuration(file)?;
-    if missing == Missing::Refuse && !has_data(&config) {
+    if missing == Missing::Refuse && !has_data(&config).await? {
         return Err(Failure::new(format!(
             "there is no database at {}; run this in the folder and with the configuration of the server, \
              or make one with `keyward migrate`",
-            config.database().display()
+            config.data()
         )));
     }
     let keyward = builder(&config)?.beside().open().await.map_err(|e| failure(&e))?;
@@ -47,9 +48,24 @@ pub(crate) async fn to_serve(loaded: &Loaded, log_drops: Arc<AtomicU64>) -> Resu
     builder(&loaded.config)?.shown(loaded.shown()).log_drops(log_drops).open().await.map_err(|e| failure(&e))
 }
 
+/// The data, for this process alone: nobody serves it meanwhile.
+pub(crate) async fn to_move(loaded: &Loaded) -> Result<Keyward, Failure> {
+    builder_of(&loaded.config, |settings| settings.background = false)?.open().await.map_err(|e| failure(&e))
+}
+
 fn builder(config: &Config) -> Result<keyward::Builder, Failure> {
-    let settings = settings(config).map_err(|e| Failure::usage(format!("passwords.argon2_*: {e}")))?;
-    let builder = Keyward::builder(settings).sqlite(config.database());
+    builder_of(config, |_| {})
+}
+
+fn builder_of(config: &Config, change: impl FnOnce(&mut Settings)) -> Result<keyward::Builder, Failure> {
+    let mut settings = settings(config).map_err(|e| Failure::usage(format!("passwords.argon2_*: {e}")))?;
+    change(&mut settings);
+    let builder = Keyward::builder(settings);
+    let builder = match &config.database.url {
+        DatabaseUrl::Sqlite(path) => builder.sqlite(path),
+        DatabaseUrl::Postgres(url) => builder.postgres(postgres(config, url)),
+    };
+    let builder = builder.redis(config.redis.urls.iter().map(ServerUrl::expose));
     // Without one, the one in the data folder: the configuration allows that for this machine alone.
     let builder = match &config.keys.master_key {
         Some(key) => builder.master_key(MasterKey::from_bytes(key.expose())),
@@ -61,8 +77,23 @@ fn builder(config: &Config) -> Result<keyward::Builder, Failure> {
     })
 }
 
-fn has_data(config: &Config) -> bool {
-    std::fs::metadata(config.database()).is_ok_and(|file| file.len() > 0)
+/// How the Postgres at this address is reached.
+pub(crate) fn postgres(config: &Config, url: &ServerUrl) -> PostgresOptions {
+    let options = PostgresOptions::new(url.expose());
+    match &config.database.direct_url {
+        Some(direct) => options.direct_url(direct.expose()),
+        None => options,
+    }
+}
+
+async fn has_data(config: &Config) -> Result<bool, Failure> {
+    match &config.database.url {
+        DatabaseUrl::Sqlite(path) => Ok(std::fs::metadata(path).is_ok_and(|file| file.len() > 0)),
+        DatabaseUrl::Postgres(url) => {
+            let report = inspect_postgres(&postgres(config, url), &Clock::system()).await;
+            Ok(report.map_err(|e| Failure::new(e.to_string()))?.data.schema > 0)
+        }
+    }
 }
 
 fn failure(error: &StartError) -> Failure {

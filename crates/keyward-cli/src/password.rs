@@ -32,7 +32,7 @@ impl From {
     /// One that there is already.
     pub(crate) fn known(&self) -> Result<Password, Failure> {
         if self.password_stdin {
-            return piped(io::stdin().lock());
+            return piped();
         }
         if !io::stdin().is_terminal() {
             return Err(Failure::usage(
@@ -48,8 +48,12 @@ fn asked(prompt: &str) -> Result<String, Failure> {
         .map_err(|e| Failure::new(format!("the password can't be asked for: {e}")))
 }
 
-/// What comes in, without a line break at its end, which `echo` and files have.
-fn piped(input: impl io::Read) -> Result<Password, Failure> {
+/// What standard input holds, without a line break at its end, which `echo` and files have.
+pub(crate) fn piped() -> Result<Password, Failure> {
+    read(io::stdin().lock())
+}
+
+fn read(input: impl io::Read) -> Result<Password, Failure> {
     // Room for what is one too long, and for the line break.
     let most = u64::try_from(MAX_LOGIN_BYTES + 3).unwrap_or(u64::MAX);
     let mut text = String::with_capacity(MAX_LOGIN_BYTES + 3);
@@ -86,12 +90,12 @@ mod tests {
         for (given, password) in
             [("Pass word1", "Pass word1"), ("Pass1 \n", "Pass1 "), ("P\r\n", "P"), (" \n", " ")]
         {
-            assert_eq!(piped(given.as_bytes()).expect(given).as_str(), password);
+            assert_eq!(read(given.as_bytes()).expect(given).as_str(), password);
         }
         for given in ["", "\n", "\r\n", "a\nb", "a\n\n", &"x".repeat(MAX_LOGIN_BYTES + 1)] {
-            assert!(piped(given.as_bytes()).is_err(), "{given:?}");
+            assert!(read(given.as_bytes()).is_err(), "{given:?}");
         }
-        assert!(piped(&b"\xff"[..]).is_err());
-        assert!(piped("x".repeat(MAX_LOGIN_BYTES).as_bytes()).is_ok());
+        assert!(read(&b"\xff"[..]).is_err());
+        assert!(read("x".repeat(MAX_LOGIN_BYTES).as_bytes()).is_ok());
     }
 }

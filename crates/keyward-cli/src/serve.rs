@@ -163,7 +163,13 @@ fn greeting(
     if let Some(metrics) = metrics {
         say("Metrics", &format_args!("http://{metrics}/metrics"));
     }
-    say("Data", &config.database().display());
+    say("Data", &config.data());
+    if let [first, others @ ..] = config.redis.urls.as_slice() {
+        say(
+            "Sessions",
+            &format_args!("{first}{}", if others.is_empty() { "" } else { " and others of its cluster" }),
+        );
+    }
     if config.keys.master_key.is_none() {
         say("Master key", &config.data_folder().join(MASTER_KEY).display());
     }

@@ -134,7 +134,7 @@ impl Verb {
                     "{} ({}) has an account in {}{invited}.",
                     account.email,
                     account.id,
-                    config.database().display()
+                    config.data()
                 ))
             }
             Self::List { query, status, role, limit, after, json } => {

@@ -21,7 +21,8 @@ use crate::client::Client;
 use crate::edge::Assertion;
 use crate::engine::Engine;
 use crate::error::{Denied, Error};
-use crate::store::Loaded;
+use crate::feed::TRUST;
+use crate::store::{Fault, Loaded};
 
 /// How much memory the verified tokens may take, in bytes.
 const CACHE_BYTES: u64 = 16 << 20;
@@ -160,8 +161,12 @@ impl Engine {
         if self.feed.is_fresh(self.clock.monotonic()) {
             return Ok(());
         }
-        self.poll().await?;
-        Ok(())
+        // Later than that, what it says could not be believed any more; and who waits for another's
+        // question must not wait for those before.
+        match tokio::time::timeout(TRUST, self.poll()).await {
+            Ok(polled) => Ok(polled?),
+            Err(_) => Err(Fault::Unavailable("it did not say in time what was revoked".to_owned()).into()),
+        }
     }
 
     async fn check(&self, token: &Verified, client: FromWhere<'_>, reach: Reach) -> Result<(), Error> {

@@ -19,11 +19,14 @@ use crate::metrics::Metrics;
 use crate::settings::{Origin, Settings};
 use crate::store::Store;
 use crate::store::postgres::{Postgres, PostgresError, PostgresOptions};
+use crate::store::redis::{Redis, RedisOpenError, Terms};
 use crate::store::sqlite::{OpenError, Sqlite};
 use crate::{Keyward, background};
 
 /// Where everything rests unless told otherwise: in a folder beside the program.
 pub const DATABASE: &str = "keyward-data/keyward.db";
+/// What the names of all keys in Redis begin with.
+const REDIS_PREFIX: &str = "keyward";
 /// How many password hashes may wait to be made.
 const HASHING_QUEUE: usize = 128;
 
@@ -37,6 +40,12 @@ pub enum StartError {
     /// The Postgres can't be used.
     #[error(transparent)]
     Postgres(#[from] PostgresError),
+    /// The Redis can't be used.
+    #[error(transparent)]
+    Redis(#[from] RedisOpenError),
+    /// Redis is for what moves in a session: what has to be kept needs a Postgres beneath it.
+    #[error("Redis needs a Postgres beneath it, which keeps what has to be kept; give one, or no Redis")]
+    RedisAlone,
     /// The master key in the data folder can't be read or made, or is gone.
     #[error(transparent)]
     MasterKey(#[from] MasterKeyError),
@@ -65,6 +74,8 @@ pub struct Builder {
     settings: Settings,
     clock: Clock,
     place: Place,
+    redis: Vec<String>,
+    folder: PathBuf,
     exclusive: bool,
     master: Option<MasterKey>,
     previous_master: Option<MasterKey>,
@@ -78,21 +89,21 @@ enum Place {
 }
 
 impl Place {
-    /// What stands beside a database that is a file, and else in the folder of [`DATABASE`].
-    fn beside(&self, name: &str) -> PathBuf {
+    /// What stands beside a database that is a file, and else in that folder.
+    fn beside(&self, folder: &Path, name: &str) -> PathBuf {
         match self {
             Self::Sqlite(path) => path.with_file_name(name),
-            Self::Postgres(_) => Path::new(DATABASE).with_file_name(name),
+            Self::Postgres(_) => folder.join(name),
         }
     }
 
     /// The master key that is made for development on this machine; `None` where the data is
     /// elsewhere, and another node may make another one.
-    fn master_key(&self) -> Result<Option<MasterKey>, MasterKeyError> {
+    fn master_key(&self, folder: &Path) -> Result<Option<MasterKey>, MasterKeyError> {
         match self {
             Self::Sqlite(path) => master_key::beside(path).map(Some),
             Self::Postgres(options) if options.is_local() => {
-                master_key::load_or_make(&self.beside(master_key::FILE)).map(Some)
+                master_key::load_or_make(&self.beside(folder, master_key::FILE)).map(Some)
             }
             Self::Postgres(_) => Ok(None),
         }
@@ -115,10 +126,24 @@ impl Builder {
     }
 
     /// Everything rests in this Postgres, beside any number of other nodes that share the master key
-    /// and the settings. What else Keyward writes stands in the folder of [`DATABASE`]; there a
-    /// master key is made only where the public URL and the database are both loopback.
+    /// and the settings. What else Keyward writes stands in [`Builder::data_folder`]; there a master
+    /// key is made only where the public URL and the database are both loopback.
     pub fn postgres(mut self, options: PostgresOptions) -> Self {
         self.place = Place::Postgres(options);
+        self
+    }
+
+    /// The part of a session that moves rests in this Redis, over a Postgres: one node, or several of
+    /// a Redis Cluster, as `redis://user:password@host:port`, or `rediss://` for TLS.
+    pub fn redis(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.redis = urls.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// With Postgres, the folder of what Keyward writes into files: mails where no server takes them,
+    /// and the master key where it makes one. That of [`DATABASE`] unless told otherwise.
+    pub fn data_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = folder.into();
         self
     }
 
@@ -176,7 +201,7 @@ impl Builder {
         let has_own_key = self.master.is_some();
         let master = match self.master {
             Some(master) => Some(master),
-            None if public_url.is_loopback() => self.place.master_key()?,
+            None if public_url.is_loopback() => self.place.master_key(&self.folder)?,
             None => None,
         };
         let master = master.ok_or_else(|| StartError::NoMasterKey(public_url.clone()))?;
@@ -184,7 +209,15 @@ impl Builder {
             Some(former) => master.replacing(former),
             None => master,
         };
-        let store = self.place.open(self.exclusive, &self.clock).await?;
+        if !self.redis.is_empty() && matches!(self.place, Place::Sqlite(_)) {
+            return Err(StartError::RedisAlone);
+        }
+        let mut store = self.place.open(self.exclusive, &self.clock).await?;
+        if !self.redis.is_empty() {
+            let terms =
+                Terms { prefix: REDIS_PREFIX.to_owned(), refresh_ttl: self.settings.policy.refresh_ttl };
+            store = Arc::new(Redis::open(&self.redis, store, terms).await?);
+        }
         let now = self.clock.now();
         let mac_keys = mac_keys(&*store, &master, now).await.map_err(|error| match error {
             MacKeysError::Sealed(seal::OpenError::WrongMasterKey) => StartError::WrongMasterKey,
@@ -194,7 +227,7 @@ impl Builder {
         let delivery = match &self.settings.smtp {
             Some(server) => Delivery::smtp(server, public_url)
                 .map_err(|e| StartError::Failed(format!("no mail can go through {}: {e}", server.host)))?,
-            None => Delivery::Folder(self.place.beside("outbox")),
+            None => Delivery::Folder(self.place.beside(&self.folder, "outbox")),
         };
         let metrics = Metrics::new();
         let hash_seconds = metrics.hash_seconds.clone();
@@ -254,6 +287,8 @@ impl Keyward {
             settings,
             clock: Clock::system(),
             place: Place::Sqlite(DATABASE.into()),
+            redis: Vec::new(),
+            folder: Path::new(DATABASE).parent().unwrap_or(Path::new("")).to_owned(),
             exclusive: true,
             master: None,
             previous_master: None,

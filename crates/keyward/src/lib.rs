@@ -237,7 +237,11 @@ pub use crate::settings::{
     InvalidOrigin, InvalidSender, Origin, PersonalClaims, Secret, Sender, Settings, Smtp,
 };
 pub use crate::store::Fault;
+pub use crate::store::postgres::inspect::{PostgresReport, inspect as inspect_postgres};
+pub use crate::store::postgres::take_over::{MoveError, Moved, move_to_postgres};
 pub use crate::store::postgres::{PostgresError, PostgresOptions};
+pub use crate::store::redis::RedisOpenError;
+pub use crate::store::redis::inspect::inspect as inspect_redis;
 pub use crate::store::sqlite::OpenError;
 pub use crate::store::sqlite::inspect::{DatabaseReport, inspect as inspect_database};
 pub use crate::store::trail::{Suspect, SuspicionKind};

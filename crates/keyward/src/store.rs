@@ -6,7 +6,6 @@
 
 pub(crate) mod budget;
 pub(crate) mod postgres;
-#[cfg_attr(not(test), expect(dead_code, reason = "until the builder opens it"))]
 pub(crate) mod redis;
 mod sql;
 pub(crate) mod sqlite;

@@ -7,12 +7,14 @@ use keyward::core::password::InvalidCost;
 use super::address::{collide, is_loopback};
 use super::keys::Config;
 use super::source::{Problem, Setting, Source};
+use super::store::{DatabaseUrl, ServerUrl};
 
 /// What speaks against these values together. `settings` says where each comes from; a key that
 /// one of the `known` problems names has a stand-in for a value, so nothing is said of it.
 pub(super) fn combinations(config: &Config, settings: &[Setting], known: &[Problem]) -> Vec<Problem> {
     let mut check = Check { settings, known, found: Vec::new() };
     check.server(config);
+    check.store(config);
     check.keys(config);
     check.lifetimes(config);
     check.passwords(config);
@@ -36,6 +38,46 @@ impl Check<'_> {
         }
     }
 
+    fn store(&mut self, config: &Config) {
+        const URL: &str = "database.url";
+        const DIRECT: &str = "database.direct_url";
+        const REDIS: &str = "redis.urls";
+        let (database, redis) = (&config.database, &config.redis.urls);
+        if matches!(database.url, DatabaseUrl::Sqlite(_)) {
+            if database.direct_url.is_some() {
+                let message = "database.direct_url is the way past a pooler in front of Postgres, and database.url \
+                               is SQLite; allowed: \"\", or a database.url of postgres://";
+                self.refuse(&[DIRECT, URL], message.into());
+            }
+            if !redis.is_empty() {
+                let message = "redis.urls needs a database.url of postgres://: what has to be kept is kept there, \
+                               and SQLite serves one node, which needs no Redis; allowed: [] beside SQLite";
+                self.refuse(&[REDIS, URL], message.into());
+            }
+        }
+        if redis.len() < 2 {
+            return;
+        }
+        let mut servers: Vec<&str> = redis.iter().map(ServerUrl::server).collect();
+        servers.sort_unstable();
+        if servers.windows(2).any(|pair| pair[0] == pair[1]) {
+            self.refuse(
+                &[REDIS],
+                "redis.urls names a node twice; allowed: each node of a Redis Cluster once".into(),
+            );
+        }
+        if redis.iter().any(|node| node.is_tls() != redis[0].is_tls()) {
+            let message =
+                "redis.urls mixes redis:// and rediss://; allowed: one of both for all nodes of a cluster";
+            self.refuse(&[REDIS], message.into());
+        }
+        if redis.iter().any(ServerUrl::names_a_database) {
+            let message = "redis.urls names the number of a database; several addresses are a Redis Cluster, \
+                           which has none";
+            self.refuse(&[REDIS], message.into());
+        }
+    }
+
     fn keys(&mut self, config: &Config) {
         let (server, keys, tokens) = (&config.server, &config.keys, &config.tokens);
         let told = "make one with `openssl rand -base64 32`";
@@ -50,6 +92,18 @@ impl Check<'_> {
             self.refuse(
                 &["keys.master_key", key],
                 format!("keys.master_key must be set where {key} ({value}) isn't loopback; {told}"),
+            );
+        }
+        if let DatabaseUrl::Postgres(url) = &config.database.url
+            && master.is_none()
+            && !url.is_local()
+        {
+            self.refuse(
+                &["keys.master_key", "database.url"],
+                format!(
+                    "keys.master_key must be set where database.url is on another machine: every node needs the same \
+                     one; {told}"
+                ),
             );
         }
         if previous.is_some() && master.is_none() {

@@ -22,7 +22,7 @@ use super::origin::{exact_origin, public_origin};
 use super::reader::Reader;
 use super::rule::{choice, flag, integer, list, name};
 use super::secret::{Secret, hs256_secret, master_key};
-use super::store::{DatabaseUrl, database_url, direct_url, redis_urls};
+use super::store::{DatabaseUrl, ServerUrl, database_url, direct_url, redis_urls};
 use super::table::{Key, Section, sections};
 
 const ZERO: Duration = Duration::ZERO;
@@ -55,18 +55,21 @@ sections! {
 
     /// Where accounts, keys and sessions are kept.
     database: Database {
-        /// The database. The folder of an SQLite file is the data folder: it holds the master key,
-        /// too, where that is made.
+        /// The database. Postgres is for several nodes: to another machine it is reached by TLS, unless
+        /// the address ends with ?sslmode=disable; ?sslrootcert=FILE names an authority of your own.
+        /// The folder of an SQLite file is the data folder: it holds the master key, too, where that is
+        /// made. With Postgres it is ./keyward-data.
         url: DatabaseUrl = "sqlite://keyward-data/keyward.db", database_url();
 
-        /// The way past a transaction pooler, for LISTEN and locks; "" is url itself.
-        direct_url: Option<Secret<String>> = "", direct_url();
+        /// The way past a transaction pooler such as PgBouncer, for LISTEN and locks; "" is url itself,
+        /// and nodes ask four times a second where LISTEN can't be had.
+        direct_url: Option<ServerUrl> = "", direct_url();
     }
 
-    /// Where sessions, revocations and rate limits move to at the highest rates.
+    /// Where sessions and rate limits move to at the highest rates. It needs a database.url of Postgres.
     redis: Redis {
-        /// One node, or several of a Redis Cluster.
-        urls: Vec<Secret<String>> = [], redis_urls();
+        /// One node, or several of a Redis Cluster, from which the others are learnt.
+        urls: Vec<ServerUrl> = [], redis_urls();
     }
 
     /// What signs and encrypts.

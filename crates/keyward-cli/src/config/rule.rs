@@ -188,19 +188,6 @@ pub(super) fn list<T: 'static>(item: Rule<T>) -> Rule<Vec<T>> {
     }
 }
 
-/// Nothing: what `note` says is not in this build. The value may well be a secret of the release
-/// that has it.
-pub(super) fn nothing<T: Default + 'static>(empty: Value, note: &'static str) -> Rule<T> {
-    let written = empty.to_string();
-    Rule::new(
-        format!("{written} ({note})"),
-        json!({ "const": empty }),
-        move |raw| if raw.is_empty() { Ok(T::default()) } else { Err(Refusal::default()) },
-        move |_| empty.clone(),
-    )
-    .secret()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

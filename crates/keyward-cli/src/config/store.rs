@@ -1,48 +1,169 @@
-//! Which database?
+//! Which database, and which Redis?
 
+use std::fmt::{self, Write as _};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde_json::json;
+use zeroize::Zeroizing;
 
-use super::rule::{Refusal, Rule, nothing};
+use super::raw::Raw;
+use super::rule::{Refusal, Rule, list};
 use super::secret::Secret;
 
-const SQLITE_ALONE: &str = "this build has only SQLite; Postgres and Redis come in a later release";
+/// What the address of a Postgres is like.
+const POSTGRES: &str = "postgres://user:password@host/database";
 
 /// The database that `database.url` names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum DatabaseUrl {
     /// SQLite in this file. Its folder is the data folder.
     Sqlite(PathBuf),
+    /// Postgres at this address.
+    Postgres(ServerUrl),
+}
+
+/// The address of a server, which may hold a password. Printed, that is masked.
+#[derive(Debug, Clone)]
+pub(crate) struct ServerUrl {
+    url: Secret<String>,
+    /// The same with `***` for the password.
+    masked: String,
+    /// The host with its port.
+    server: String,
+    /// What stands behind the host, from the slash on.
+    rest: String,
 }
 
 /// The database.
 pub(super) fn database_url() -> Rule<DatabaseUrl> {
     let read = |text: &str| match text.split_once("://") {
-        Some(("sqlite", path)) => sqlite(path),
-        Some(("postgres" | "postgresql", _)) => Err(Refusal::because(SQLITE_ALONE)),
+        Some(("sqlite", path)) => sqlite(path).map(DatabaseUrl::Sqlite),
+        Some(("postgres" | "postgresql", _)) => postgres(text).map(DatabaseUrl::Postgres),
         _ => Err(Refusal::default()),
     };
     Rule::text(
-        "sqlite://folder/file.db, or sqlite:///folder/file.db from the root",
+        "sqlite://folder/file.db, sqlite:///folder/file.db from the root, or postgres://user:password@host/database",
         read,
-        |DatabaseUrl::Sqlite(path)| format!("sqlite://{}", path.display()),
+        |url| match url {
+            DatabaseUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
+            DatabaseUrl::Postgres(url) => url.to_string(),
+        },
     )
-    .described(json!({ "type": "string", "pattern": "^sqlite://." }))
+    .described(json!({ "type": "string", "pattern": "^(sqlite|postgres|postgresql)://." }))
     .secret()
 }
 
-/// The way past a transaction pooler, which SQLite has no use for.
-pub(super) fn direct_url() -> Rule<Option<Secret<String>>> {
-    nothing(json!(""), SQLITE_ALONE)
+/// The way past a transaction pooler.
+pub(super) fn direct_url() -> Rule<Option<ServerUrl>> {
+    Rule::text(POSTGRES, postgres, ServerUrl::to_string)
+        .described(json!({ "type": "string", "pattern": "^(postgres|postgresql)://." }))
+        .secret()
+        .or_empty()
 }
 
 /// The nodes of Redis.
-pub(super) fn redis_urls() -> Rule<Vec<Secret<String>>> {
-    nothing(json!([]), SQLITE_ALONE)
+pub(super) fn redis_urls() -> Rule<Vec<ServerUrl>> {
+    let node =
+        Rule::text("redis://user:password@host:port, or rediss:// for TLS", redis, ServerUrl::to_string)
+            .described(json!({ "type": "string", "pattern": "^rediss?://." }))
+            .secret();
+    list(node)
 }
 
-fn sqlite(path: &str) -> Result<DatabaseUrl, Refusal> {
+impl ServerUrl {
+    /// The address of a Postgres, as it is written on a command line.
+    ///
+    /// # Errors
+    /// What is wrong with it, without a secret.
+    pub(crate) fn postgres(text: &str) -> Result<Self, String> {
+        let rule = Rule::text(POSTGRES, postgres, Self::to_string).secret();
+        rule.read(&Raw::Word(text.to_owned()))
+    }
+
+    /// The same with this password; `None` where there is no user whose it would be.
+    pub(crate) fn with_password(&self, password: &str) -> Option<Self> {
+        let (scheme, rest) = self.expose().split_once("://")?;
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (user, server) = authority.rsplit_once('@')?;
+        let user = user.split_once(':').map_or(user, |(user, _)| user);
+        let mut encoded = Zeroizing::new(String::with_capacity(3 * password.len()));
+        for byte in password.bytes() {
+            // Writing to a String can't fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        Self::parse(&Zeroizing::new(format!("{scheme}://{user}:{}@{server}{path}", *encoded)))
+    }
+
+    /// The address with its password.
+    pub(crate) fn expose(&self) -> &str {
+        self.url.expose()
+    }
+
+    /// Whether all of its hosts are this machine.
+    pub(super) fn is_local(&self) -> bool {
+        let options = self.rest.split_once('?').map_or("", |(_, options)| options);
+        let named = options.split('&').filter_map(|pair| pair.strip_prefix("host="));
+        let hosts = self.server.split(',').chain(named).filter(|host| !host.is_empty());
+        hosts.clone().count() > 0
+            && hosts.into_iter().all(|host| {
+                let name = match host.rsplit_once(':') {
+                    Some((name, port)) if !port.contains(']') => name,
+                    _ => host,
+                };
+                let name = name.trim_matches(['[', ']']);
+                let is_socket = name.starts_with('/') || name.to_ascii_lowercase().starts_with("%2f");
+                is_socket || name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+            })
+    }
+
+    /// The host with its port, as it was written.
+    pub(super) fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Whether all of it is encrypted (`rediss://`).
+    pub(super) fn is_tls(&self) -> bool {
+        self.expose().starts_with("rediss:")
+    }
+
+    /// Whether it names a database of the server.
+    pub(super) fn names_a_database(&self) -> bool {
+        self.rest.len() > 1
+    }
+
+    /// `None` for what has no form of an address.
+    fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        if text.chars().any(|c| c.is_whitespace() || c.is_control()) || rest.contains('#') {
+            return None;
+        }
+        let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (user, server) = match authority.rsplit_once('@') {
+            Some((user, server)) => (Some(user), server),
+            None => (None, authority),
+        };
+        let user = match user.map(|user| user.split_once(':')) {
+            None => String::new(),
+            Some(None) => format!("{}@", user.unwrap_or_default()),
+            Some(Some((user, _))) => format!("{user}:***@"),
+        };
+        Some(Self {
+            url: Secret::new(text.to_owned()),
+            masked: format!("{scheme}://{user}{server}{path}"),
+            server: server.to_owned(),
+            rest: path.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.masked)
+    }
+}
+
+fn sqlite(path: &str) -> Result<PathBuf, Refusal> {
     if path.starts_with(':') {
         return Err(Refusal::because("what is in memory alone would be lost with the process"));
     }
@@ -52,13 +173,48 @@ fn sqlite(path: &str) -> Result<DatabaseUrl, Refusal> {
     if path.is_empty() || path.ends_with(['/', '\\']) {
         return Err(Refusal::because("it names no file"));
     }
-    Ok(DatabaseUrl::Sqlite(path.into()))
+    Ok(path.into())
+}
+
+fn postgres(text: &str) -> Result<ServerUrl, Refusal> {
+    let url = ServerUrl::parse(text).ok_or_else(Refusal::default)?;
+    let (path, query) = url.rest.split_once('?').unwrap_or((&url.rest, ""));
+    let names_host = !url.server.is_empty() || query.split('&').any(|pair| pair.starts_with("host="));
+    if !matches!(text.split_once("://"), Some(("postgres" | "postgresql", _))) || !names_host {
+        return Err(Refusal::default());
+    }
+    // It would be shown.
+    if query.to_ascii_lowercase().contains("password") {
+        return Err(Refusal::because("a password stands before the host, user:password@host"));
+    }
+    if path.len() < 2 {
+        return Err(Refusal::because("it names no database"));
+    }
+    Ok(url)
+}
+
+fn redis(text: &str) -> Result<ServerUrl, Refusal> {
+    let url = ServerUrl::parse(text).ok_or_else(Refusal::default)?;
+    let (host, port) = match url.server.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port),
+        _ => (url.server.as_str(), "6379"),
+    };
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_redis = matches!(text.split_once("://"), Some(("redis" | "rediss", _)));
+    let is_port = number(port) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    let database = url.rest.strip_prefix('/').unwrap_or(&url.rest);
+    if !is_redis || host.is_empty() || !is_port {
+        return Err(Refusal::default());
+    }
+    if !database.is_empty() && !number(database) {
+        return Err(Refusal::because("behind the host there is the number of a database, or nothing"));
+    }
+    Ok(url)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::raw::Raw;
 
     #[test]
     fn a_sqlite_url_names_a_file() {
@@ -68,7 +224,10 @@ mod tests {
             ("sqlite:///var/lib/keyward/keyward.db", "/var/lib/keyward/keyward.db"),
             ("sqlite://./a b%20c.db", "./a b%20c.db"),
         ] {
-            assert_eq!(read(text), Ok(DatabaseUrl::Sqlite(path.into())));
+            assert!(
+                matches!(read(text), Ok(DatabaseUrl::Sqlite(read)) if read == std::path::Path::new(path)),
+                "{text}"
+            );
             let rule = database_url();
             assert_eq!(rule.show(&rule.read(&Raw::Word(text.into())).expect(text)), json!(text));
         }
@@ -84,6 +243,85 @@ mod tests {
             "mysql://localhost/keyward",
         ] {
             assert!(read(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_postgres_url_names_a_host_and_a_database() {
+        let rule = database_url();
+        for (text, shown) in [
+            ("postgres://localhost/keyward", "postgres://localhost/keyward"),
+            ("postgresql://ada@db:5433/keyward", "postgresql://ada@db:5433/keyward"),
+            (
+                "postgres://ada:p%40ss:w@db/keyward?sslmode=require",
+                "postgres://ada:***@db/keyward?sslmode=require",
+            ),
+            ("postgres://ada:p@ss@[::1]/keyward", "postgres://ada:***@[::1]/keyward"),
+            ("postgres:///keyward?host=/run/postgresql", "postgres:///keyward?host=/run/postgresql"),
+            ("postgres://a,b:5433/keyward", "postgres://a,b:5433/keyward"),
+        ] {
+            let url = rule.read(&Raw::Word(text.into())).expect(text);
+            assert_eq!(rule.show(&url), json!(shown));
+            assert!(matches!(url, DatabaseUrl::Postgres(url) if url.expose() == text));
+        }
+        for (text, why) in [
+            ("postgres://", "allowed: "),
+            ("postgres:///keyward", "allowed: "),
+            ("postgres://ada:pw@/keyward", "allowed: "),
+            ("postgres://db", "it names no database"),
+            ("postgres://db/", "it names no database"),
+            ("postgres://db/?sslmode=require", "it names no database"),
+            ("postgres://db/keyward?password=pw", "before the host"),
+            ("postgres://db/key ward", "allowed: "),
+            ("postgres://db/keyward#x", "allowed: "),
+            ("mysql://db/keyward", "allowed: "),
+        ] {
+            let said = rule.read(&Raw::Word(text.into())).expect_err(text);
+            assert!(said.contains(why) && !said.contains("pw"), "{said}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        for (text, is_local) in [
+            ("postgres://localhost/keyward", true),
+            ("postgres://ada:pw@127.0.0.1:5433/keyward", true),
+            ("postgres://[::1]:5433/keyward", true),
+            ("postgres:///keyward?host=/run/postgresql", true),
+            ("postgres://%2Frun%2Fpostgresql/keyward", true),
+            ("postgres://localhost,db/keyward", false),
+            ("postgres://localhost/keyward?host=db", false),
+            ("postgres://localhost.example.com/keyward", false),
+            ("postgres://10.0.0.1/keyward", false),
+        ] {
+            assert_eq!(postgres(text).ok().map(|url| url.is_local()), Some(is_local), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_redis_url_names_a_node() {
+        let rule = redis_urls();
+        for (text, shown) in [
+            ("redis://localhost", json!(["redis://localhost"])),
+            ("redis://:secret@r:6380/3", json!(["redis://:***@r:6380/3"])),
+            ("rediss://ada:secret@[::1]:1, redis://b/", json!(["rediss://ada:***@[::1]:1", "redis://b/"])),
+            ("", json!([])),
+        ] {
+            assert_eq!(rule.show(&rule.read(&Raw::Word(text.into())).expect(text)), shown);
+        }
+        for text in [
+            "redis://",
+            "redis://:6379",
+            "redis://host:0",
+            "redis://host:65536",
+            "redis://host:+1",
+            "redis://host/keyward",
+            "redis://host?protocol=3",
+            "rediss://host/#insecure",
+            "unix:///run/redis.sock",
+            "localhost:6379",
+        ] {
+            assert!(rule.read(&Raw::Word(text.into())).is_err(), "{text}");
         }
     }
 }

@@ -66,7 +66,6 @@ macro_rules! sections {
     )+) => {
         /// What is in force, by section.
         #[derive(Debug, Clone)]
-        #[allow(dead_code, reason = "what names another store than SQLite is only checked")]
         pub(crate) struct Config { $(
             $(#[doc = $about])+
             pub(crate) $section: $Section,
@@ -75,8 +74,7 @@ macro_rules! sections {
         $(
             $(#[doc = $about])+
             #[derive(Debug, Clone)]
-            #[allow(dead_code, reason = "what names another store than SQLite is only checked")]
-            pub(crate) struct $Section { $(
+                pub(crate) struct $Section { $(
                 $(#[doc = $doc])+
                 pub(crate) $key: $Type,
             )+ }

@@ -54,7 +54,7 @@ fn with_no_file_and_no_variable_it_runs() {
     assert_eq!(config.server.public_url.to_string(), "http://127.0.0.1:8080");
     assert_eq!(config.issuer(), "http://127.0.0.1:8080");
     assert_eq!(config.edge_audience(), "http://127.0.0.1:8080");
-    assert_eq!(config.database.url, DatabaseUrl::Sqlite("keyward-data/keyward.db".into()));
+    assert_eq!(config.database_file(), Some(Path::new("keyward-data/keyward.db")));
     assert_eq!(config.data_folder(), Path::new("keyward-data"));
     assert_eq!(config.tokens.access_ttl, Duration::from_secs(900));
     assert_eq!(config.sessions.idle_timeout, Some(Duration::from_secs(3600)));
@@ -202,12 +202,15 @@ fn each_value_that_is_not_allowed_is_refused_by_name() {
         ("server.trusted_proxies", "\"all\"", "or \"auto\""),
         ("server.metrics_listen", "\"metrics\"", "an IP address"),
         ("server.shutdown_grace", "\"11m\"", "from 0s to 10m"),
-        ("database.url", "\"postgres://localhost/keyward\"", "this build has only SQLite"),
-        ("database.url", "\"postgresql://localhost/keyward\"", "this build has only SQLite"),
+        ("database.url", "\"postgres://localhost\"", "it names no database"),
+        ("database.url", "\"postgres:///keyward\"", "postgres://user:password@host/database"),
         ("database.url", "\"mysql://localhost/keyward\"", "sqlite://"),
         ("database.url", "\"sqlite://:memory:\"", "lost with the process"),
-        ("database.direct_url", "\"postgres://localhost/keyward\"", "this build has only SQLite"),
-        ("redis.urls", "[\"redis://localhost\"]", "this build has only SQLite"),
+        ("database.direct_url", "\"sqlite://keyward.db\"", "postgres://user:password@host/database"),
+        ("database.direct_url", "\"postgres://localhost/keyward\"", "database.url is SQLite"),
+        ("redis.urls", "[\"http://localhost\"]", "redis://user:password@host:port"),
+        ("redis.urls", "\"redis://localhost\"", "a list of"),
+        ("redis.urls", "[\"redis://localhost\"]", "redis.urls needs a database.url of postgres://"),
         ("keys.master_key", "\"QUFB\"", "base64 of exactly 32 bytes"),
         ("keys.master_key", "\"hunter2\"", "openssl rand -base64 32"),
         ("keys.previous_master_key", "\"QUFB\"", "base64 of exactly 32 bytes"),
@@ -423,7 +426,7 @@ fn a_secret_may_stand_in_a_file_of_its_own() {
     std::fs::write(folder.path().join("keyward.toml"), text).expect("written");
     let loaded = load_in(&folder, None, &[("KEYWARD_DATABASE__URL_FILE", "url")]).expect("allowed");
     assert_eq!(loaded.config.keys.master_key.as_ref().map(|key| *key.expose()), Some([b'A'; 32]));
-    assert_eq!(loaded.config.database.url, DatabaseUrl::Sqlite("/data/kw.db".into()));
+    assert_eq!(loaded.config.database_file(), Some(Path::new("/data/kw.db")));
     assert_eq!(loaded.source("database.url").to_string(), "url, named by KEYWARD_DATABASE__URL_FILE");
     let shown = loaded.show(false);
     assert!(shown.contains("master_key = \"***\"  # master, named by keyward.toml:"), "{shown}");
@@ -498,6 +501,9 @@ fn no_secret_is_ever_said_aloud() {
         ("KEYWARD_KEYS__MASTER_KEY", format!("{canary}{}=", "A".repeat(30))),
         ("KEYWARD_TOKENS__HS256_SECRET", format!("{canary}-3fq0pKzv1wVYbM8sTqz5uH4n2cJxRkLdGoWe")),
         ("KEYWARD_EMAIL__SMTP_URL", format!("smtps://ada:{canary}@mail.example.com")),
+        ("KEYWARD_DATABASE__URL", format!("postgres://ada:{canary}@db.example.com/keyward")),
+        ("KEYWARD_DATABASE__DIRECT_URL", format!("postgres://ada:{canary}@db.example.com:5433/keyward")),
+        ("KEYWARD_REDIS__URLS", format!("redis://:{canary}@a.example.com,redis://:{canary}@b.example.com")),
     ];
     let good: Vec<(&str, &str)> = secrets.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let loaded = loaded("[tokens]\nalgorithm = 'HS256'", &good);
@@ -505,6 +511,11 @@ fn no_secret_is_ever_said_aloud() {
         assert!(!said.contains(canary), "{said}");
     }
     let shown = loaded.show(false);
+    assert!(shown.contains("\nurl = \"postgres://ada:***@db.example.com/keyward\""), "{shown}");
+    assert!(
+        shown.contains("\nurls = [\"redis://:***@a.example.com\",\"redis://:***@b.example.com\"]"),
+        "{shown}"
+    );
     assert!(shown.contains("hs256_secret = \"***\"  # KEYWARD_TOKENS__HS256_SECRET\n"), "{shown}");
     assert!(shown.contains("smtp_url = \"smtps://ada:***@mail.example.com:465\""), "{shown}");
 
@@ -515,6 +526,8 @@ fn no_secret_is_ever_said_aloud() {
         "database.url = 'kanarienvogel'",
         "database.direct_url = 'postgres://ada:kanarienvogel@db.example.com/keyward'",
         "database.direct_url = 'kanarienvogel'",
+        "database.url = 'postgres://db.example.com/keyward?password=kanarienvogel'",
+        "database.url = 'postgres://ada:kanarienvogel@db.example.com'",
         "redis.urls = ['redis://:kanarienvogel@redis.example.com']",
         "redis.urls = ['kanarienvogel']",
         "keys.master_key = 'kanarienvogel'",
@@ -560,4 +573,29 @@ fn an_origin_that_nobody_chose_follows_the_address() {
         shown.contains("public_url = \"http://127.0.0.1:8080\"  # default; http://127.0.0.1:9000\n"),
         "{shown}"
     );
+}
+
+#[test]
+fn what_stands_in_front_of_the_store_goes_with_it() {
+    let database = "[database]\nurl = 'postgres://localhost/keyward'\n";
+    let config = loaded(&format!("{database}direct_url = 'postgres://db:5433/keyward'\n"), &[]).config;
+    assert_eq!((config.database_file(), config.data_folder()), (None, "keyward-data".into()));
+    assert_eq!(config.data(), "postgres://localhost/keyward");
+    let cluster = format!("{database}[redis]\nurls = ['redis://a', 'redis://b:6380', 'redis://a:6380']\n");
+    assert_eq!(loaded(&cluster, &[]).config.redis.urls.len(), 3);
+    assert_eq!(
+        loaded(&format!("{database}[redis]\nurls = ['redis://a/3']\n"), &[]).config.redis.urls.len(),
+        1
+    );
+    for (urls, why) in [
+        ("['redis://a', 'redis://a']", "names a node twice"),
+        ("['redis://a', 'rediss://b']", "mixes redis:// and rediss://"),
+        ("['redis://a', 'redis://b/1']", "several addresses are a Redis Cluster"),
+    ] {
+        let said = refusal(&format!("{database}[redis]\nurls = {urls}\n"), &[]);
+        assert!(said.starts_with("redis.urls (keyward.toml:4): ") && said.contains(why), "{said}");
+    }
+    let said = refusal("[database]\nurl = 'postgres://db/keyward'\n", &[]);
+    assert!(said.contains("every node needs the same one"), "{said}");
+    loaded("[database]\nurl = 'postgres://db/keyward'\n", &[("KEYWARD_KEYS__MASTER_KEY", KEY)]);
 }

@@ -16,25 +16,32 @@ const WRITTEN: Timestamp = Timestamp::from_seconds(1_793_491_200);
 /// How long a rotation may take beyond its time, in which a server may have been stopped.
 const LATE: Duration = Duration::from_secs(24 * 60 * 60);
 
-pub(super) fn look(config: &Config, now: Timestamp) -> Vec<Finding> {
-    let path = config.database();
+/// What is found of the database file.
+pub(super) fn look(path: &Path, config: &Config, now: Timestamp) -> Vec<Finding> {
     if !fs::metadata(path).is_ok_and(|file| file.len() > 0) {
         return vec![
             Finding::ok("database", format!("{} is made at the first start", path.display())),
-            clock(path, None, now),
+            clock(Some(path), None, now),
         ];
     }
     let report = match inspect_database(path) {
         Ok(report) => report,
         Err(error) => {
             let next = "see that database.url names Keyward's database, or restore a backup";
-            return vec![Finding::error("database", error.to_string(), next), clock(path, None, now)];
+            return vec![Finding::error("database", error.to_string(), next), clock(Some(path), None, now)];
         }
     };
-    let mut findings = vec![whole(&report), schema(&report)];
+    let mut findings = vec![whole(&report)];
+    findings.extend(held(&report, config, now));
+    findings.push(clock(Some(path), report.newest_event, now));
+    findings
+}
+
+/// What is found of what is in a database, whichever that is.
+pub(super) fn held(report: &DatabaseReport, config: &Config, now: Timestamp) -> Vec<Finding> {
+    let mut findings = vec![schema(report)];
     findings.extend(report.has_admin.map(administrator));
-    findings.push(signing_key(&report, config.keys.rotation, now));
-    findings.push(clock(path, report.newest_event, now));
+    findings.push(signing_key(report, config.keys.rotation, now));
     findings
 }
 
@@ -86,7 +93,8 @@ fn signing_key(report: &DatabaseReport, rotation: Duration, now: Timestamp) -> F
     }
 }
 
-fn clock(database: &Path, newest_event: Option<Timestamp>, now: Timestamp) -> Finding {
+/// Whether the clock can be right, by all that was ever written.
+pub(super) fn clock(database: Option<&Path>, newest_event: Option<Timestamp>, now: Timestamp) -> Finding {
     const WHAT: &str = "clock";
     let next = "set the clock, and keep it in time by NTP; sessions end by it";
     if now < WRITTEN {
@@ -96,7 +104,7 @@ fn clock(database: &Path, newest_event: Option<Timestamp>, now: Timestamp) -> Fi
     if let Some(event) = newest_event.filter(ahead) {
         return Finding::error(WHAT, format!("{now} is before the newest event, at {event}"), next);
     }
-    let modified = fs::metadata(database).and_then(|file| file.modified()).ok();
+    let modified = database.and_then(|file| fs::metadata(file).and_then(|file| file.modified()).ok());
     let modified = modified.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
     match modified.map(|since| Timestamp::default().after(since)).filter(ahead) {
         Some(at) => Finding::error(WHAT, format!("{now} is before the database was written, at {at}"), next),

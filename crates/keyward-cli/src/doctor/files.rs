@@ -18,8 +18,10 @@ pub(super) fn look(loaded: &Loaded) -> Vec<Finding> {
     let config = &loaded.config;
     let mut findings = configuration(loaded);
     findings.push(master_key(config));
-    findings.extend(data(config));
-    findings.push(space(&config.data_folder()));
+    if let Some(database) = config.database_file() {
+        findings.extend(data(database, &config.data_folder()));
+        findings.push(space(&config.data_folder()));
+    }
     findings
 }
 
@@ -29,8 +31,8 @@ fn configuration(loaded: &Loaded) -> Vec<Finding> {
     let secret: Vec<String> = sections()
         .into_iter()
         .flat_map(|section| section.keys)
-        // The file of a SQLite database is no secret; the master key is looked at by itself.
-        .filter(|key| key.secret && key.path != "database.url")
+        // The file of an SQLite database is no secret.
+        .filter(|key| key.secret && (key.path != "database.url" || loaded.config.database_file().is_none()))
         .map(|key| key.path)
         .collect();
     let mut files: Vec<(&Path, bool)> = Vec::new();
@@ -82,7 +84,8 @@ fn master_key(config: &Config) -> Finding {
     }
     let path = config.data_folder().join(MASTER_KEY);
     let shown = path.display();
-    match (mode(&path), config.database().exists()) {
+    // Without it nobody knows of a database elsewhere whether one was ever there: the start does.
+    match (mode(&path), config.database_file().is_some_and(Path::exists)) {
         (Some(mode), _) if mode & 0o077 != 0 => Finding::error(
             KEY,
             format!("others can read {shown} (mode {mode:04o})"),
@@ -103,10 +106,9 @@ fn master_key(config: &Config) -> Finding {
 }
 
 /// The data folder, and the database with what stands beside it.
-fn data(config: &Config) -> Vec<Finding> {
-    let folder = config.data_folder();
+fn data(database: &Path, folder: &Path) -> Vec<Finding> {
     let shown = folder.display();
-    let Some(found) = mode(&folder) else {
+    let Some(found) = mode(folder) else {
         return vec![Finding::ok(shown.to_string(), "made at the first start")];
     };
     let mut findings = vec![match found {
@@ -122,7 +124,6 @@ fn data(config: &Config) -> Vec<Finding> {
         ),
         _ => Finding::ok(shown.to_string(), "its owner's alone"),
     }];
-    let database = config.database();
     if !database.exists() {
         return findings;
     }
@@ -146,7 +147,7 @@ fn data(config: &Config) -> Vec<Finding> {
         }
     }
     let writable = |path: &Path| access(path, Access::WRITE_OK).is_ok();
-    if writable(database) && writable(&folder) {
+    if writable(database) && writable(folder) {
         findings.push(Finding::ok("database", "can be written"));
     } else {
         findings.push(Finding::error(

@@ -174,8 +174,9 @@ fn a_configuration_that_is_wrong() {
         ("SERVER__PUBLIC_URL", "http://auth.example.com", "use https://"),
         ("SERVER__METRICS_LISTEN", "9000", "server.metrics_listen (KEYWARD_SERVER__METRICS_LISTEN)"),
         ("EMAIL__SMTP_URL", "mail.example.com", "smtp://user:password@host:port"),
-        ("DATABASE__URL", "postgres://localhost/keyward", "this build has only SQLite"),
-        ("REDIS__URLS", "redis://localhost", "this build has only SQLite"),
+        ("DATABASE__URL", "postgres://localhost", "it names no database"),
+        ("DATABASE__DIRECT_URL", "postgres://localhost/keyward", "database.url is SQLite"),
+        ("REDIS__URLS", "redis://localhost", "redis.urls needs a database.url of postgres://"),
         ("TOKENS__HS256_SECRET", "change-me-please-change-me-secret", "familiar words"),
     ] {
         let home = Home::new().with(name, value);

@@ -2,6 +2,7 @@
 
 mod beside;
 mod commands;
+mod deploy;
 mod django;
 mod doctor;
 mod event;

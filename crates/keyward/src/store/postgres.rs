@@ -7,11 +7,13 @@
 //! the commit. Time is the database's.
 
 mod error;
+pub(crate) mod inspect;
 mod listen;
 mod migrate;
 mod options;
 mod pool;
 mod row;
+pub(crate) mod take_over;
 #[cfg(test)]
 mod tests;
 mod trail;

@@ -20,6 +20,7 @@ mod nodes;
 mod record;
 
 use std::cmp::Reverse;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ use keyward_core::time::Timestamp;
 use tokio::task::JoinSet;
 
 use self::nodes::Nodes;
-pub(crate) use self::nodes::RedisOpenError;
+pub use self::nodes::RedisOpenError;
 use self::record::{Owed, Record};
 use super::budget::Budgets;
 use super::trail::{EventPage, EventQuery, Sealed, Suspects, Suspicion, Trail};
@@ -381,6 +382,10 @@ impl Store for Redis {
             self.fill(page.sessions.iter_mut().map(|(session, _)| session)).await?;
             Ok(page)
         })
+    }
+
+    fn may_have_news(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.durable.may_have_news()
     }
 
     fn commit(&self, change: Change) -> Answer<'_, Committed, NotCommitted> {

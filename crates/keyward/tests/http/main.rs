@@ -41,6 +41,10 @@ mod requirements;
 mod reset;
 mod revocation;
 mod routes;
+// What other tests do with them is not missed here.
+#[allow(dead_code)]
+#[path = "../servers/mod.rs"]
+mod servers;
 mod setup;
 mod signup;
 mod start;

@@ -2,7 +2,7 @@
 
 use keyward::{Client, Keyward, MasterKey, StartError};
 
-use crate::support::{ADA, App, DAY, Tokens, WINDOW, settings};
+use crate::support::{ADA, App, DAY, Tokens, WINDOW};
 
 const OLD: u8 = 7;
 const NEW: u8 = 8;
@@ -13,13 +13,11 @@ fn key(byte: u8) -> MasterKey {
 
 /// Another process with this master key, and perhaps the one before it.
 async fn open(app: &App, present: u8, previous: Option<u8>) -> Result<Keyward, StartError> {
-    let builder =
-        Keyward::builder(settings()).sqlite(app.path()).clock(app.clock.clone()).master_key(key(present));
+    let builder = app.another().master_key(key(present));
     match previous {
         Some(previous) => builder.previous_master_key(key(previous)),
         None => builder,
     }
-    .beside()
     .open()
     .await
 }

@@ -1,4 +1,4 @@
-//! A Keyward to ask: over a real SQLite file, by a clock that is moved by hand.
+//! A Keyward to ask: over a real store, by a clock that is moved by hand.
 
 mod ask;
 mod browser;
@@ -6,12 +6,13 @@ mod database;
 mod described;
 mod ears;
 mod mail;
+mod place;
 mod smtp;
 mod socket;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -24,9 +25,8 @@ use keyward::core::key::Algorithm;
 use keyward::core::password::Cost;
 use keyward::core::throttle::{Limit, Limits};
 use keyward::core::time::Timestamp;
-use keyward::{Keyward, MasterKey, Settings};
+use keyward::{Builder, Keyward, MasterKey, Settings};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tower::ServiceExt as _;
 
 pub(crate) use self::ask::{Ask, Reply, delete, get, patch, post, put};
@@ -34,6 +34,7 @@ pub(crate) use self::browser::Browser;
 pub(crate) use self::described::Described;
 pub(crate) use self::ears::{Ears, Heard};
 pub(crate) use self::mail::{Mail, forgot, form, reset};
+use self::place::Place;
 pub(crate) use self::smtp::SmtpServer;
 pub(crate) use self::socket::Served;
 
@@ -59,7 +60,7 @@ pub(crate) struct App {
     /// Whether there are routes besides Keyward's.
     is_embedded: bool,
     settings: Settings,
-    folder: TempDir,
+    place: Place,
     told: Mutex<Vec<database::Row>>,
     read: Mutex<BTreeSet<PathBuf>>,
 }
@@ -100,16 +101,24 @@ impl App {
     }
 
     pub(crate) async fn with(settings: Settings) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        Self::at(Place::new(), settings).await
+    }
+
+    /// One whose database is an SQLite file, for what only that can do.
+    pub(crate) async fn in_a_file() -> Self {
+        Self::at(Place::file_of_its_own(), settings()).await
+    }
+
+    async fn at(place: Place, settings: Settings) -> Self {
         let clock = Clock::manual(Timestamp::from_seconds(START));
-        let keyward = open(&folder, &settings, &clock).await;
+        let keyward = open(&place, &settings, &clock).await;
         Self {
             router: keyward.app(),
             is_embedded: false,
             keyward,
             clock,
             settings,
-            folder,
+            place,
             told: Mutex::default(),
             read: Mutex::default(),
         }
@@ -123,11 +132,11 @@ impl App {
 
     /// The same installation after its process was killed: what was only in memory is gone.
     pub(crate) async fn killed(self) -> Self {
-        let Self { keyward, clock, router, settings, folder, told, read, .. } = self;
+        let Self { keyward, clock, router, settings, place, told, read, .. } = self;
         drop((router, keyward));
-        let keyward = open(&folder, &settings, &clock).await;
+        let keyward = open(&place, &settings, &clock).await;
         let is_embedded = false;
-        Self { router: keyward.app(), is_embedded, keyward, clock, settings, folder, told, read }
+        Self { router: keyward.app(), is_embedded, keyward, clock, settings, place, told, read }
     }
 
     /// The same installation after it was stopped and started with other settings.
@@ -136,20 +145,25 @@ impl App {
         self.restarted().await
     }
 
-    /// Another process of the same installation.
-    pub(crate) async fn beside(&self) -> Keyward {
-        Keyward::builder(self.settings.clone())
-            .sqlite(self.path())
-            .master_key(master_key())
-            .clock(self.clock.clone())
-            .beside()
-            .open()
-            .await
-            .expect("opens")
+    /// The file of the database, where [`App::in_a_file`] made it.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.place.file()
     }
 
-    pub(crate) fn path(&self) -> PathBuf {
-        self.folder.path().join("keyward.db")
+    /// The folder that Keyward writes files into.
+    pub(crate) fn folder(&self) -> &Path {
+        self.place.folder()
+    }
+
+    /// Another process of the same installation.
+    pub(crate) async fn beside(&self) -> Keyward {
+        self.another().open().await.expect("opens")
+    }
+
+    /// The same before it opens the store.
+    pub(crate) fn another(&self) -> Builder {
+        let builder = self.place.builder(self.settings.clone());
+        builder.master_key(master_key()).clock(self.clock.clone()).beside()
     }
 
     pub(crate) fn router(&self) -> Router {
@@ -262,14 +276,9 @@ async fn begin(router: &Router, ask: Ask) -> (http::response::Parts, Body) {
     router.clone().oneshot(request).await.expect("an answer").into_parts()
 }
 
-async fn open(folder: &TempDir, settings: &Settings, clock: &Clock) -> Keyward {
-    Keyward::builder(settings.clone())
-        .sqlite(folder.path().join("keyward.db"))
-        .master_key(master_key())
-        .clock(clock.clone())
-        .open()
-        .await
-        .expect("opens")
+async fn open(place: &Place, settings: &Settings, clock: &Clock) -> Keyward {
+    let builder = place.builder(settings.clone()).master_key(master_key()).clock(clock.clone());
+    builder.open().await.expect("opens")
 }
 
 /// A login by an app.

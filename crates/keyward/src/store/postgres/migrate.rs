@@ -26,14 +26,15 @@ const STEPS: &[Step] =
     &[Step { schema: 8, oldest: 8, sql: include_str!("../schema/postgres/0008_first.sql") }];
 
 /// The oldest Postgres that is tried.
-const OLDEST_SERVER: i64 = 130_000;
+pub(super) const OLDEST_SERVER: i64 = 130_000;
 
 /// What marks the table of schemas as Keyward's, and with it the schema that it is in.
 const MARK: &str = "Keyward";
 
 /// The lock that whoever takes steps takes first: "kwrd", and the schema that the tables are in, so
 /// that two Keywards in one database don't wait for one another.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(1802989156, hashtext(coalesce(current_schema(), '')))";
+pub(super) const LOCK: &str =
+    "SELECT pg_advisory_xact_lock(1802989156, hashtext(coalesce(current_schema(), '')))";
 
 /// The names that Keyward's tables have: whatever else goes by one is in the way.
 pub(super) const TABLES: [&str; 18] = [
@@ -89,14 +90,7 @@ async fn take(steps: &[Step], client: &Client, at: &str, now: Timestamp) -> Resu
                 .to_owned(),
         )
     })?;
-    let found = current(client, at, &schema).await?;
-    if found > known(steps) {
-        let row =
-            client.query_one("SELECT max(oldest) FROM schema", &[]).await.map_err(|e| failed(at, &e))?;
-        if i64::from(known(steps)) < row.get::<_, i64>(0) {
-            return Err(PostgresError::TooNew { at: at.to_owned(), found, known: known(steps) });
-        }
-    }
+    let found = checked(steps, client, at, &schema).await?;
     if found == 0 {
         let made = format!(
             "CREATE TABLE schema (version BIGINT NOT NULL PRIMARY KEY, oldest BIGINT NOT NULL, \
@@ -149,6 +143,34 @@ async fn current(client: &Client, at: &str, schema: &str) -> Result<u32, Postgre
     let row = client.query_one("SELECT max(version) FROM schema", &[]).await.map_err(|e| failed(at, &e))?;
     let version: Option<i64> = row.get(0);
     Ok(version.and_then(|version| u32::try_from(version).ok()).unwrap_or_default())
+}
+
+/// The schema that is there, or 0; that of a newer release, which this one can't stand in for, is
+/// refused.
+pub(super) async fn look(client: &Client, at: &str) -> Result<u32, PostgresError> {
+    let row = client.query_one("SELECT current_schema()::text", &[]).await.map_err(|e| failed(at, &e))?;
+    match row.get::<_, Option<String>>(0) {
+        Some(schema) => checked(STEPS, client, at, &schema).await,
+        None => Ok(0),
+    }
+}
+
+/// The schema that is there, if a release with these steps may run on it.
+async fn checked(steps: &[Step], client: &Client, at: &str, schema: &str) -> Result<u32, PostgresError> {
+    let found = current(client, at, schema).await?;
+    if found > known(steps) {
+        let row =
+            client.query_one("SELECT max(oldest) FROM schema", &[]).await.map_err(|e| failed(at, &e))?;
+        if i64::from(known(steps)) < row.get::<_, i64>(0) {
+            return Err(PostgresError::TooNew { at: at.to_owned(), found, known: known(steps) });
+        }
+    }
+    Ok(found)
+}
+
+/// The newest schema that this release knows.
+pub(super) fn newest() -> u32 {
+    known(STEPS)
 }
 
 /// The newest schema that these steps make.

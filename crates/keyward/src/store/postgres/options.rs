@@ -84,7 +84,7 @@ pub(super) struct Endpoint {
     pub(super) tls: MakeRustlsConnect,
     /// Its name, without a secret.
     pub(super) name: String,
-    is_local: bool,
+    pub(super) is_local: bool,
 }
 
 impl Endpoint {

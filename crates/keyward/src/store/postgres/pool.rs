@@ -323,7 +323,7 @@ impl Pool {
 }
 
 /// What the common text says otherwise in Postgres: parameters, and an id as bytes.
-fn translated(sql: &str) -> String {
+pub(super) fn translated(sql: &str) -> String {
     sql.replace('?', "$").replace("CAST(id AS BLOB)", "uuid_send(id)")
 }
 

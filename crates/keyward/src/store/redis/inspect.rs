@@ -29,7 +29,7 @@ struct Told {
 }
 
 /// What would bite, of each of the nodes that are named.
-pub(crate) async fn inspect(urls: &[String]) -> Vec<Finding> {
+pub async fn inspect(urls: &[String]) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Err(error) = nodes::Nodes::connect(urls).await {
         findings.push(Finding::error(

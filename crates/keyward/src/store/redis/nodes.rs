@@ -30,7 +30,8 @@ const WAITING: usize = 8_192;
 
 /// Why Redis can't be used. Each message says what to do next, and none says a password.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RedisOpenError {
+#[non_exhaustive]
+pub enum RedisOpenError {
     /// Nothing that names a node.
     #[error(
         "redis.urls: {0}; write redis://host:6379, or rediss:// for TLS, with user:password@ where one is asked for"

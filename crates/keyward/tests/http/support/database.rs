@@ -1,42 +1,53 @@
-//! What stands in the database? Read from the file itself, beside the Keyward that serves it.
+//! What stands in the database? Read from the database itself, beside the Keyward that serves it.
 
+use std::error::Error;
 use std::path::PathBuf;
+use std::thread;
 
 use keyward::core::id::SessionId;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
+use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::{Client, NoTls};
 
 use super::App;
 
 /// An event as far as it was told: its name, and how often it counts.
 pub(super) type Row = (Vec<u8>, i64);
 
+/// One value of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Cell {
+    Null,
+    Int(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// What a value of the database can be read as.
+pub(crate) trait Read: Sized {
+    fn read(cell: &Cell) -> Option<Self>;
+}
+
 impl App {
     /// The events since this was asked last, sorted: `login`, `login_failed: invalid_credentials`,
     /// `rate_limited: rate_limited x3`.
     pub(crate) fn events(&self) -> Vec<String> {
-        let db = self.database();
-        let mut statement =
-            db.prepare("SELECT id, type, success, reason, count FROM event").expect("a statement");
-        let rows = statement
-            .query_map([], |row| {
-                let (id, count): (Vec<u8>, i64) = (row.get(0)?, row.get(4)?);
-                let (kind, success): (String, bool) = (row.get(1)?, row.get(2)?);
-                let reason: Option<String> = row.get(3)?;
-                let mut text = kind;
-                if !success {
-                    text.push_str(": ");
-                }
-                text.push_str(reason.as_deref().unwrap_or_default());
-                if count != 1 {
-                    text.push_str(&format!(" x{count}"));
-                }
-                Ok(((id, count), text))
-            })
-            .expect("rows");
+        let rows = self.rows("SELECT id, type, success, reason, count FROM event");
+        let rows = rows.iter().map(|row| {
+            let (id, count): (Vec<u8>, i64) = (get(row, 0), get(row, 4));
+            let mut text: String = get(row, 1);
+            if !get::<bool>(row, 2) {
+                text.push_str(": ");
+            }
+            text.push_str(get::<Option<String>>(row, 3).as_deref().unwrap_or_default());
+            if count != 1 {
+                text.push_str(&format!(" x{count}"));
+            }
+            ((id, count), text)
+        });
         let mut told = self.told.lock().expect("no panic");
         let mut new: Vec<String> = rows
-            .map(|row| row.expect("a row"))
             .filter(|(row, _)| !told.contains(row))
             .collect::<Vec<_>>()
             .into_iter()
@@ -51,11 +62,8 @@ impl App {
 
     /// What the events of this type say besides, the oldest first.
     pub(crate) fn details(&self, kind: &str) -> Vec<serde_json::Value> {
-        let db = self.database();
-        let mut statement =
-            db.prepare("SELECT details FROM event WHERE type = ?1 ORDER BY id").expect("a statement");
-        let rows = statement.query_map([kind], |row| row.get::<_, String>(0)).expect("rows");
-        rows.map(|row| serde_json::from_str(&row.expect("a row")).expect("JSON")).collect()
+        let rows = self.rows(&format!("SELECT details FROM event WHERE type = '{kind}' ORDER BY id"));
+        rows.iter().map(|row| serde_json::from_str(&get::<String>(row, 0)).expect("JSON")).collect()
     }
 
     /// What the newest event of this type says besides.
@@ -76,35 +84,41 @@ impl App {
 
     /// How many rows a table has.
     pub(crate) fn count(&self, table: &str) -> i64 {
-        self.database()
-            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
-            .expect("a count")
+        get(&self.rows(&format!("SELECT count(*) FROM {table}"))[0], 0)
     }
 
     /// How long the mails are that wait, as they rest.
     pub(crate) fn sealed_bytes(&self) -> Vec<i64> {
-        let db = self.database();
-        let mut statement = db.prepare("SELECT length(sealed) FROM outbox ORDER BY 1").expect("a statement");
-        let rows = statement.query_map([], |row| row.get(0)).expect("rows");
-        rows.map(|length| length.expect("a length")).collect()
+        self.rows("SELECT length(sealed) FROM outbox ORDER BY 1").iter().map(|row| get(row, 0)).collect()
     }
 
     /// The mails that wait: how often each was tried, when it is due, and what went wrong.
     pub(crate) fn outbox(&self) -> Vec<(i64, Option<i64>, Option<String>)> {
-        let db = self.database();
-        let mut statement =
-            db.prepare("SELECT attempts, due_at, failure FROM outbox ORDER BY id").expect("a statement");
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).expect("rows");
-        rows.map(|row| row.expect("a mail")).collect()
+        let rows = self.rows("SELECT attempts, due_at, failure FROM outbox ORDER BY id");
+        rows.iter().map(|row| (get(row, 0), get(row, 1), get(row, 2))).collect()
     }
 
-    /// The files of the database, to the byte.
+    /// All that the database holds, to the byte: its files, or of a server each value.
     pub(crate) fn database_bytes(&self) -> Vec<(PathBuf, Vec<u8>)> {
-        let entries = std::fs::read_dir(self.path().parent().expect("a folder")).expect("a folder");
-        let paths = entries.map(|entry| entry.expect("a file").path()).filter(|path| path.is_file());
-        let files: Vec<_> = paths.map(|path| (path.clone(), std::fs::read(path).expect("bytes"))).collect();
-        assert!(files.iter().any(|(_, bytes)| bytes.len() > 4_096), "there is something to look at");
-        files
+        let places: Vec<(PathBuf, Vec<u8>)> = match self.place.server() {
+            None => {
+                let entries = std::fs::read_dir(self.place.folder()).expect("a folder");
+                let paths = entries.map(|entry| entry.expect("a file").path()).filter(|path| path.is_file());
+                paths.map(|path| (path.clone(), std::fs::read(path).expect("bytes"))).collect()
+            }
+            Some(_) => self.tables().iter().map(|table| (table.into(), self.bytes_of(table))).collect(),
+        };
+        assert!(places.iter().any(|(_, bytes)| bytes.len() > 200), "there is something to look at");
+        places
+    }
+
+    fn bytes_of(&self, table: &str) -> Vec<u8> {
+        let rows = self.rows(&format!("SELECT * FROM {table}"));
+        let bytes = rows.into_iter().flatten().map(|cell| match cell {
+            Cell::Bytes(bytes) => bytes,
+            cell => written(&cell).into_bytes(),
+        });
+        bytes.collect::<Vec<_>>().join(&b'|')
     }
 
     /// How many sessions are open.
@@ -113,48 +127,72 @@ impl App {
     }
 
     /// One column of a session.
-    pub(crate) fn of_session<T: rusqlite::types::FromSql>(&self, session: &str, column: &str) -> T {
+    pub(crate) fn of_session<T: Read>(&self, session: &str, column: &str) -> T {
         let id: SessionId = session.parse().expect("an id");
-        self.database()
-            .query_row(
-                &format!("SELECT {column} FROM session WHERE id = ?1"),
-                [id.as_bytes().as_slice()],
-                |row| row.get(0),
-            )
-            .expect("a session")
+        let id = self.literal(id.as_bytes());
+        get(&self.rows(&format!("SELECT {column} FROM session WHERE id = {id}"))[0], 0)
     }
 
-    /// Changes the file by hand, as an accident or a former version might have.
+    /// These bytes, as a statement writes them.
+    pub(crate) fn literal(&self, bytes: &[u8]) -> String {
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        match self.place.server() {
+            None => format!("x'{hex}'"),
+            // Postgres reads it as what it stands for.
+            Some(_) if bytes.len() == 16 => format!("'{hex}'"),
+            Some(_) => format!("'\\x{hex}'"),
+        }
+    }
+
+    /// Changes the database by hand, as an accident or a former version might have.
     pub(crate) fn write(&self, sql: &str) -> usize {
-        let db = Connection::open(self.path()).expect("opens");
-        db.busy_timeout(std::time::Duration::from_secs(10)).expect("a timeout");
-        db.execute(sql, []).expect(sql)
+        match self.place.server() {
+            None => {
+                let db = Connection::open(self.place.file()).expect("opens");
+                db.busy_timeout(std::time::Duration::from_secs(10)).expect("a timeout");
+                db.execute(sql, []).expect(sql)
+            }
+            Some(server) => apart(&server.url(), async |client| {
+                usize::try_from(client.execute(sql, &[]).await.expect(sql)).expect("some")
+            }),
+        }
+    }
+
+    /// Leaves a row of a session that no release can have written.
+    pub(crate) fn spoil(&self, session: &str) {
+        let id: SessionId = session.parse().expect("an id");
+        let spoilt = format!("UPDATE session SET transport = 'x' WHERE id = {}", self.literal(id.as_bytes()));
+        match self.place.server() {
+            None => {
+                let db = Connection::open(self.place.file()).expect("opens");
+                db.execute_batch(&format!("PRAGMA ignore_check_constraints = ON; {spoilt}")).expect("spoilt");
+            }
+            Some(_) => {
+                self.write("ALTER TABLE session DROP CONSTRAINT session_transport_check");
+                self.write(&spoilt);
+            }
+        }
     }
 
     /// What tables there are.
     pub(crate) fn tables(&self) -> Vec<String> {
-        let db = self.database();
-        let mut statement = db
-            .prepare(
-                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY 1",
-            )
-            .expect("a statement");
-        statement.query_map([], |row| row.get(0)).expect("rows").map(|name| name.expect("a name")).collect()
+        let names = match self.place.server() {
+            None => {
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY 1"
+            }
+            Some(_) => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY 1",
+        };
+        self.rows(names).iter().map(|row| get(row, 0)).collect()
     }
 
     fn dump_of(&self, tables: &[String]) -> String {
-        let db = self.database();
         let mut out = String::new();
         for table in tables {
-            let mut statement = db.prepare(&format!("SELECT * FROM {table}")).expect("a statement");
-            let columns = statement.column_count();
-            let mut lines = Vec::new();
-            let mut rows = statement.query([]).expect("rows");
-            while let Some(row) = rows.next().expect("a row") {
-                let values: Vec<String> =
-                    (0..columns).map(|column| written(row.get_ref(column).expect("a value"))).collect();
-                lines.push(format!("{table}: {}", values.join("|")));
-            }
+            let mut lines: Vec<String> = self
+                .rows(&format!("SELECT * FROM {table}"))
+                .iter()
+                .map(|row| format!("{table}: {}", row.iter().map(written).collect::<Vec<_>>().join("|")))
+                .collect();
             lines.sort_unstable();
             out.push_str(&lines.join("\n"));
             out.push('\n');
@@ -162,17 +200,117 @@ impl App {
         out
     }
 
-    fn database(&self) -> Connection {
-        Connection::open_with_flags(self.path(), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("opens")
+    fn rows(&self, sql: &str) -> Vec<Vec<Cell>> {
+        match self.place.server() {
+            None => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+                let db = Connection::open_with_flags(self.place.file(), flags).expect("opens");
+                let mut statement = db.prepare(sql).expect(sql);
+                let columns = statement.column_count();
+                let row = |row: &rusqlite::Row<'_>| {
+                    (0..columns)
+                        .map(|at| row.get_ref(at).map(Cell::from))
+                        .collect::<rusqlite::Result<Vec<_>>>()
+                };
+                let rows = statement.query_map([], row).expect(sql);
+                rows.map(|row| row.expect("a row")).collect()
+            }
+            Some(server) => apart(&server.url(), async |client| {
+                let rows = client.query(sql, &[]).await.expect(sql);
+                rows.iter().map(|row| (0..row.len()).map(|at| row.get(at)).collect()).collect()
+            }),
+        }
     }
 }
 
-fn written(value: ValueRef<'_>) -> String {
-    match value {
-        ValueRef::Null => "null".to_owned(),
-        ValueRef::Integer(n) => n.to_string(),
-        ValueRef::Real(n) => n.to_string(),
-        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
-        ValueRef::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+/// Asks a Postgres, on a thread of its own: a test's runtime can't wait in place.
+pub(super) fn apart<T: Send>(url: &str, ask: impl AsyncFnOnce(&Client) -> T + Send) -> T {
+    let asked = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("it answers");
+            tokio::select! {
+                answer = ask(&client) => answer,
+                broken = connection => panic!("{broken:?}"),
+            }
+        })
+    };
+    thread::scope(|scope| scope.spawn(asked).join()).expect("an answer")
+}
+
+#[track_caller]
+fn get<T: Read>(row: &[Cell], column: usize) -> T {
+    T::read(&row[column]).unwrap_or_else(|| panic!("column {column} of {row:?}"))
+}
+
+fn written(cell: &Cell) -> String {
+    match cell {
+        Cell::Null => "null".to_owned(),
+        Cell::Int(n) => n.to_string(),
+        Cell::Text(text) => text.clone(),
+        Cell::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+    }
+}
+
+impl From<ValueRef<'_>> for Cell {
+    fn from(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Null => Self::Null,
+            ValueRef::Integer(n) => Self::Int(n),
+            ValueRef::Real(n) => panic!("no column is of that kind: {n}"),
+            ValueRef::Text(text) => Self::Text(String::from_utf8_lossy(text).into_owned()),
+            ValueRef::Blob(bytes) => Self::Bytes(bytes.to_owned()),
+        }
+    }
+}
+
+/// As SQLite has it: what is true is 1, and an id is its bytes.
+impl<'a> FromSql<'a> for Cell {
+    fn from_sql(kind: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(match *kind {
+            Type::BOOL => Self::Int(bool::from_sql(kind, raw)?.into()),
+            Type::INT8 => Self::Int(i64::from_sql(kind, raw)?),
+            Type::INT4 => Self::Int(i32::from_sql(kind, raw)?.into()),
+            Type::TEXT => Self::Text(String::from_sql(kind, raw)?),
+            _ => Self::Bytes(raw.to_owned()),
+        })
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self::Null)
+    }
+
+    fn accepts(kind: &Type) -> bool {
+        [Type::BOOL, Type::INT8, Type::INT4, Type::TEXT, Type::UUID, Type::BYTEA].contains(kind)
+    }
+}
+
+impl Read for i64 {
+    fn read(cell: &Cell) -> Option<Self> {
+        if let Cell::Int(n) = cell { Some(*n) } else { None }
+    }
+}
+
+impl Read for bool {
+    fn read(cell: &Cell) -> Option<Self> {
+        i64::read(cell).map(|n| n != 0)
+    }
+}
+
+impl Read for String {
+    fn read(cell: &Cell) -> Option<Self> {
+        if let Cell::Text(text) = cell { Some(text.clone()) } else { None }
+    }
+}
+
+impl Read for Vec<u8> {
+    fn read(cell: &Cell) -> Option<Self> {
+        if let Cell::Bytes(bytes) = cell { Some(bytes.clone()) } else { None }
+    }
+}
+
+impl<T: Read> Read for Option<T> {
+    fn read(cell: &Cell) -> Option<Self> {
+        if *cell == Cell::Null { Some(None) } else { T::read(cell).map(Some) }
     }
 }

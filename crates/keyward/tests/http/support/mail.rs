@@ -64,7 +64,7 @@ impl App {
     }
 
     pub(crate) fn mail_files(&self) -> BTreeSet<PathBuf> {
-        let folder = self.path().with_file_name("outbox");
+        let folder = self.folder().join("outbox");
         let Ok(entries) = std::fs::read_dir(folder) else { return BTreeSet::new() };
         entries.map(|entry| entry.expect("a file").path()).collect()
     }

@@ -119,7 +119,7 @@ async fn an_address_and_a_number_are_changed_and_have_to_be_confirmed_again() {
     let admin = app.admin().await;
     let ada = app.signup(ADA).await;
     app.signup(BOB).await;
-    app.write("UPDATE account SET email_verified = 1");
+    app.write("UPDATE account SET email_verified = TRUE");
     app.session(&ada.access).await.ok(200);
     app.events();
     let to = json!({ "email": " New@Example.com", "phone_number": NUMBER });

@@ -156,7 +156,7 @@ async fn each_missing_or_ill_typed_field_is_named() {
 async fn a_deactivated_user_is_told_so_only_with_the_right_password() {
     let app = App::new().await;
     app.signup(ADA).await;
-    app.write("UPDATE account SET is_active = 0");
+    app.write("UPDATE account SET is_active = FALSE");
     app.events();
     let before = app.dump_without_events();
     app.send(login(ADA, PASSWORD)).await.refused(403, "account_inactive");

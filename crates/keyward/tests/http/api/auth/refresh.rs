@@ -195,7 +195,7 @@ async fn a_token_ahead_of_the_store_is_adopted() {
     let (first, second) = rotated_once(&app).await;
     // What a restored backup does.
     app.write(&format!(
-        "UPDATE session SET newest = 0, parent = NULL, made_by = 'opening', made_at = {START}000000, seen = 0"
+        "UPDATE session SET newest = 0, parent = NULL, made_by = 'opening', made_at = {START}000000, seen = FALSE"
     ));
     app.pass(MINUTE);
     let body = app.refresh(&second.refresh).await.ok(200);
@@ -306,13 +306,13 @@ async fn the_reasons_are_told_in_their_order() {
     // Everything at once, then one reason less at a time.
     let session = text(&browser.session(&app).await.ok(200), "session_id").to_owned();
     app.pass(7 * DAY - 1);
-    app.write("UPDATE account SET is_active = 0");
+    app.write("UPDATE account SET is_active = FALSE");
     app.write(&format!("UPDATE session SET ended_at = {START}000000, ended_why = 'logout'"));
     let line = browser.jar.line("/api/auth/refresh", app.now()).expect("cookies");
     let ask = post("/api/auth/refresh").header("cookie", line).header("sec-fetch-site", "same-origin");
     app.pass(1);
     app.send(ask.clone()).await.refused(401, "account_inactive");
-    app.write("UPDATE account SET is_active = 1");
+    app.write("UPDATE account SET is_active = TRUE");
     app.send(ask.clone()).await.refused(401, "session_revoked");
     app.write("UPDATE session SET ended_at = NULL, ended_why = NULL");
     app.send(ask.clone()).await.refused(401, "refresh_token_expired");
@@ -470,7 +470,7 @@ async fn roles_and_state_are_read_anew() {
     let second = app.refresh(&tokens.refresh).await.ok(200);
     assert_eq!(second["roles"], json!(["admin", "user"]));
     assert_eq!(claims(text(&second, "token"))["uv"], 1);
-    app.write("UPDATE account SET is_active = 0");
+    app.write("UPDATE account SET is_active = FALSE");
     app.events();
     app.refresh(text(&second, "refresh_token")).await.refused(401, "account_inactive");
     assert_eq!(app.events(), ["refresh_failed: account_inactive"]);

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use keyward::Verified;
 use keyward::core::chain::SealName;
 use keyward::core::event::EventType;
 use keyward::core::id::{EventId, SessionId};
 use keyward::core::time::Timestamp;
-use keyward::{Keyward, Verified};
 
-use crate::support::{ADA, App, DAY, MINUTE, OTHER_PASSWORD, login, master_key, post, settings};
+use crate::support::{ADA, App, DAY, MINUTE, OTHER_PASSWORD, login, post, settings};
 
 async fn verified(app: &App) -> Verified {
     app.keyward.verify_events(None).await.expect("readable")
@@ -64,30 +64,34 @@ async fn a_changed_a_missing_and_an_added_event_are_named() {
     assert_eq!((whole.findings.len(), whole.events, whole.unsealed), (0, 7, 0));
     assert!(whole.seals >= 3, "{whole:?}");
     for (what, sql) in [
-        ("was changed", "UPDATE event SET ip = '192.0.2.9' WHERE id = (SELECT min(id) FROM event)"),
-        ("was changed", "UPDATE event SET success = 1, reason = NULL WHERE type = 'login_failed'"),
-        ("was changed", "UPDATE event SET at = at - 1 WHERE id = (SELECT max(id) FROM event)"),
+        ("was changed", "UPDATE event SET ip = '192.0.2.9' WHERE id = {first}"),
+        ("was changed", "UPDATE event SET success = TRUE, reason = NULL WHERE type = 'login_failed'"),
+        ("was changed", "UPDATE event SET at = at - 1 WHERE id = {last}"),
         ("was changed", "UPDATE event SET count = 100 WHERE type = 'login_failed'"),
         ("was changed", "UPDATE event SET details = '{}' WHERE type = 'login'"),
-        ("is missing", "DELETE FROM event WHERE id = (SELECT min(id) FROM event)"),
-        ("is missing", "DELETE FROM event WHERE id = (SELECT max(id) FROM event)"),
+        ("is missing", "DELETE FROM event WHERE id = {first}"),
+        ("is missing", "DELETE FROM event WHERE id = {last}"),
         ("is missing", "DELETE FROM event"),
-        ("is missing", "UPDATE event SET batch = NULL WHERE id = (SELECT min(id) FROM event)"),
-        ("was added", "UPDATE event SET batch = 1 WHERE id = (SELECT max(id) FROM event)"),
-        ("was added", "UPDATE event SET batch = 99 WHERE id = (SELECT max(id) FROM event)"),
-        ("was added", "UPDATE event SET batch = -1 WHERE id = (SELECT max(id) FROM event)"),
-        ("was changed", "UPDATE event_seal SET mac = zeroblob(32) WHERE number = 2"),
+        ("is missing", "UPDATE event SET batch = NULL WHERE id = {first}"),
+        ("was added", "UPDATE event SET batch = 1 WHERE id = {last}"),
+        ("was added", "UPDATE event SET batch = 99 WHERE id = {last}"),
+        ("was added", "UPDATE event SET batch = -1 WHERE id = {last}"),
+        ("was changed", "UPDATE event_seal SET mac = {zeros} WHERE number = 2"),
         ("was changed", "UPDATE event_seal SET sealed_at = 0 WHERE number = 2"),
-        ("was changed", "UPDATE event_seal SET entries = zeroblob(32) WHERE number = 2"),
+        ("was changed", "UPDATE event_seal SET entries = {zeros} WHERE number = 2"),
         ("seal 2 is missing", "DELETE FROM event_seal WHERE number = 2"),
         ("was removed", "UPDATE event_seal SET entries = NULL WHERE number = 2"),
         (
             "was removed",
-            "UPDATE event_seal SET entries = NULL, removed_at = 9, removed_mac = zeroblob(32) WHERE number = 2",
+            "UPDATE event_seal SET entries = NULL, removed_at = 9, removed_mac = {zeros} WHERE number = 2",
         ),
     ] {
         let app = sealed().await;
-        assert!(app.write(sql) > 0, "{sql}");
+        let written = sql
+            .replace("{first}", "(SELECT id FROM event ORDER BY id LIMIT 1)")
+            .replace("{last}", "(SELECT id FROM event ORDER BY id DESC LIMIT 1)")
+            .replace("{zeros}", &app.literal(&[0; 32]));
+        assert!(app.write(&written) > 0, "{sql}");
         let found = findings(&app).await;
         assert!(!found.is_empty() && found.iter().any(|finding| finding.contains(what)), "{sql}: {found:?}");
         // What runs on seals nothing over it.
@@ -102,10 +106,10 @@ async fn a_changed_a_missing_and_an_added_event_are_named() {
 fn forge(app: &App, at: i64, batch: &str) -> EventId {
     let moment = Timestamp::from_seconds(at);
     let id = EventId::new(moment, [3; 10]);
-    let hex: String = id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     app.write(&format!(
         "INSERT INTO event (id, at, type, success, details, count, batch) \
-         VALUES (x'{hex}', {}, 'logout', 1, '{{}}', 1, {batch})",
+         VALUES ({}, {}, 'logout', TRUE, '{{}}', 1, {batch})",
+        app.literal(id.as_bytes()),
         moment.micros()
     ));
     id
@@ -151,9 +155,7 @@ async fn what_comes_late_is_no_false_alarm() {
     let app = sealed().await;
     // A clock that is behind, such as that of another process.
     let clock = keyward::clock::Clock::manual(Timestamp::from_seconds(app.now() - 10 * 60));
-    let behind =
-        Keyward::builder(settings()).sqlite(app.path()).master_key(master_key()).clock(clock).beside();
-    let behind = behind.open().await.expect("opens");
+    let behind = app.another().clock(clock).open().await.expect("opens");
     let user = behind.account(ADA).await.expect("readable").expect("there").id;
     behind.revoke_sessions_of(user, &keyward::Client::operator()).await.expect("done");
     assert_eq!((findings(&app).await, verified(&app).await.unsealed), (vec![], 1));

@@ -79,7 +79,7 @@ async fn of_two_that_remove_each_other_at_once_one_stays() {
             assert!([200, 204, 401, 403, 404, 409].contains(&reply.status), "{}", reply.text());
         }
         let left = app.count(
-            "account a JOIN account_role r ON r.user_id = a.id WHERE r.role = 'admin' AND a.is_active = 1",
+            "account a JOIN account_role r ON r.user_id = a.id WHERE r.role = 'admin' AND a.is_active = TRUE",
         );
         assert_eq!(left, 1, "round {round}");
     }

@@ -146,10 +146,7 @@ async fn a_session_that_cannot_be_read_keeps_nothing_else_from_being_written() {
     for lost in &noticed {
         app.send(ask("GET").bearer(&lost.access)).await.refused(401, "session_revoked");
     }
-    let spoilt =
-        "PRAGMA ignore_check_constraints = ON; UPDATE session SET transport = 'x' WHERE lower(hex(id)) = ";
-    let db = rusqlite::Connection::open(app.path()).expect("opens");
-    db.execute_batch(&format!("{spoilt}'{}'", noticed[0].session.replace('-', ""))).expect("spoilt");
+    app.spoil(&noticed[0].session);
     app.events();
     // The sweep comes upon that row, too, and says so; what is noted is written before it.
     app.keyward.tick().await.expect_err("a row that can't be read");

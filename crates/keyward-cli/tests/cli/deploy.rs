@@ -1,0 +1,108 @@
+//! Does what `deploy/` sets exist, and does it go together with the defaults?
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use keyward::core::duration;
+
+use crate::support::Home;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy")
+}
+
+fn file(name: &str) -> String {
+    fs::read_to_string(folder().join(name)).expect(name)
+}
+
+/// Every file below `deploy/`.
+fn files(of: &Path, all: &mut Vec<(PathBuf, String)>) {
+    for entry in fs::read_dir(of).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        // What the script there makes is nobody's to read.
+        match path.is_dir() {
+            true if path.ends_with("secrets.d") => {}
+            true => files(&path, all),
+            false => {
+                let text = fs::read_to_string(&path).expect("text");
+                all.push((path, text));
+            }
+        }
+    }
+}
+
+/// The variables that there are: those of the default file, and of the `_FILE` twins it tells of.
+fn variables() -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    let mut twin = false;
+    for line in Home::new().done(&["config", "default"]).lines() {
+        let Some(comment) = line.strip_prefix("# ") else { continue };
+        twin |= comment.ends_with("_file.");
+        if comment.starts_with("KEYWARD_") && !comment.contains(' ') {
+            if twin {
+                known.insert(format!("{comment}_FILE"));
+            }
+            known.insert(comment.to_owned());
+            twin = false;
+        }
+    }
+    known
+}
+
+/// What stands for a duration after this in the file of defaults, or in another.
+fn length(text: &str, before: &str) -> std::time::Duration {
+    let rest = text.split(before).nth(1).unwrap_or_else(|| panic!("{before} is not there"));
+    let word: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+    duration::parse(&word).unwrap_or_else(|_| panic!("{before}{word}"))
+}
+
+#[test]
+fn every_variable_that_is_set_is_one() {
+    let known = variables();
+    assert!(known.contains("KEYWARD_KEYS__MASTER_KEY_FILE") && known.contains("KEYWARD_SERVER__LISTEN"));
+    assert!(!known.contains("KEYWARD_SERVER__LISTEN_FILE"));
+    let mut all = Vec::new();
+    files(&folder(), &mut all);
+    let mut seen = 0;
+    for (path, text) in all {
+        for word in text.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')) {
+            if word.starts_with("KEYWARD_") && word.contains("__") {
+                assert!(known.contains(word), "{}: {word}", path.display());
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}
+
+#[test]
+fn the_units_configuration_is_in_order() {
+    let home = Home::new();
+    fs::write(home.path("keyward.toml"), file("systemd/keyward.toml")).expect("written");
+    let key = home.path("master_key");
+    fs::write(&key, "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=\n").expect("written");
+    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o400)).expect("its mode");
+    let home = home.with("KEYS__MASTER_KEY_FILE", key.to_str().expect("text"));
+    assert_eq!(home.done(&["config", "check"]), "The configuration is in order.\n");
+}
+
+#[test]
+fn a_stop_takes_no_longer_than_it_may() {
+    let grace = length(&Home::new().done(&["config", "default"]), "\nshutdown_grace = \"");
+    assert!(length(&file("systemd/keyward.service"), "\nTimeoutStopSec=") > grace);
+    assert!(length(&file("container/compose.yaml"), "\n  stop_grace_period: ") > grace);
+}
+
+/// The example for nginx is not copied but changed: each change has to find its line there.
+#[test]
+fn the_example_for_nginx_has_the_lines_that_are_changed() {
+    let example = fs::read_to_string(folder().join("../examples/nginx/keyward.conf")).expect("the example");
+    let script = file("container/nginx.sed");
+    let changes: Vec<&str> = script.lines().filter(|line| line.starts_with("s/")).collect();
+    assert_eq!(changes.len(), 3);
+    for change in changes {
+        let line = change.split('/').nth(1).expect("a pattern").replace("\\.", ".");
+        assert_eq!(example.matches(&line).count(), 1, "{line}");
+    }
+}

@@ -1,0 +1,46 @@
+//! Do nodes whose clocks differ agree?
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use keyward::clock::Clock;
+use keyward::core::time::Timestamp;
+
+use crate::client::{Load, login, verdict};
+use crate::node;
+use crate::support::{Server, text};
+
+/// Debian puts it into the folder of the machine's architecture.
+fn faketime() -> PathBuf {
+    let folders = std::fs::read_dir("/usr/lib").expect("a folder").flatten();
+    let mut candidates = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    candidates.find(|path| path.exists()).expect("apt-get install faketime")
+}
+
+/// 90 seconds are more than a token may be from the future for those who go by their own clock.
+#[test]
+fn two_nodes_whose_clocks_are_90_seconds_apart_agree() {
+    let database = node::database();
+    let ahead = node::home(&database.url())
+        .with_variable("LD_PRELOAD", &faketime().display().to_string())
+        .with_variable("FAKETIME", "+90s")
+        .with_variable("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    let nodes = [Server::start(&ahead), Server::start(&node::home(&database.url()))];
+    let [one, other] = &nodes;
+    let load = Load::of(8, &[one.address().to_owned(), other.address().to_owned()]);
+    load.until_answered(1_000);
+    let tokens = [login(one.address()), login(other.address())];
+    for tokens in &tokens {
+        for node in &nodes {
+            assert_eq!(verdict(node.address(), &tokens["token"]), "200");
+        }
+        // Both say by the clock of Postgres, which is this machine's, until when it is good.
+        let ends: Timestamp = text(&tokens["expires_at"]).parse().expect("a moment");
+        let off = ends.seconds() - Clock::system().now().seconds() - 15 * 60;
+        assert!((-5..=1).contains(&off), "{off} s");
+    }
+    let counts = load.end("two nodes had clocks 90 s apart");
+    assert!(counts.rotated.load(Ordering::Relaxed) >= 8, "tokens rotated");
+    assert_eq!(counts.unavailable.load(Ordering::Relaxed), 0);
+    nodes.into_iter().for_each(|node| drop(node.stop()));
+}

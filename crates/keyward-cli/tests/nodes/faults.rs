@@ -1,0 +1,174 @@
+//! What do clients meet while a node or the store fails, and does it mend itself?
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use keyward::clock::Clock;
+use serde_json::{Value, json};
+
+use crate::client::{GIVE_UP, Load, ask, login, verdict};
+use crate::node;
+use crate::proxy::Proxy;
+use crate::servers::postgres;
+use crate::support::{EMAIL, PASSWORD, PATIENCE, Server, text, until};
+
+/// How soon a node that can't know what was revoked says so: a second after it last knew, which is
+/// at most a quarter of one ago, and the rest for a machine that is busy.
+const BOUND: Duration = Duration::from_millis(1_500);
+
+/// What a node says to a proxy's question: 200, or the code of its refusal.
+fn verified(address: &str, token: &Value) -> String {
+    ask(address, "GET", "/api/auth/verify", Some(&text(token)), None).expect("an answer").verdict()
+}
+
+fn took(what: impl FnOnce()) -> Duration {
+    let clock = Clock::system();
+    let begun = clock.monotonic();
+    what();
+    clock.monotonic() - begun
+}
+
+#[test]
+fn a_node_is_killed() {
+    let database = node::database();
+    let [one, other] = node::two(&database);
+    let load = Load::of(8, &[one.address().to_owned(), other.address().to_owned()]);
+    load.until_answered(200);
+    let address = one.address().to_owned();
+    one.kill();
+    load.until_answered(200);
+    // It comes back where it was, as systemd has it.
+    let again = Server::start(&node::home(&database.url()).with("SERVER__LISTEN", &address));
+    load.until_answered(400);
+    let counts = load.end("a node was killed and started again");
+    assert!(counts.lost.load(Ordering::Relaxed) > 0, "it was noticed");
+    again.stop();
+    other.stop();
+}
+
+#[test]
+fn postgres_is_restarted() {
+    // A server of its own: others must not notice.
+    let server: &'static postgres::Server = Box::leak(Box::new(postgres::Server::start()));
+    let database = server.database();
+    node::home(&database.url()).user(EMAIL);
+    let [one, other] = node::two(&database);
+    let load = Load::of(8, &[one.address().to_owned(), other.address().to_owned()]);
+    load.until_answered(200);
+    server.control("stop");
+    server.control("start");
+    load.until_answered(400);
+    let tokens = login(one.address());
+    server.control("stop");
+    for node in [&one, &other] {
+        until(BOUND, "a node that can't know", || {
+            verified(node.address(), &tokens["token"]) == "store_unavailable"
+        });
+    }
+    server.control("start");
+    load.until_answered(400);
+    let counts = load.end("Postgres was restarted, and stopped for a while");
+    let met = &counts.unavailable;
+    assert!(met.load(Ordering::Relaxed) > 0, "it was noticed");
+    one.stop();
+    other.stop();
+}
+
+#[test]
+fn a_node_is_cut_off_from_the_store_and_heals() {
+    let database = node::database();
+    let proxy = Proxy::to(node::port(&database));
+    let cut_off = Server::start(&node::home(&node::through(&proxy, &database)));
+    let well = Server::start(&node::home(&database.url()));
+    let load = Load::of(8, &[cut_off.address().to_owned(), well.address().to_owned()]);
+    load.until_answered(200);
+    let (ada, bob) = (login(well.address()), login(well.address()));
+    proxy.cut();
+    let told = until(BOUND, "a node that says that it can't know", || {
+        verified(cut_off.address(), &ada["token"]) == "store_unavailable"
+    });
+    // What is ended meanwhile it never takes for good, neither now nor when it hears again.
+    let out = ask(well.address(), "POST", "/api/auth/logout", Some(&text(&bob["token"])), None);
+    assert_eq!(out.expect("an answer").status, 200);
+    let (refresh, password) =
+        (json!({ "refresh_token": ada["refresh_token"] }), json!({ "email": EMAIL, "password": PASSWORD }));
+    let access = text(&ada["token"]);
+    std::thread::scope(|scope| {
+        let asked = [
+            ("GET", "/api/auth/session", Some(access.as_str()), None),
+            ("GET", "/api/auth/sessions", Some(access.as_str()), None),
+            ("POST", "/api/auth/refresh", None, Some(&refresh)),
+            ("POST", "/api/auth/login", None, Some(&password)),
+        ]
+        .map(|(method, path, token, body)| {
+            let address = cut_off.address();
+            scope.spawn(move || {
+                let waited = took(|| {
+                    let told = ask(address, method, path, token, body).expect("an answer");
+                    assert_eq!(told.verdict(), "store_unavailable", "{path}");
+                    assert!(told.retry_after, "{path}");
+                });
+                println!("cut off, {method} {path} was told so within {waited:?}");
+                // Who shows an access token waits for no other question than its own.
+                assert!(token.is_none() || waited < 2 * BOUND, "{path} took {waited:?}");
+            })
+        });
+        asked.into_iter().for_each(|asked| asked.join().expect("told"));
+    });
+    assert_eq!(verified(cut_off.address(), &bob["token"]), "store_unavailable");
+    assert_eq!(verdict(well.address(), &ada["token"]), "200", "the other one goes on");
+    proxy.heal();
+    let healed = until(PATIENCE, "a node that is well again", || {
+        let told = verified(cut_off.address(), &bob["token"]);
+        assert_ne!(told, "200", "that session is over");
+        told == "session_revoked"
+    });
+    until(PATIENCE, "a node that knows", || verified(cut_off.address(), &ada["token"]) == "200");
+    println!("a node that was cut off said so after {told:?}, and was well {healed:?} after it could be");
+    load.until_answered(400);
+    load.end("a node was cut off from its store, and healed");
+    well.stop();
+    cut_off.stop();
+}
+
+#[test]
+fn the_store_is_slow() {
+    let database = node::database();
+    let proxy = Proxy::to(node::port(&database));
+    let node = Server::start(&node::home(&node::through(&proxy, &database)));
+    let load = Load::of(8, &[node.address().to_owned()]);
+    load.until_answered(200);
+    // Slow enough that every statement runs into its time-out, for more who ask than it has
+    // connections.
+    proxy.slow(Duration::from_secs(10));
+    let crowd: Vec<_> = (0..100)
+        .map(|_| {
+            let address = node.address().to_owned();
+            std::thread::spawn(move || {
+                let login = json!({ "email": EMAIL, "password": PASSWORD });
+                let mut told = None;
+                let waited =
+                    took(|| told = Some(ask(&address, "POST", "/api/auth/login", None, Some(&login))));
+                (waited, told.expect("asked"))
+            })
+        })
+        .collect();
+    let mut longest = Duration::ZERO;
+    for one in crowd {
+        let (waited, told) = one.join().expect("an answer");
+        let told = told.expect("an answer in time");
+        assert_eq!((told.status, told.retry_after), (503, true), "{}", told.body);
+        longest = longest.max(waited);
+    }
+    assert!(longest < GIVE_UP, "{longest:?}");
+    proxy.heal();
+    let healed = until(PATIENCE, "a node that is well again", || {
+        let login = json!({ "email": EMAIL, "password": PASSWORD });
+        ask(node.address(), "POST", "/api/auth/login", None, Some(&login))
+            .is_ok_and(|told| told.status == 200)
+    });
+    println!("of a slow store 100 at once were told within {longest:?}; it was well {healed:?} after");
+    load.until_answered(200);
+    load.end("the store was slow");
+    node.stop();
+}

@@ -1,0 +1,77 @@
+//! What do commands say of a Postgres and a Redis?
+
+use serde_json::Value;
+
+use crate::node::{self, MASTER_KEY};
+use crate::servers::{postgres, redis};
+use crate::support::{EMAIL, Home, Server};
+
+/// Level and message of what is found of this.
+fn found(home: &Home, subject: &str) -> Vec<(String, String)> {
+    let ran = home.run(&["doctor", "--json"]);
+    let all: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
+    let of = |finding: &Value, member: &str| finding[member].as_str().unwrap_or_default().to_owned();
+    let all = all["findings"].as_array().expect("a list");
+    let of_it = all.iter().filter(|finding| of(finding, "subject").starts_with(subject));
+    of_it.map(|finding| (of(finding, "level"), of(finding, "message"))).collect()
+}
+
+#[test]
+fn the_doctor_looks_at_both() {
+    let database = postgres::server().database();
+    let redis = redis::server().database();
+    let home = node::home(&database.url()).with("REDIS__URLS", &redis);
+    // Before there is anything: it is made at the start, and nothing is made by looking.
+    assert_eq!(found(&home, "postgres").len(), 2);
+    assert_eq!(database.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").trim(), "0");
+    home.user(EMAIL);
+    let server = Server::start(&home);
+    for subject in ["postgres", "schema", "pooler", "encryption", "connections", "distance", "clocks"] {
+        let found = found(&home, subject);
+        assert!(!found.is_empty() && found.iter().all(|(level, _)| level == "ok"), "{subject}: {found:?}");
+    }
+    // The tests' own server saves what it can't afford to lose nowhere.
+    assert_eq!(found(&home, "durability")[0].0, "error");
+    assert!(found(&home, "administrator")[0].1.contains("there is none"));
+    assert!(!found(&home, "redis").is_empty());
+    server.stop();
+    let gone = home.with("DATABASE__URL", "postgres://keyward@127.0.0.1:1/keyward");
+    assert_eq!(found(&gone, "database")[0].0, "error");
+}
+
+#[test]
+fn an_empty_database_is_not_taken_for_the_servers() {
+    let database = postgres::server().database();
+    let home = node::home(&database.url());
+    for arguments in [&["user", "list"][..], &["session", "revoke", "--all", "--yes"], &["key", "rotate"]] {
+        let ran = home.run(arguments);
+        assert!(ran.refused(1).contains("there is no database at postgres://keyward@127.0.0.1"), "{ran:?}");
+    }
+    assert!(home.done(&["migrate"]).ends_with("is up to date.\n"));
+    home.done(&["user", "list"]);
+}
+
+#[test]
+fn what_can_not_be_used_is_told_in_one_line() {
+    let database = postgres::server().database();
+    home_with(&database.url(), MASTER_KEY).user(EMAIL);
+    let other = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=";
+    for (home, part) in [
+        (home_with(&database.url(), other), "the master key is not the one"),
+        (home_with("postgres://keyward@127.0.0.1:1/keyward", MASTER_KEY), "is Postgres running there"),
+        (
+            home_with(&database.url(), MASTER_KEY).with("REDIS__URLS", "redis://:hidden@127.0.0.1:1"),
+            "can't be used",
+        ),
+    ] {
+        for arguments in [&["serve"][..], &["user", "create", "bob@example.com", "--invite"]] {
+            let ran = home.run(arguments);
+            let said = ran.refused(1);
+            assert!(said.contains(part) && !said.contains("hidden"), "{said}");
+        }
+    }
+}
+
+fn home_with(url: &str, master_key: &str) -> Home {
+    node::home(url).with("KEYS__MASTER_KEY", master_key)
+}

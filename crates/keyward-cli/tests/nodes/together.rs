@@ -1,0 +1,113 @@
+//! Do two nodes act as one while both are well?
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::client::{Load, ask, login, verdict};
+use crate::node;
+use crate::support::{Home, Server, text, until};
+
+/// What one node ends is refused by the others within this.
+const BOUND: Duration = Duration::from_secs(1);
+/// How often somebody signs out while it is measured.
+const LOGOUTS: usize = 100;
+
+fn addresses(nodes: &[Server]) -> Vec<String> {
+    nodes.iter().map(|node| node.address().to_owned()).collect()
+}
+
+fn jwks(node: &Server) -> Value {
+    node.get("/.well-known/jwks.json").json()
+}
+
+fn kids(node: &Server) -> Vec<String> {
+    jwks(node)["keys"].as_array().expect("keys").iter().map(|key| text(&key["kid"])).collect()
+}
+
+#[test]
+fn a_logout_on_one_is_in_force_on_the_other() {
+    let database = node::database();
+    let nodes = node::two(&database);
+    let [one, other] = &nodes;
+    let load = Load::of(8, &addresses(&nodes));
+    load.until_answered(200);
+    let mut took: Vec<Duration> = (0..LOGOUTS)
+        .map(|_| {
+            let tokens = login(one.address());
+            assert_eq!(verdict(other.address(), &tokens["token"]), "200");
+            let out = ask(one.address(), "POST", "/api/auth/logout", Some(&text(&tokens["token"])), None);
+            assert_eq!(out.expect("an answer").status, 200);
+            assert_eq!(verdict(one.address(), &tokens["token"]), "session_revoked", "at once where it was");
+            until(BOUND, "a logout on the other node", || {
+                verdict(other.address(), &tokens["token"]) == "session_revoked"
+            })
+        })
+        .collect();
+    load.end("logouts under load");
+    took.sort_unstable();
+    println!(
+        "from the answer of a logout on one node to its refusal by the other: median {:?}, p99 {:?}, longest {:?}",
+        took[LOGOUTS / 2],
+        took[LOGOUTS * 99 / 100 - 1],
+        took[LOGOUTS - 1]
+    );
+    nodes.into_iter().for_each(|node| drop(node.stop()));
+}
+
+#[test]
+fn keys_are_rotated_and_revoked_for_all() {
+    let database = node::database();
+    let home = node::home(&database.url());
+    let nodes = node::two(&database);
+    let [one, other] = &nodes;
+    let load = Load::of(4, &addresses(&nodes));
+    assert_eq!(jwks(one), jwks(other));
+    let before = kids(one);
+    // Nodes that start at once, and one that rotates: there is one key that signs.
+    home.done(&["key", "rotate"]);
+    until(BOUND, "a rotation on both", || kids(one) != before && jwks(one) == jwks(other));
+    let tokens = [login(one.address()), login(other.address())];
+    for (node, tokens) in [(one, &tokens[1]), (other, &tokens[0])] {
+        assert_eq!(verdict(node.address(), &tokens["token"]), "200");
+    }
+    load.end("a rotation under load");
+
+    let listed = home.json(&["key", "list", "--json"]);
+    let active = listed["keys"].as_array().expect("keys").iter().find(|key| key["state"] == "active");
+    let kid = text(&active.expect("one that signs")["kid"]);
+    home.done(&["key", "revoke", &kid]);
+    for node in &nodes {
+        until(BOUND, "a revoked key", || {
+            tokens.iter().all(|tokens| verdict(node.address(), &tokens["token"]) == "token_stale")
+        });
+        assert!(!kids(node).contains(&kid));
+    }
+    assert_eq!(jwks(one), jwks(other));
+    // Nobody is signed out by it.
+    for (node, tokens) in nodes.iter().zip(&tokens) {
+        assert_eq!(node.refresh(&text(&tokens["refresh_token"])).status, 200);
+    }
+    nodes.into_iter().for_each(|node| drop(node.stop()));
+}
+
+/// What anybody may have at any node that another one was told of.
+#[test]
+fn whatever_is_done_on_one_is_done() {
+    let database = node::database();
+    let home: Home = node::home(&database.url());
+    let nodes = node::two(&database);
+    let [one, other] = &nodes;
+    let ada = login(one.address());
+    // Rotated there, and again here: one session, wherever it is asked.
+    let there = other.refresh(&text(&ada["refresh_token"])).json();
+    assert_eq!(there["rotated"], true);
+    assert_eq!(one.refresh(&text(&there["refresh_token"])).json()["rotated"], false);
+    home.done(&["user", "deactivate", crate::support::EMAIL]);
+    for node in &nodes {
+        until(BOUND, "a deactivation", || verdict(node.address(), &there["token"]) == "session_revoked");
+        assert_eq!(node.refresh(&text(&there["refresh_token"])).status, 401);
+    }
+    nodes.into_iter().for_each(|node| drop(node.stop()));
+    assert!(home.done(&["event", "verify"]).starts_with("The audit trail is whole"));
+}
