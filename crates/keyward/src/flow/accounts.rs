@@ -1,5 +1,7 @@
 //! How is an account made, changed and deleted?
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Write};
 use keyward_core::denial::Denial;
@@ -387,6 +389,20 @@ impl Engine {
     /// The account of that id.
     pub(crate) async fn account(&self, name: &Name) -> Result<Option<Account>, Error> {
         Ok(self.store.account(name).await?)
+    }
+
+    /// The addresses of those of these accounts that there are.
+    pub(crate) async fn addresses(
+        &self,
+        users: impl Iterator<Item = UserId>,
+    ) -> Result<BTreeMap<UserId, String>, Error> {
+        let mut addresses = BTreeMap::new();
+        for user in users.collect::<BTreeSet<_>>() {
+            if let Some(account) = self.account(&Name::Id(user)).await? {
+                addresses.insert(user, account.email.to_string());
+            }
+        }
+        Ok(addresses)
     }
 
     /// Some open sessions of everybody by id, after that one.

@@ -9,24 +9,20 @@ pub(crate) mod settings;
 pub(crate) mod suspicious;
 pub(crate) mod users;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use http::Uri;
 use keyward_core::denial::Denial;
-use keyward_core::id::UserId;
 
 use super::api::admin::statistics::{WINDOW, window};
 use super::operation::Operation;
 use super::query::Query;
 use super::{Answer, Call};
+use crate::Suspect;
 use crate::error::{Denied, Error};
 use crate::flow::audit::events::{EventFilter, EventView, THRESHOLD};
 use crate::page::Frame;
 use crate::page::admin::overview::{Overview, Plot, windows};
 use crate::page::admin::{EventRow, FindingRow};
 use crate::page::notice::{Notice, Wrong, span};
-use crate::store::Name;
-use crate::store::trail::Suspect;
 
 /// How many of the latest events the overview and the page of a user show.
 pub(crate) const LATEST: u32 = 10;
@@ -86,7 +82,7 @@ pub(crate) fn told(error: Error) -> Result<Denied, Error> {
 
 /// Events as a list shows them.
 pub(crate) async fn event_rows(call: &Call, events: Vec<EventView>) -> Result<Vec<EventRow>, Error> {
-    let names = names(call, events.iter().filter_map(|event| event.user_id)).await?;
+    let names = call.engine.addresses(events.iter().filter_map(|event| event.user_id)).await?;
     let row = |event: EventView| {
         let who = event.user_id.and_then(|user| names.get(&user).cloned());
         EventRow::new(event, who)
@@ -96,23 +92,12 @@ pub(crate) async fn event_rows(call: &Call, events: Vec<EventView>) -> Result<Ve
 
 /// Findings as a list shows them.
 pub(crate) async fn finding_rows(call: &Call, findings: Vec<Suspect>) -> Result<Vec<FindingRow>, Error> {
-    let names = names(call, findings.iter().filter_map(FindingRow::user)).await?;
+    let names = call.engine.addresses(findings.iter().filter_map(FindingRow::user)).await?;
     let row = |found: Suspect| {
         let who = FindingRow::user(&found).and_then(|user| names.get(&user).cloned());
         FindingRow::new(found, who)
     };
     Ok(findings.into_iter().map(row).collect())
-}
-
-/// The addresses of those of these accounts that there are.
-async fn names(call: &Call, users: impl Iterator<Item = UserId>) -> Result<BTreeMap<UserId, String>, Error> {
-    let mut names = BTreeMap::new();
-    for user in users.collect::<BTreeSet<_>>() {
-        if let Some(account) = call.engine.account(&Name::Id(user)).await? {
-            names.insert(user, account.email.to_string());
-        }
-    }
-    Ok(names)
 }
 
 /// The same address with another cursor.
