@@ -162,6 +162,8 @@ mod tests {
 
     use super::*;
 
+    type Spoil = fn(&mut PostgresReport);
+
     fn good() -> PostgresReport {
         PostgresReport {
             data: DatabaseReport {
@@ -191,7 +193,7 @@ mod tests {
     #[test]
     fn each_thing_that_would_bite_is_told() {
         assert!(server(&good()).iter().all(|finding| finding.level == Level::Ok));
-        let spoilt: [(fn(&mut PostgresReport), &str, Level); 11] = [
+        let spoilt: [(Spoil, &str, Level); 11] = [
             (|r| r.is_tried = false, "postgres", Level::Error),
             (|r| r.is_standby = true, "postgres", Level::Error),
             (|r| r.is_durable = false, "durability", Level::Error),
@@ -217,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_is_right_where_it_is_is_no_finding() {
-        let excused: [fn(&mut PostgresReport); 3] = [
+        let excused: [Spoil; 3] = [
             |r| (r.is_encrypted, r.is_local) = (false, true),
             |r| (r.is_pooled, r.has_direct_url) = (true, true),
             // A pooler shares them out.

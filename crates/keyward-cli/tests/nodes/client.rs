@@ -122,7 +122,7 @@ impl Load {
         let counts = self.counts;
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let wrong = counts.wrong.lock().expect("no panic").clone();
-        println!(
+        eprintln!(
             "{what}: {} answered, {} of them new refresh tokens, {} times 503, {} without an answer, \
              {} wrong sign-outs; the longest answer took {} ms",
             of(&counts.answered),

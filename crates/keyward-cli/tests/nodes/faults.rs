@@ -108,7 +108,7 @@ fn a_node_is_cut_off_from_the_store_and_heals() {
                     assert_eq!(told.verdict(), "store_unavailable", "{path}");
                     assert!(told.retry_after, "{path}");
                 });
-                println!("cut off, {method} {path} was told so within {waited:?}");
+                eprintln!("cut off, {method} {path} was told so within {waited:?}");
                 // Who shows an access token waits for no other question than its own.
                 assert!(token.is_none() || waited < 2 * BOUND, "{path} took {waited:?}");
             })
@@ -124,7 +124,7 @@ fn a_node_is_cut_off_from_the_store_and_heals() {
         told == "session_revoked"
     });
     until(PATIENCE, "a node that knows", || verified(cut_off.address(), &ada["token"]) == "200");
-    println!("a node that was cut off said so after {told:?}, and was well {healed:?} after it could be");
+    eprintln!("a node that was cut off said so after {told:?}, and was well {healed:?} after it could be");
     load.until_answered(400);
     load.end("a node was cut off from its store, and healed");
     well.stop();
@@ -167,7 +167,7 @@ fn the_store_is_slow() {
         ask(node.address(), "POST", "/api/auth/login", None, Some(&login))
             .is_ok_and(|told| told.status == 200)
     });
-    println!("of a slow store 100 at once were told within {longest:?}; it was well {healed:?} after");
+    eprintln!("of a slow store 100 at once were told within {longest:?}; it was well {healed:?} after");
     load.until_answered(200);
     load.end("the store was slow");
     node.stop();

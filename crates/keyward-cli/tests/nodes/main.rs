@@ -3,6 +3,7 @@
 //! Real nodes over a real Postgres (and Redis), which is killed, stopped, cut off and slowed down
 //! while clients use it. Each client goes on as a browser does: what is not answered, or with 503,
 //! is asked again; it signs in once. So a 401 is a wrong sign-out.
+#![expect(clippy::print_stderr, reason = "what clients met is told, so that it can be read")]
 
 mod client;
 mod clocks;

@@ -46,7 +46,7 @@ fn moved_under_load(beside: impl FnOnce(Home) -> Home) {
     let (kept, left) = (login(&address), login(&address));
     let out = ask(&address, "POST", "/api/auth/logout", Some(&text(&left["token"])), None);
     assert_eq!(out.expect("an answer").status, 200);
-    let load = Load::of(6, &[address.clone()]);
+    let load = Load::of(6, std::slice::from_ref(&address));
     load.until_answered(150);
 
     let database = postgres::server().database();

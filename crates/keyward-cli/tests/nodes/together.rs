@@ -46,7 +46,7 @@ fn a_logout_on_one_is_in_force_on_the_other() {
         .collect();
     load.end("logouts under load");
     took.sort_unstable();
-    println!(
+    eprintln!(
         "from the answer of a logout on one node to its refusal by the other: median {:?}, p99 {:?}, longest {:?}",
         took[LOGOUTS / 2],
         took[LOGOUTS * 99 / 100 - 1],

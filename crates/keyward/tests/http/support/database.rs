@@ -158,6 +158,24 @@ impl App {
         }
     }
 
+    /// From now on this table takes no row more.
+    pub(crate) fn fill(&self, table: &str) {
+        self.write(&match self.place.server() {
+            None => format!(
+                "CREATE TRIGGER full_{table} BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'full'); END"
+            ),
+            Some(_) => format!("ALTER TABLE {table} ADD CONSTRAINT full_{table} CHECK (FALSE) NOT VALID"),
+        });
+    }
+
+    /// What was filled takes rows again.
+    pub(crate) fn make_room(&self, table: &str) {
+        self.write(&match self.place.server() {
+            None => format!("DROP TRIGGER full_{table}"),
+            Some(_) => format!("ALTER TABLE {table} DROP CONSTRAINT full_{table}"),
+        });
+    }
+
     /// Leaves a row of a session that no release can have written.
     pub(crate) fn spoil(&self, session: &str) {
         let id: SessionId = session.parse().expect("an id");

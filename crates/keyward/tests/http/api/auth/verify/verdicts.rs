@@ -165,10 +165,10 @@ async fn a_copy_that_was_noticed_while_nothing_can_be_written_is_not_forgotten()
     let owner = Tokens::of(&app.refresh(&tokens.refresh).await.ok(200));
     app.tick().await;
     app.send(ask("GET").bearer(&lost.access)).await.refused(401, "session_revoked");
-    app.write("CREATE TRIGGER full BEFORE INSERT ON revocation BEGIN SELECT RAISE(ABORT, 'full'); END");
+    app.fill("revocation");
     app.keyward.tick().await.expect_err("there is no room");
     app.session(&owner.access).await.ok(200);
-    app.write("DROP TRIGGER full");
+    app.make_room("revocation");
     app.tick().await;
     app.send(ask("GET").bearer(&owner.access)).await.refused(401, "session_revoked");
 }
