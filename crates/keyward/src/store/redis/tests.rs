@@ -24,7 +24,7 @@ mod over_one {
 }
 
 mod over_a_cluster {
-    crate::store::contract::contract!(super::super::over_a_cluster_of_three);
+    crate::store::contract::moving!(super::super::over_a_cluster_of_three);
 }
 
 /// A file, and a place among the keys of Redis that nobody else has.

@@ -18,7 +18,7 @@ use super::{Postgres, PostgresOptions, clock, made};
 use crate::store::contract::{Later, Place, Row};
 use crate::store::{Store, contract};
 
-contract::contract!(super::fresh);
+contract::moving!(super::fresh);
 
 /// A database, and the pooler before it.
 struct Pooled(Database);
