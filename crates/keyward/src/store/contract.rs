@@ -84,6 +84,14 @@ pub(crate) struct Row {
 macro_rules! contract {
     ($fresh:path) => {
         $crate::store::contract::moving! { $fresh }
+        $crate::store::contract::resting! { $fresh }
+    };
+}
+pub(crate) use contract;
+
+/// The half of it that is about what rests.
+macro_rules! resting {
+    ($fresh:path) => {
         $crate::store::contract::cases! { $fresh;
             accounts: {
                 an_account_is_found_by_each_of_its_names, accounts_come_by_id, names_are_unique,
@@ -148,7 +156,7 @@ macro_rules! contract {
         }
     };
 }
-pub(crate) use contract;
+pub(crate) use resting;
 
 /// The half of it that is about what moves, and about who gets there first: where a store goes
 /// another way to the same tables, the other half would ask the same again.

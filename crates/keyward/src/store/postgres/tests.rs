@@ -24,7 +24,12 @@ use crate::clock::Clock;
 use crate::store::contract::{Later, Place, Row};
 use crate::store::{Store, contract};
 
-contract::contract!(super::fresh);
+contract::moving!(super::fresh);
+
+/// Too long for every run: `scripts/stores`.
+mod at_rest {
+    crate::store::contract::resting!(super::super::fresh);
+}
 
 /// The name of the database that the others are copied from.
 const MADE: &str = "made";
