@@ -12,7 +12,9 @@ need() {
     echo "installing ${missing[*]}" >&2
     # A network that is slow or breaks off is asked again.
     local apt=(apt-get -qq -o Acquire::Retries=5 -o Acquire::http::Timeout=60)
-    $root "${apt[@]}" update
+    # Once is enough for one run.
+    [ -n "${apt_updated:-}" ] || $root "${apt[@]}" update
+    apt_updated=1
     DEBIAN_FRONTEND=noninteractive $root "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null
 }
 
