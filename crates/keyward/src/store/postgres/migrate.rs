@@ -36,26 +36,29 @@ const MARK: &str = "Keyward";
 pub(super) const LOCK: &str =
     "SELECT pg_advisory_xact_lock(1802989156, hashtext(coalesce(current_schema(), '')))";
 
-/// The names that Keyward's tables have: whatever else goes by one is in the way.
-pub(super) const TABLES: [&str; 18] = [
-    "access_ttl",
+/// The table that says which schema this is.
+pub(super) const SCHEMA: &str = "schema";
+
+/// All other tables of Keyward's, in an order in which rows refer to none that come later: whatever
+/// else goes by one of these names is in the way.
+pub(super) const TABLES: [&str; 17] = [
     "account",
+    "imported",
+    "role",
     "account_role",
+    "session",
     "counter",
+    "revocation",
+    "signing_key",
+    "mac_key",
+    "service_key",
+    "access_ttl",
     "event",
     "event_key",
     "event_seal",
-    "figure",
-    "imported",
-    "mac_key",
     "mail_link",
     "outbox",
-    "revocation",
-    "role",
-    "service_key",
-    "session",
-    "signing_key",
-    "schema",
+    "figure",
 ];
 
 /// Sets the clock by the database's, and brings the schema up to date, or refuses to touch it.
@@ -133,11 +136,11 @@ async fn current(client: &Client, at: &str, schema: &str) -> Result<u32, Postgre
     let named = "SELECT c.relname::text, c.relkind::text, obj_description(c.oid, 'pg_class') FROM pg_class c \
                  JOIN pg_namespace n ON n.oid = c.relnamespace \
                  WHERE n.nspname = $1 AND c.relname = ANY($2) ORDER BY c.relname = 'schema' DESC, c.relname";
-    let names: Vec<String> = TABLES.iter().map(|&name| name.to_owned()).collect();
+    let names: Vec<&str> = TABLES.into_iter().chain([SCHEMA]).collect();
     let rows = client.query(named, &[&schema, &names]).await.map_err(|e| failed(at, &e))?;
     let Some(first) = rows.first() else { return Ok(0) };
     let (table, mark): (String, Option<String>) = (first.get(0), first.get(2));
-    if table != "schema" || mark.as_deref() != Some(MARK) {
+    if table != SCHEMA || mark.as_deref() != Some(MARK) {
         return Err(PostgresError::Foreign { at: at.to_owned(), schema: schema.to_owned(), table });
     }
     let row = client.query_one("SELECT max(version) FROM schema", &[]).await.map_err(|e| failed(at, &e))?;

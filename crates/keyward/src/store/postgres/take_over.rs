@@ -20,26 +20,6 @@ use super::{PostgresOptions, migrate};
 use crate::clock::Clock;
 use crate::store::sql::Value;
 
-/// In this order, as rows of some refer to others: whose table stands in neither is not Keyward's.
-const TABLES: [&str; 17] = [
-    "account",
-    "imported",
-    "role",
-    "account_role",
-    "session",
-    "counter",
-    "revocation",
-    "signing_key",
-    "mac_key",
-    "service_key",
-    "access_ttl",
-    "event",
-    "event_key",
-    "event_seal",
-    "mail_link",
-    "outbox",
-    "figure",
-];
 /// Tables in which a migration itself puts rows.
 const SEEDED: [&str; 2] = ["role", "counter"];
 /// How many rows are read before others have a turn, and before progress is told.
@@ -128,7 +108,7 @@ impl Move<'_> {
         self.statement(migrate::LOCK).await?;
         self.statement("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
             .await?;
-        for table in TABLES.iter().filter(|table| !SEEDED.contains(table)) {
+        for table in migrate::TABLES.iter().filter(|table| !SEEDED.contains(table)) {
             if self
                 .number(&format!("SELECT count(*) FROM (SELECT FROM {table} LIMIT 1) AS first_row"))
                 .await?
@@ -140,8 +120,8 @@ impl Move<'_> {
         for table in SEEDED {
             self.statement(&format!("DELETE FROM {table}")).await?;
         }
-        let mut moved = Vec::with_capacity(TABLES.len());
-        for table in TABLES {
+        let mut moved = Vec::with_capacity(migrate::TABLES.len());
+        for table in migrate::TABLES {
             let rows = self.table(table, progress).await?;
             let there = self.number(&format!("SELECT count(*) FROM {table}")).await?;
             if there != rows {

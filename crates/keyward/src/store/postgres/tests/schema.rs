@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 use super::servers::server;
 use super::{Postgres, PostgresError, PostgresOptions, clock, made};
 use crate::store::Store as _;
-use crate::store::postgres::migrate::TABLES;
+use crate::store::postgres::migrate::{SCHEMA, TABLES};
 
 async fn opened(url: String) -> Result<Postgres, PostgresError> {
     Postgres::open(&PostgresOptions::new(url).max_connections(2), false, &clock()).await
@@ -28,9 +28,9 @@ async fn of_many_nodes_that_start_at_once_one_makes_the_schema() {
         .map(str::to_owned)
         .collect();
     tables.sort_unstable();
-    let mut named: Vec<_> = TABLES.iter().map(|&name| name.to_owned()).collect();
+    let mut named: Vec<_> = TABLES.into_iter().chain([SCHEMA]).collect();
     named.sort_unstable();
-    assert_eq!(tables, named, "each is looked for where it might be somebody else's");
+    assert_eq!(tables, named, "each is moved, and looked for where it might be somebody else's");
     let other = "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' \
                  AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'";
     assert_eq!(database.sql(other), "0\n", "all text is compared byte by byte");
