@@ -109,14 +109,20 @@ fn by_the_feed(heard: &[Heard], token: &str, now: i64) -> Option<&'static str> {
     }
 }
 
-#[tokio::test]
-async fn a_copy_that_is_noticed_at_the_edge_ends_its_session_with_the_next_flush() {
-    let app = app().await;
-    let tokens = app.signup(ADA).await;
+/// Tokens of a generation that was given up for lost, and those that its owner got instead.
+async fn a_copy(app: &App, email: &str) -> (Tokens, Tokens) {
+    let tokens = app.signup(email).await;
     let lost = Tokens::of(&app.refresh(&tokens.refresh).await.ok(200));
     app.pass(WINDOW);
     let owner = Tokens::of(&app.refresh(&tokens.refresh).await.ok(200));
     app.tick().await;
+    (lost, owner)
+}
+
+#[tokio::test]
+async fn a_copy_that_is_noticed_at_the_edge_ends_its_session_with_the_next_flush() {
+    let app = app().await;
+    let (lost, owner) = a_copy(&app, ADA).await;
     app.events();
     let reads = app.keyward.store_reads();
     for _ in 0..3 {
@@ -136,12 +142,7 @@ async fn a_session_that_cannot_be_read_keeps_nothing_else_from_being_written() {
     let app = app().await;
     let mut noticed = Vec::new();
     for email in [ADA, crate::support::BOB] {
-        let tokens = app.signup(email).await;
-        let lost = Tokens::of(&app.refresh(&tokens.refresh).await.ok(200));
-        app.pass(WINDOW);
-        app.refresh(&tokens.refresh).await.ok(200);
-        app.tick().await;
-        noticed.push(lost);
+        noticed.push(a_copy(&app, email).await.0);
     }
     for lost in &noticed {
         app.send(ask("GET").bearer(&lost.access)).await.refused(401, "session_revoked");
@@ -159,11 +160,7 @@ async fn a_session_that_cannot_be_read_keeps_nothing_else_from_being_written() {
 #[tokio::test]
 async fn a_copy_that_was_noticed_while_nothing_can_be_written_is_not_forgotten() {
     let app = app().await;
-    let tokens = app.signup(ADA).await;
-    let lost = Tokens::of(&app.refresh(&tokens.refresh).await.ok(200));
-    app.pass(WINDOW);
-    let owner = Tokens::of(&app.refresh(&tokens.refresh).await.ok(200));
-    app.tick().await;
+    let (lost, owner) = a_copy(&app, ADA).await;
     app.send(ask("GET").bearer(&lost.access)).await.refused(401, "session_revoked");
     app.fill("revocation");
     app.keyward.tick().await.expect_err("there is no room");
