@@ -131,12 +131,13 @@ async fn what_is_wrong_with_a_form_is_for_everybody_on_every_screen() {
 
 #[tokio::test]
 async fn the_warning_before_the_end_is_for_everybody_on_every_screen() {
+    // A third of it is for looking at the warning on every screen.
     let site =
-        Site::with(|home| home.with("SESSIONS__IDLE_TIMEOUT", "24s").with("TOKENS__ACCESS_TTL", "20s")).await;
+        Site::with(|home| home.with("SESSIONS__IDLE_TIMEOUT", "48s").with("TOKENS__ACCESS_TTL", "20s")).await;
     let browser = Browser::start(&site).await;
     let tab = browser.tab();
     sign_in(&tab, "/account").await;
-    tab.until(seconds(30), "document.querySelector('dialog.keyward[open]')").await;
+    tab.until(seconds(45), "document.querySelector('dialog.keyward[open]')").await;
     for (width, colours) in SCREENS {
         tab.look(width, 760, colours).await;
         picture(&tab, &format!("warning-{width}"), false).await;
