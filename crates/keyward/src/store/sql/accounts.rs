@@ -95,9 +95,16 @@ impl Plan {
         self.give_roles(user, roles);
     }
 
-    /// One that there is not, be it that it was deleted meanwhile, is a conflict.
+    /// One that there is not, be it that it was deleted meanwhile, is a conflict. On an engine with
+    /// several writers a role that can be deleted is locked until somebody has it: whoever takes it
+    /// from all finds all.
     fn give_roles(&mut self, user: UserId, roles: Vec<String>) {
         for role in roles {
+            if !role::is_built_in(&role) {
+                let sql = "UPDATE role SET permissions = permissions WHERE name = ?1";
+                let lock = Statement { sql, params: vec![text(&role)], expect: Expect::Anything };
+                self.locks.push(lock);
+            }
             self.push(
                 "INSERT INTO account_role (user_id, role) SELECT ?1, name FROM role WHERE name = ?2",
                 Expect::OneRow(Conflict::Changed),
