@@ -219,10 +219,18 @@ pub enum Write {
         /// From when on none of their access tokens can be alive.
         until: Timestamp,
     },
-    /// Ends every open session of everybody, and makes every access token out of date. No condition.
-    EndEverySession {
+    /// Ends the open sessions of some users: all that were opened up to then. Their access tokens are
+    /// cut off by [`Write::CutEverybodyOff`]. No condition.
+    EndSessionsBetween {
+        /// Of users after that one.
+        after: UserId,
+        /// Up to and with this one.
+        to: UserId,
         /// When and why.
         end: End,
+    },
+    /// Makes every access token out of date. No condition.
+    CutEverybodyOff {
         /// From when on no access token from before can be alive.
         until: Timestamp,
     },

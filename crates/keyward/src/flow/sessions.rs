@@ -16,6 +16,10 @@ use crate::error::Error;
 use crate::schema::{self, Id, Moment};
 use crate::store::Loaded;
 
+/// How many sessions of everybody end in one transaction, roughly: whoever refreshes one of them
+/// meanwhile waits for it.
+const AT_ONCE: u32 = 1_000;
+
 /// A session, as its person sees it.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub(crate) struct Device {
@@ -244,13 +248,22 @@ impl Engine {
         Ok(self.commit(Change::of([write]).with(event)).await?.sessions_ended())
     }
 
-    /// Ends every session of everybody.
+    /// Ends every session of everybody. Their access tokens are cut off first, however many sessions
+    /// there are; where it fails after that, it is to be done again.
     pub(crate) async fn end_all(&self, client: &Client) -> Result<(), Error> {
         let now = self.clock.now();
         let end = End { at: now, why: EndReason::Revoked };
         let event = self.event(EventType::SessionRevoked, client, now).saying("sessions", "all");
-        let write = Write::EndEverySession { end, until: self.matters_until(now) };
-        self.commit(Change::of([write]).with(event)).await?;
+        self.commit(Change::of([Write::CutEverybodyOff { until: self.matters_until(now) }]).with(event))
+            .await?;
+        let mut after = UserId::from_bytes([0; 16]);
+        while let (_, Some(to)) = self.store.count_open(after, AT_ONCE).await? {
+            self.commit(Change::of([Write::EndSessionsBetween { after, to, end }])).await?;
+            after = to;
+        }
+        // What was refreshed meanwhile.
+        let until = self.matters_until(self.clock.now());
+        self.commit(Change::of([Write::CutEverybodyOff { until }])).await?;
         Ok(())
     }
 

@@ -176,7 +176,7 @@ macro_rules! moving {
             }
             ends: {
                 a_session_ends_once, every_reason_comes_back, all_sessions_of_a_user_end_but_one,
-                every_session_of_everybody_ends, positions_rise_in_commit_order,
+                the_sessions_of_some_users_end, everybody_is_cut_off, positions_rise_in_commit_order,
                 a_change_is_written_whole_or_not_at_all,
             }
             feed: {

@@ -97,6 +97,7 @@ pub(super) const KEYS: &str = "SELECT kid, algorithm, state, created_at, active_
      FROM signing_key ORDER BY created_at, kid";
 pub(super) const MAC_KEYS: &str = "SELECT id, sealed FROM mac_key ORDER BY id DESC";
 pub(super) const ACCESS_TTLS: &str = "SELECT ttl, last_in_force FROM access_ttl";
+pub(super) const LONGEST_ACCESS_TTL: &str = "SELECT max(ttl) FROM access_ttl";
 pub(super) const REVOCATIONS: &str = "SELECT position, kind, subject, value, until FROM revocation \
      WHERE position > ?1 ORDER BY position LIMIT ?2";
 pub(super) const PING: &str = "SELECT 1";
@@ -289,12 +290,13 @@ impl Plan {
                     [id(user), text(end.why.as_str())],
                 );
             }
-            Write::EndEverySession { end, until } => {
-                self.push(
-                    "UPDATE session SET ended_at = ?1, ended_why = ?2 WHERE ended_at IS NULL",
-                    Anything,
-                    [time(end.at), text(end.why.as_str())],
-                );
+            Write::EndSessionsBetween { after, to, end } => self.push(
+                "UPDATE session SET ended_at = ?3, ended_why = ?4 \
+                 WHERE user_id > ?1 AND user_id <= ?2 AND ended_at IS NULL AND opened_at <= ?3",
+                Anything,
+                [id(after), id(to), time(end.at), text(end.why.as_str())],
+            ),
+            Write::CutEverybodyOff { until } => {
                 // A leap: a restored backup must not come to a number that was given out before.
                 self.push(
                     "UPDATE counter SET value = value + 65536 WHERE name = 'roles_version'",
@@ -543,6 +545,14 @@ pub(super) fn mac_key(row: &impl Row) -> Result<StoredMacKey, Fault> {
 
 pub(super) fn access_ttl(row: &impl Row) -> Result<(u64, Timestamp), Fault> {
     Ok((natural(row, 0)?, Timestamp::from_micros(row.int(1)?)))
+}
+
+/// Of a table with nothing in it, 0.
+pub(super) fn longest_access(row: &impl Row) -> Result<u64, Fault> {
+    match row.optional_int(0)? {
+        Some(_) => natural(row, 0),
+        None => Ok(0),
+    }
 }
 
 pub(super) fn imported(row: &impl Row) -> Result<[u8; 16], Fault> {

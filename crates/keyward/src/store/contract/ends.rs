@@ -72,23 +72,31 @@ pub(crate) async fn all_sessions_of_a_user_end_but_one(world: World) {
     assert_eq!(world.write([end_of(10, None)]).await.sessions_ended(), 2);
 }
 
-pub(crate) async fn every_session_of_everybody_ends(world: World) {
-    world.signed_up(1, 2).await;
-    world.signed_up(10, 1).await;
-    world.write([end(2)]).await;
-    let before = world.store.roles().await.expect("readable").version;
+pub(crate) async fn the_sessions_of_some_users_end(world: World) {
+    for user in [1, 10, 20, 30] {
+        world.signed_up(user, 1).await;
+    }
+    world.write([open(3, 1), end(3)]).await;
     let why = End { at: at(2_500), why: EndReason::Revoked };
-    let committed = world.write([Write::EndEverySession { end: why, until: at(7_000) }]).await;
+    let between = |after, to, end| Write::EndSessionsBetween { after: user_id(after), to: user_id(to), end };
+    let early = End { at: at(1), ..why };
+    world.write([between(0, 30, early)]).await;
+    assert_eq!(world.loaded(2).await.session.ended, None, "whoever signed in since is not concerned");
+    assert_eq!(ended(&world.write([between(1, 20, why)]).await.revocations), []);
+    for (session, ended) in [(2, None), (3, Some(logout())), (11, Some(why)), (21, Some(why)), (31, None)] {
+        assert_eq!(world.loaded(session).await.session.ended, ended, "{session}");
+    }
+}
+
+pub(crate) async fn everybody_is_cut_off(world: World) {
+    world.signed_up(1, 1).await;
+    let before = world.store.roles().await.expect("readable").version;
+    let committed = world.write([Write::CutEverybodyOff { until: at(7_000) }]).await;
     assert_eq!(ended(&committed.revocations), [Revocation::Roles(before + LEAP)]);
     assert_eq!(committed.revocations[0].until, at(7_000));
     assert_eq!(world.store.roles().await.expect("readable").version, before + LEAP);
-    assert_eq!(world.loaded(3).await.role_table_version, before + LEAP);
-    assert_eq!(world.loaded(2).await.session.ended, Some(logout()));
-    assert_eq!(world.loaded(3).await.session.ended, Some(why));
-    assert_eq!(world.loaded(11).await.session.ended, Some(why));
-    assert_eq!(world.store.sessions(session_id(0), 10).await.expect("readable"), []);
-    world.write([open(20, 1)]).await;
-    assert_eq!(world.loaded(20).await.session.ended, None, "whoever signs in anew is not concerned");
+    let loaded = world.loaded(2).await;
+    assert_eq!((loaded.role_table_version, loaded.session.ended), (before + LEAP, None));
 }
 
 pub(crate) async fn positions_rise_in_commit_order(world: World) {

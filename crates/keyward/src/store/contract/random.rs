@@ -118,7 +118,7 @@ fn apart(change: Change) -> Vec<Change> {
             Write::OpenSession { .. } | Write::Advance { .. } | Write::Note { .. } => {
                 changes.push(Change::of([write]));
             }
-            Write::EndEverySession { .. } => {}
+            Write::EndSessionsBetween { .. } => {}
             Write::DeleteAccount { user, .. } => {
                 let end = End { at: at(1), why: EndReason::Revoked };
                 beneath.writes.push(Write::EndSessionsOf { user, except: None, end, until: at(9) });
@@ -227,7 +227,8 @@ impl Draft {
             }
             9 => Write::EndSession { session: session_id, end, until },
             10 => Write::EndSessionsOf { user, except: flag.then_some(session_id), end, until },
-            11 if number == 0 => Write::EndEverySession { end, until },
+            11 if number == 0 && flag => Write::CutEverybodyOff { until },
+            11 if number == 0 => Write::EndSessionsBetween { after: user_id(0), to: user, end },
             11 => Write::Revoke { revocation: Revocation::Generation(session_id, number.into()), until },
             12 => Write::SetKeys {
                 version: self.guess(model.keys_version),

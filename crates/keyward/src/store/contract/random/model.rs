@@ -273,8 +273,10 @@ impl Model {
                     self.revoke(Revocation::Session(session), until);
                 }
             }
-            Write::EndEverySession { end, until } => {
-                self.end_all(|_| true, end);
+            Write::EndSessionsBetween { after, to, end } => {
+                self.end_all(|s| s.user > after && s.user <= to && s.opened_at <= end.at, end);
+            }
+            Write::CutEverybodyOff { until } => {
                 self.roles_version += LEAP;
                 self.revoke(Revocation::Roles(self.roles_version), until);
             }
