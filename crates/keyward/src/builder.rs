@@ -10,6 +10,7 @@ use keyward_core::seal::{self, MasterKey};
 use crate::clock::Clock;
 use crate::engine::{Engine, Parts};
 use crate::error::Error;
+use crate::feed::TRUST;
 use crate::flow::audit::chain::{Chain, chain_key};
 use crate::flow::keys::{MacKeysError, mac_keys};
 use crate::hashing::Hashing;
@@ -256,7 +257,11 @@ impl Builder {
             metrics,
             log_drops: self.log_drops,
         }));
-        engine.note_access_ttl(now).await.map_err(failed)?;
+        let is_longer = engine.note_access_ttl(now).await.map_err(failed)?;
+        if is_longer && self.exclusive && matches!(self.place, Place::Postgres(_)) {
+            // Until every other node knows it: what they revoke has to outlive the tokens made here.
+            tokio::time::sleep(TRUST).await;
+        }
         engine.poll().await.map_err(|fault| StartError::Failed(fault.to_string()))?;
         // Beside a server its keys are its own affair: a command's configuration may lack what the
         // server has in its environment, such as another algorithm.

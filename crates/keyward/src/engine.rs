@@ -26,7 +26,7 @@ use crate::client::Client;
 use crate::clock::{self, Clock};
 use crate::edge::Edge;
 use crate::error::Error;
-use crate::feed::Feed;
+use crate::feed::{Feed, Heard};
 use crate::figures::Figures;
 use crate::flow::audit::chain::Chain;
 use crate::hashing::Hashing;
@@ -82,6 +82,8 @@ pub(crate) struct Engine {
     roles: RwLock<Arc<Roles>>,
     /// How long the longest access token in force may live, in seconds.
     longest_access: AtomicU64,
+    /// The longest that any node ever noted: rises when one of them has a longer one than all before.
+    longest_noted: AtomicU64,
 }
 
 /// What an engine is made of besides what it starts empty with.
@@ -130,6 +132,7 @@ impl Engine {
             keys_version: AtomicU64::new(0),
             roles: RwLock::default(),
             longest_access: AtomicU64::new(settings.policy.access_ttl.as_secs()),
+            longest_noted: AtomicU64::new(0),
             clock,
             settings,
             master,
@@ -163,10 +166,19 @@ impl Engine {
 
     /// Asks the store what was revoked, and takes over keys that another node or command made.
     pub(crate) async fn poll(&self) -> Result<(), Fault> {
-        let news = self.feed.poll(&*self.store, &self.clock).await?;
-        let News { keys_version, service_keys_version, .. } = news;
+        let Some(Heard { news, anew }) = self.feed.poll(&*self.store, &self.clock).await? else {
+            return Ok(());
+        };
+        if anew {
+            self.service_keys.forget();
+            self.keys_version.store(0, Ordering::Release);
+        }
+        let News { keys_version, service_keys_version, longest_access_ttl, .. } = news;
         self.service_keys.exists(service_keys_version);
-        if keys_version != self.keys_version.load(Ordering::Acquire) {
+        if longest_access_ttl != self.longest_noted.load(Ordering::Relaxed) {
+            self.learn_access_ttls(self.clock.now()).await?;
+        }
+        if anew || keys_version != self.keys_version.load(Ordering::Acquire) {
             self.load_ring().await?;
         }
         Ok(())
@@ -227,17 +239,30 @@ impl Engine {
             + CLOCK_SKEW
     }
 
-    /// Learns which lengths of access tokens may still be alive, and records the present one.
-    pub(crate) async fn note_access_ttl(&self, now: Timestamp) -> Result<(), Error> {
-        let present = self.settings.policy.access_ttl.as_secs().saturating_add(1);
-        let slack = self.settings.policy.leeway + CLOCK_SKEW;
-        let alive = |(ttl, last): &(u64, Timestamp)| last.after(Duration::from_secs(*ttl) + slack) >= now;
-        let former = self.store.access_ttls().await?.into_iter().filter(alive).map(|(ttl, _)| ttl).max();
-        self.longest_access.store(former.unwrap_or(0).max(present), Ordering::Relaxed);
+    /// Records the length of the access tokens made here, and learns which others may still be alive.
+    /// Gives whether other nodes knew of lesser ones alone.
+    pub(crate) async fn note_access_ttl(&self, now: Timestamp) -> Result<bool, Error> {
+        let noted = self.store.access_ttls().await?;
         // In force at least until it is recorded again, even if that comes late.
-        let note = Write::NoteAccessTtl { ttl: Duration::from_secs(present), at: now.after(2 * CARE) };
+        let note = Write::NoteAccessTtl { ttl: self.access_ttl(), at: now.after(2 * CARE) };
         self.commit(Change::of([note])).await?;
+        self.learn_access_ttls(now).await?;
+        Ok(noted.iter().map(|(ttl, _)| *ttl).max().is_some_and(|ttl| ttl < self.access_ttl().as_secs()))
+    }
+
+    /// Learns which lengths of access tokens may still be alive: those of any node.
+    pub(crate) async fn learn_access_ttls(&self, now: Timestamp) -> Result<(), Fault> {
+        let slack = self.settings.policy.leeway + CLOCK_SKEW;
+        let noted = self.store.access_ttls().await?;
+        let alive = noted.iter().filter(|(ttl, last)| last.after(Duration::from_secs(*ttl) + slack) >= now);
+        let longest = alive.map(|(ttl, _)| *ttl).max().unwrap_or(0).max(self.access_ttl().as_secs());
+        self.longest_access.store(longest, Ordering::Relaxed);
+        self.longest_noted.store(noted.iter().map(|(ttl, _)| *ttl).max().unwrap_or(0), Ordering::Relaxed);
         Ok(())
+    }
+
+    fn access_ttl(&self) -> Duration {
+        Duration::from_secs(self.settings.policy.access_ttl.as_secs().saturating_add(1))
     }
 
     /// Whether everything answers that a request may need.

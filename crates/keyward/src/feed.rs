@@ -1,7 +1,7 @@
 //! What was revoked, as far as this node knows, and how fresh is that?
 //!
 //! The set stands in memory, so that verifying a token asks no store. A poll reads what was
-//! committed past the last position; what this node commits itself is in force before it answers.
+//! committed past the last entry; what this node commits itself is in force before it answers.
 //! What a node knows is as old as the moment it *sent* the last poll that was answered: older
 //! than [`TRUST`], it must not be believed.
 
@@ -26,15 +26,31 @@ pub(crate) const TRUST: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Feed {
     set: RwLock<RevocationSet>,
-    /// The last position that a poll brought.
-    position: AtomicU64,
     /// When the last poll that was answered was sent, in microseconds of the monotonic clock.
     known_at: AtomicU64,
     /// Rises whenever the set grows: what was checked at this number need not be checked again.
     epoch: AtomicU64,
-    polling: tokio::sync::Mutex<()>,
+    /// The last entry that a poll brought.
+    last: tokio::sync::Mutex<Option<Entry>>,
     /// Services that verify by themselves.
     pub(crate) listeners: Listeners,
+}
+
+/// What a poll brought.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) news: News,
+    /// Whether the store is one from before: versions that it tells may have meant something else.
+    pub(crate) anew: bool,
+}
+
+/// Whether the store is the one that told this entry last, which is taken out of the news. Once
+/// that could be swept only the number of the newest position tells.
+fn goes_on(news: &mut News, told: &Entry, now: Timestamp) -> bool {
+    match news.revocations.first() {
+        Some(first) if first.position == told.position => news.revocations.remove(0) == *told,
+        _ => told.until <= now && news.last.is_none_or(|newest| newest >= told.position),
+    }
 }
 
 impl Feed {
@@ -42,44 +58,49 @@ impl Feed {
     pub(crate) fn new(start: [u8; 8]) -> Self {
         Self {
             set: RwLock::default(),
-            position: AtomicU64::new(0),
             known_at: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
-            polling: tokio::sync::Mutex::default(),
+            last: tokio::sync::Mutex::default(),
             listeners: Listeners::new(start),
         }
     }
 
     /// Asks the store for what is new, remembers when it was asked, and sets the clock by the
-    /// store's where that has one.
-    pub(crate) async fn poll(&self, store: &dyn Store, clock: &Clock) -> Result<News, Fault> {
-        let sent = clock.monotonic();
-        // One at a time: the last position must not fall behind.
-        let _one = self.polling.lock().await;
+    /// store's where that has one. `None` where somebody else asked since this was called.
+    pub(crate) async fn poll(&self, store: &dyn Store, clock: &Clock) -> Result<Option<Heard>, Fault> {
+        let called = clock.monotonic();
+        // One at a time: the last entry must not fall behind.
+        let mut last = self.last.lock().await;
+        if micros(called) < self.known_at.load(Ordering::Acquire) {
+            return Ok(None);
+        }
+        let mut anew = false;
         loop {
             let asked = clock.monotonic();
-            let position = self.position.load(Ordering::Acquire);
-            let news = store.news(position).await?;
-            if news.last.is_some_and(|last| last < position) {
+            let position = last.as_ref().map_or(0, |last| last.position);
+            // With the last one itself, by which the store is known again.
+            let mut news = store.news(position.saturating_sub(1)).await?;
+            let all = news.revocations.len() < NEWS_LIMIT;
+            if let Some(at) = news.at {
+                clock.follow(at, asked, clock.monotonic());
+            }
+            if last.take_if(|last| !goes_on(&mut news, last, clock.now())).is_some() {
                 // The store is one from before: what it gives out now was given out already.
                 tracing::warn!(
                     position,
                     "the store lost what it had revoked last: it was restored, or failed over"
                 );
-                self.position.store(0, Ordering::Release);
+                anew = true;
                 continue;
-            }
-            if let Some(at) = news.at {
-                clock.follow(at, asked, clock.monotonic());
             }
             self.apply(&news.revocations);
             self.listeners.polled(&news.revocations);
-            if let Some(last) = news.revocations.last() {
-                self.position.store(last.position, Ordering::Release);
+            if let Some(newest) = news.revocations.last() {
+                *last = Some(newest.clone());
             }
-            if news.revocations.len() < NEWS_LIMIT {
-                self.known_at.fetch_max(micros(sent), Ordering::AcqRel);
-                return Ok(news);
+            if all {
+                self.known_at.fetch_max(micros(asked), Ordering::AcqRel);
+                return Ok(Some(Heard { news, anew }));
             }
         }
     }

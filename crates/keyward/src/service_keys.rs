@@ -95,6 +95,12 @@ impl ServiceKeys {
         self.latest.fetch_max(version, Ordering::AcqRel);
     }
 
+    /// That what is known is worth nothing: a version may have meant something else.
+    pub(crate) fn forget(&self) {
+        self.latest.store(0, Ordering::Release);
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// The table, unless there is a newer one.
     fn table(&self) -> Option<Arc<Table>> {
         let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
@@ -128,7 +134,10 @@ impl ServiceKeys {
             None => true,
             Some(written) => used.at > written && (all || now >= written.after(NOTED)),
         });
-        due.map(|(id, used)| Write::NoteServiceKey { id: *id, used_at: used.at }).collect()
+        let mut due: Vec<_> = due.map(|(id, used)| (*id, used.at)).collect();
+        // In one order: other nodes note the same ones.
+        due.sort_unstable_by_key(|(id, _)| *id);
+        due.into_iter().map(|(id, used_at)| Write::NoteServiceKey { id, used_at }).collect()
     }
 
     /// That these are written.

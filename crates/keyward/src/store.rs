@@ -243,6 +243,8 @@ pub(crate) struct News {
     pub(crate) service_keys_version: u64,
     /// What time it is by the clock of the store, where that has one of its own.
     pub(crate) at: Option<Timestamp>,
+    /// The longest life of access tokens that was ever noted, in seconds.
+    pub(crate) longest_access_ttl: u64,
     /// The last position that was given out, where the store can tell: where it failed over to one
     /// that had not heard of everything, it is lower than it was.
     pub(crate) last: Option<u64>,

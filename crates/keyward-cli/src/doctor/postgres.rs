@@ -111,9 +111,9 @@ fn pooled(report: &PostgresReport) -> Finding {
     match (report.is_pooled, report.has_direct_url) {
         (false, false) => Finding::ok(WHAT, "none is in between"),
         (_, true) => Finding::ok(WHAT, "database.direct_url is the way past it"),
-        (true, false) => Finding::error(
+        (true, false) => Finding::warning(
             WHAT,
-            "one is between this machine and Postgres: migrations need a session, and so does hearing of logouts at once",
+            "one is between this machine and Postgres: nodes hear of logouts only when they ask, every 250 ms",
             "set database.direct_url to the address of Postgres itself",
         ),
     }
@@ -199,7 +199,7 @@ mod tests {
             (|r| r.is_durable = false, "durability", Level::Error),
             (|r| r.synchronous_commit = "off".to_owned(), "durability", Level::Warning),
             (|r| r.is_encrypted = false, "encryption", Level::Warning),
-            (|r| r.is_pooled = true, "pooler", Level::Error),
+            (|r| r.is_pooled = true, "pooler", Level::Warning),
             (|r| r.connections = 17, "connections", Level::Error),
             (|r| r.connections = 53, "connections", Level::Warning),
             (|r| r.asked_in = Duration::from_millis(21), "distance", Level::Warning),

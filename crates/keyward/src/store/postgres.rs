@@ -39,7 +39,7 @@ use tokio_postgres::Row;
 pub use self::error::PostgresError;
 use self::options::Endpoint;
 pub use self::options::PostgresOptions;
-use self::pool::{Patience, Pool};
+use self::pool::{Patience, Pool, Question};
 use super::sql::{self, Value, explorer, search};
 use super::{
     Answer, CLASSES, Counted, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Page, Search, SessionPage,
@@ -49,6 +49,8 @@ use crate::clock::Clock;
 
 /// What time it is, in microseconds since 1970.
 const NOW: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)";
+/// Whether what is known here may be from before.
+const IS_STANDBY: &str = "SELECT pg_is_in_recovery()";
 /// What of it a transaction pooler must not have turned off, since it lets nobody turn it on.
 const SETTLED: &str = "SELECT current_setting('synchronous_commit') <> 'off' \
      AND current_setting('default_transaction_isolation') = 'read committed'";
@@ -56,6 +58,8 @@ const SETTLED: &str = "SELECT current_setting('synchronous_commit') <> 'off' \
 /// A Postgres, open.
 pub(crate) struct Postgres {
     pool: Pool,
+    /// A connection for what every node has to know each second, whoever holds the others up.
+    known: Pool,
     reads: AtomicU64,
     news: Arc<Notify>,
     listening: Option<JoinHandle<()>>,
@@ -79,14 +83,25 @@ impl Postgres {
         patience: Patience,
     ) -> Result<Self, PostgresError> {
         let endpoint = Endpoint::of(&options.url)?;
-        let direct = options.direct_url.as_deref().map_or_else(|| Ok(endpoint.clone()), Endpoint::of)?;
-        migrate::run(&direct, clock).await?;
-        let pooled = options.direct_url.is_some();
+        let direct = options.direct_url.as_deref().map(Endpoint::of).transpose()?;
+        let pooled = match &direct {
+            Some(direct) => {
+                inspect::lead_to_one_place(&endpoint, direct).await?;
+                true
+            }
+            None => !inspect::is_direct(&endpoint).await?,
+        };
+        migrate::run(&endpoint, clock).await?;
+        // Through a pooler nothing is heard.
+        let heard = direct.or_else(|| (!pooled).then(|| endpoint.clone()));
         let news = Arc::new(Notify::new());
         let store = Self {
             pool: Pool::new(&endpoint, options.max_connections.max(1), pooled, patience)?,
+            known: Pool::new(&endpoint, 1, pooled, patience)?,
             reads: AtomicU64::new(0),
-            listening: serve.then(|| tokio::spawn(listen::listen(direct, Arc::clone(&news)))),
+            listening: heard
+                .filter(|_| serve)
+                .map(|direct| tokio::spawn(listen::listen(direct, Arc::clone(&news)))),
             news,
         };
         let unfit = |message: String| PostgresError::Unfit { at: endpoint.name.clone(), message };
@@ -278,10 +293,20 @@ impl Store for Postgres {
         let past = [sql::number(position), Value::Int(i64::try_from(NEWS_LIMIT).unwrap_or(i64::MAX))];
         Box::pin(async move {
             self.reads.fetch_add(1, Ordering::Relaxed);
-            let questions: [(&str, &[Value]); 3] =
-                [(NOW, &[]), (sql::COUNTERS, &[]), (sql::REVOCATIONS, &past)];
-            let answers = self.pool.read_each(&questions).await?;
-            let [now, versions, revocations] = answers.as_slice() else { return Ok(News::default()) };
+            let questions: [Question<'_>; 5] = [
+                (IS_STANDBY, &[]),
+                (NOW, &[]),
+                (sql::COUNTERS, &[]),
+                (sql::REVOCATIONS, &past),
+                (sql::LONGEST_ACCESS_TTL, &[]),
+            ];
+            let answers = self.known.read_each(&questions).await?;
+            let [is_standby, now, versions, revocations, longest] = answers.as_slice() else {
+                return Err(Fault::Unavailable("it answered less than it was asked".to_owned()));
+            };
+            if is_standby.first().map(|row| sql::Row::bool(row, 0)).transpose()? != Some(false) {
+                return Err(Fault::Unavailable("it is a standby, which knows what was".to_owned()));
+            }
             let versions = counters(versions)?;
             let version = |name| versions.get(name).copied().unwrap_or_default();
             let at = now.first().map(|row| sql::Row::int(row, 0)).transpose()?;
@@ -291,6 +316,7 @@ impl Store for Postgres {
                 revocations: revocations.iter().map(sql::revocation).collect::<Result<_, _>>()?,
                 at: at.map(Timestamp::from_micros),
                 last: versions.get("position").copied(),
+                longest_access_ttl: longest.first().map(sql::longest_access).transpose()?.unwrap_or_default(),
             })
         })
     }

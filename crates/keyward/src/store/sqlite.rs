@@ -363,6 +363,9 @@ impl Store for Sqlite {
                 service_keys_version: version("service_keys_version"),
                 at: None,
                 last: None,
+                longest_access_ttl: self
+                    .one(sql::LONGEST_ACCESS_TTL, &[], |row| sql::longest_access(row))?
+                    .unwrap_or_default(),
                 revocations: self.all(sql::REVOCATIONS, &params, |row| sql::revocation(row))?,
             })
         })

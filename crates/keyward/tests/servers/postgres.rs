@@ -121,6 +121,13 @@ impl Server {
         }
     }
 
+    /// From now on it tells only what was, as a standby does that hears of nothing.
+    pub(crate) fn stand_by(&self) {
+        self.control("stop");
+        fs::write(self.folder.join("data/standby.signal"), "").expect("written");
+        self.control("start");
+    }
+
     /// Stops it, as fast as it can without a loss, or starts it again.
     pub(crate) fn control(&self, action: &str) {
         let is_root =

@@ -97,6 +97,9 @@ pub(super) fn no_connection(at: &str, error: &Error) -> PostgresError {
         }
         Some(code) if *code == SqlState::CANNOT_CONNECT_NOW => "it is starting or stopping: try again",
         Some(_) => "look into its log",
+        None if message.contains("does not allow writes") => {
+            "it is a standby: give the address of the primary"
+        }
         None if error.to_string().contains("TLS") => return PostgresError::Tls { at, message },
         None => return PostgresError::Unreachable { at, message },
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 use keyward_core::role;
 use keyward_core::time::Timestamp;
 use tokio::time::timeout;
+use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::{Client, Error};
 
 use super::error::{PostgresError, told};
@@ -56,9 +57,16 @@ pub struct PostgresReport {
 /// # Errors
 /// Where it can't be reached, belongs to another program, or to a newer release.
 pub async fn inspect(options: &PostgresOptions, clock: &Clock) -> Result<PostgresReport, PostgresError> {
-    let endpoint = Endpoint::of(&options.url)?;
-    let direct = options.direct_url.as_deref().map(Endpoint::of).transpose()?;
+    let mut endpoint = Endpoint::of(&options.url)?;
+    let mut direct = options.direct_url.as_deref().map(Endpoint::of).transpose()?;
+    // A standby is looked at, too.
+    for endpoint in direct.iter_mut().chain([&mut endpoint]) {
+        endpoint.config.target_session_attrs(TargetSessionAttrs::Any);
+    }
     let is_pooled = !is_direct(&endpoint).await?;
+    if let Some(direct) = &direct {
+        lead_to_one_place(&endpoint, direct).await?;
+    }
     // What only a session keeps is asked where there is one.
     let at = direct.as_ref().unwrap_or(&endpoint).name.clone();
     let client = connect(direct.as_ref().unwrap_or(&endpoint)).await?;
@@ -111,8 +119,8 @@ pub async fn inspect(options: &PostgresOptions, clock: &Clock) -> Result<Postgre
         synchronous_commit: row.get(4),
         is_durable: row.get(5),
         connections: row.get(6),
-        // One that listens, one for what is asked beside the pool.
-        of_a_node: i64::try_from(options.max_connections).unwrap_or(i64::MAX).saturating_add(2),
+        // One that listens, one that asks what was revoked, one for what is asked beside the pool.
+        of_a_node: i64::try_from(options.max_connections).unwrap_or(i64::MAX).saturating_add(3),
     })
 }
 
@@ -127,7 +135,7 @@ async fn read(client: &Client, data: &mut DatabaseReport) -> Result<(), Error> {
 }
 
 /// Whether what is reached there is Postgres itself.
-async fn is_direct(endpoint: &Endpoint) -> Result<bool, PostgresError> {
+pub(super) async fn is_direct(endpoint: &Endpoint) -> Result<bool, PostgresError> {
     let mut marked = endpoint.clone();
     let own = endpoint.config.get_options().unwrap_or_default();
     marked.config.options(format!("{own} -c {DIRECT}=1").trim());
@@ -140,6 +148,37 @@ async fn is_direct(endpoint: &Endpoint) -> Result<bool, PostgresError> {
     let answer = within(&endpoint.name, asked).await?;
     let unfit = |e: Error| PostgresError::Unfit { at: endpoint.name.clone(), message: told(&e) };
     Ok(answer.map_err(unfit)?.get::<_, Option<String>>(0).as_deref() == Some("1"))
+}
+
+/// Refuses an address that would be of no use, or do harm, as the way past the pooler: another
+/// pooler's, and that of another database. Of one that does not answer nothing is known.
+pub(super) async fn lead_to_one_place(pooler: &Endpoint, direct: &Endpoint) -> Result<(), PostgresError> {
+    let unfit = |message: String| PostgresError::Unfit { at: direct.name.clone(), message };
+    let theirs = match is_direct(direct).await {
+        Ok(true) => place(direct).await?,
+        Ok(false) => {
+            return Err(unfit("a pooler answers there; direct_url is for Postgres itself".to_owned()));
+        }
+        Err(PostgresError::Unreachable { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let ours = place(pooler).await?;
+    if ours == theirs {
+        return Ok(());
+    }
+    Err(unfit(format!(
+        "direct_url leads to {theirs}, and the address of the pooler to {ours}: both have to be of one database"
+    )))
+}
+
+/// Which database this is, in words.
+async fn place(endpoint: &Endpoint) -> Result<String, PostgresError> {
+    let client = connect(endpoint).await?;
+    let sql = "SELECT format('schema %L of database %L of the server that runs since %s', current_schema(), \
+               current_database(), date_trunc('milliseconds', pg_postmaster_start_time() AT TIME ZONE 'UTC'))";
+    let unfit = |e: Error| PostgresError::Unfit { at: endpoint.name.clone(), message: told(&e) };
+    let row = within(&endpoint.name, client.query_typed_one(sql, &[])).await?.map_err(unfit)?;
+    Ok(row.get(0))
 }
 
 /// A connection that lasts as long as the client.

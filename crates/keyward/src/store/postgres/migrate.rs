@@ -3,10 +3,12 @@
 //! Each step names the oldest schema that a release must know to run beside it: the release
 //! before always may, so that nodes are replaced one by one; an older one refuses to start. The
 //! steps are numbered as those of SQLite. All of them are one transaction behind one lock: of nodes
-//! that start at once one takes them, and the others wait and find them taken.
+//! that start at once one takes them, and the others wait and find them taken. Nothing of it needs
+//! more of a connection than a transaction, so that it goes through a pooler, too.
 
 use keyward_core::time::Timestamp;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 
 use super::NOW;
@@ -68,7 +70,7 @@ pub(super) async fn run(endpoint: &Endpoint, clock: &Clock) -> Result<(), Postgr
     let connected = tokio::spawn(connection);
     let at = endpoint.name.as_str();
     let asked = clock.monotonic();
-    let row = client.query_one(NOW, &[]).await.map_err(|e| failed(at, &e))?;
+    let row = client.query_typed_one(NOW, &[]).await.map_err(|e| failed(at, &e))?;
     clock.follow(Timestamp::from_micros(row.get(0)), asked, clock.monotonic());
     take(STEPS, &client, at, clock.now()).await?;
     drop(client);
@@ -85,8 +87,11 @@ async fn take(steps: &[Step], client: &Client, at: &str, now: Timestamp) -> Resu
         .await
         .map_err(|e| failed(at, &e))?;
     client.batch_execute(LOCK).await.map_err(|e| failed(at, &e))?;
-    let schema: Option<String> =
-        client.query_one("SELECT current_schema()::text", &[]).await.map_err(|e| failed(at, &e))?.get(0);
+    let schema: Option<String> = client
+        .query_typed_one("SELECT current_schema()::text", &[])
+        .await
+        .map_err(|e| failed(at, &e))?
+        .get(0);
     let schema = schema.ok_or_else(|| {
         unfit(
             "there is no schema to put tables into: make the one that search_path names (CREATE SCHEMA)"
@@ -103,12 +108,12 @@ async fn take(steps: &[Step], client: &Client, at: &str, now: Timestamp) -> Resu
     }
     for step in steps.iter().filter(|step| step.schema > found) {
         client.batch_execute(step.sql).await.map_err(|e| failed(at, &e))?;
-        let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
-            [&i64::from(step.schema), &i64::from(step.oldest), &now.micros()];
-        client
-            .execute("INSERT INTO schema (version, oldest, applied_at) VALUES ($1, $2, $3)", &values)
-            .await
-            .map_err(|e| failed(at, &e))?;
+        let Step { schema, oldest, .. } = step;
+        let applied_at = now.micros();
+        let noted = format!(
+            "INSERT INTO schema (version, oldest, applied_at) VALUES ({schema}, {oldest}, {applied_at})"
+        );
+        client.batch_execute(&noted).await.map_err(|e| failed(at, &e))?;
     }
     client.batch_execute("COMMIT").await.map_err(|e| failed(at, &e))
 }
@@ -116,7 +121,7 @@ async fn take(steps: &[Step], client: &Client, at: &str, now: Timestamp) -> Resu
 async fn check_server(client: &Client, at: &str) -> Result<(), PostgresError> {
     let sql = "SELECT current_setting('server_version_num')::bigint, current_setting('server_version'), \
                current_setting('server_encoding')";
-    let row = client.query_one(sql, &[]).await.map_err(|e| failed(at, &e))?;
+    let row = client.query_typed_one(sql, &[]).await.map_err(|e| failed(at, &e))?;
     let (number, version, encoding): (i64, String, String) = (row.get(0), row.get(1), row.get(2));
     let message = if number < OLDEST_SERVER {
         format!("it is Postgres {version}; Keyward needs {} or later", OLDEST_SERVER / 10_000)
@@ -137,13 +142,17 @@ async fn current(client: &Client, at: &str, schema: &str) -> Result<u32, Postgre
                  JOIN pg_namespace n ON n.oid = c.relnamespace \
                  WHERE n.nspname = $1 AND c.relname = ANY($2) ORDER BY c.relname = 'schema' DESC, c.relname";
     let names: Vec<&str> = TABLES.into_iter().chain([SCHEMA]).collect();
-    let rows = client.query(named, &[&schema, &names]).await.map_err(|e| failed(at, &e))?;
+    let rows = client
+        .query_typed(named, &[(&schema, Type::TEXT), (&names, Type::TEXT_ARRAY)])
+        .await
+        .map_err(|e| failed(at, &e))?;
     let Some(first) = rows.first() else { return Ok(0) };
     let (table, mark): (String, Option<String>) = (first.get(0), first.get(2));
     if table != SCHEMA || mark.as_deref() != Some(MARK) {
         return Err(PostgresError::Foreign { at: at.to_owned(), schema: schema.to_owned(), table });
     }
-    let row = client.query_one("SELECT max(version) FROM schema", &[]).await.map_err(|e| failed(at, &e))?;
+    let row =
+        client.query_typed_one("SELECT max(version) FROM schema", &[]).await.map_err(|e| failed(at, &e))?;
     let version: Option<i64> = row.get(0);
     Ok(version.and_then(|version| u32::try_from(version).ok()).unwrap_or_default())
 }
@@ -151,7 +160,8 @@ async fn current(client: &Client, at: &str, schema: &str) -> Result<u32, Postgre
 /// The schema that is there, or 0; that of a newer release, which this one can't stand in for, is
 /// refused.
 pub(super) async fn look(client: &Client, at: &str) -> Result<u32, PostgresError> {
-    let row = client.query_one("SELECT current_schema()::text", &[]).await.map_err(|e| failed(at, &e))?;
+    let row =
+        client.query_typed_one("SELECT current_schema()::text", &[]).await.map_err(|e| failed(at, &e))?;
     match row.get::<_, Option<String>>(0) {
         Some(schema) => checked(STEPS, client, at, &schema).await,
         None => Ok(0),
@@ -162,8 +172,10 @@ pub(super) async fn look(client: &Client, at: &str) -> Result<u32, PostgresError
 async fn checked(steps: &[Step], client: &Client, at: &str, schema: &str) -> Result<u32, PostgresError> {
     let found = current(client, at, schema).await?;
     if found > known(steps) {
-        let row =
-            client.query_one("SELECT max(oldest) FROM schema", &[]).await.map_err(|e| failed(at, &e))?;
+        let row = client
+            .query_typed_one("SELECT max(oldest) FROM schema", &[])
+            .await
+            .map_err(|e| failed(at, &e))?;
         if i64::from(known(steps)) < row.get::<_, i64>(0) {
             return Err(PostgresError::TooNew { at: at.to_owned(), found, known: known(steps) });
         }

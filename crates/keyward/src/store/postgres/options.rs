@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::timeout;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -53,7 +53,8 @@ impl PostgresOptions {
         self
     }
 
-    /// How many connections this process makes at most, besides one that listens.
+    /// How many connections this process makes at most, besides one that listens and one that asks what
+    /// was revoked.
     #[must_use]
     pub const fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
@@ -139,6 +140,10 @@ impl Endpoint {
             config.tcp_user_timeout(SILENCE);
         }
         config.keepalives_idle(IDLE);
+        // What a standby says is from before, and who has come to one can't write.
+        if !others.iter().any(|pair| pair.starts_with("target_session_attrs=")) {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
         if config.get_application_name().is_none() {
             config.application_name("keyward");
         }

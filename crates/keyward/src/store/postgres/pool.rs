@@ -57,20 +57,32 @@ impl Default for Patience {
 }
 
 impl Patience {
+    /// What the database is told of it.
+    fn limits(&self) -> [(&'static str, u128); 3] {
+        [
+            ("statement_timeout", self.statement.as_millis()),
+            ("lock_timeout", self.lock.as_millis()),
+            ("idle_in_transaction_session_timeout", self.rest.as_millis()),
+        ]
+    }
+
     /// What each connection is set to. What is answered is durable, whatever the role or the
     /// database says; and a condition is decided anew for a row that somebody else changed, which
     /// `read committed` does.
     fn settings(&self) -> String {
+        let limits = self.limits().map(|(name, millis)| format!("set_config('{name}', '{millis}', false)"));
         format!(
-            "SELECT set_config('statement_timeout', '{}', false), set_config('lock_timeout', '{}', false), \
-             set_config('idle_in_transaction_session_timeout', '{}', false), \
-             set_config('default_transaction_isolation', 'read committed', false), \
+            "SELECT {}, set_config('default_transaction_isolation', 'read committed', false), \
              set_config('synchronous_commit', CASE current_setting('synchronous_commit') \
              WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)",
-            self.statement.as_millis(),
-            self.lock.as_millis(),
-            self.rest.as_millis()
+            limits.join(", ")
         )
+    }
+
+    /// How a transaction begins where no connection remembers what it was set to.
+    pub(super) fn begin(&self) -> String {
+        let limits = self.limits().map(|(name, millis)| format!("; SET LOCAL {name} = {millis}"));
+        format!("BEGIN{}", limits.concat())
     }
 }
 
@@ -90,6 +102,8 @@ struct Inner {
     patience: Patience,
     /// Whether the other end is a transaction pooler, where no connection remembers anything.
     pooled: bool,
+    /// What begins a transaction.
+    begin: String,
     /// The texts as Postgres reads them.
     texts: RwLock<HashMap<String, Arc<str>>>,
 }
@@ -120,47 +134,22 @@ impl Pool {
             connections,
             queue: Semaphore::new(size * patience.waiting),
             searches: Semaphore::new(size.div_ceil(4)),
+            begin: if pooled { patience.begin() } else { "BEGIN".to_owned() },
             patience,
             pooled,
             texts: RwLock::default(),
         })))
     }
 
-    /// The rows that answer this question. A connection that is gone costs a try.
+    /// The rows that answer this question.
     pub(super) async fn read(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Fault> {
         let mut answers = self.read_each(&[(sql, params)]).await?;
         Ok(answers.pop().unwrap_or_default())
     }
 
     /// The rows that answer each of these questions, which are asked in one go and in this order.
-    pub(super) async fn read_each(&self, questions: &[(&str, &[Value])]) -> Result<Vec<Vec<Row>>, Fault> {
-        let mut anew = 0;
-        loop {
-            let connection = self.get().await?;
-            let asked = async {
-                let mut asks: Vec<Later<'_, Result<Vec<Row>, Error>>> = Vec::with_capacity(questions.len());
-                for (sql, params) in questions {
-                    let prepared = self.prepare(&connection, sql).await?;
-                    asks.push(Box::pin(prepared.query(&connection, params)));
-                }
-                together(asks).await.into_iter().collect()
-            };
-            match timeout(self.0.patience.answer, asked).await {
-                Ok(Ok(rows)) => return Ok(rows),
-                Ok(Err(error)) if is_lost(&error) => {
-                    self.lost(connection);
-                    if anew == ANEW {
-                        return Err(fault(&error));
-                    }
-                    anew += 1;
-                }
-                Ok(Err(error)) => return Err(fault(&error)),
-                Err(_) => {
-                    discard(connection);
-                    return Err(no_answer());
-                }
-            }
-        }
+    pub(super) async fn read_each(&self, questions: &[Question<'_>]) -> Result<Vec<Vec<Row>>, Fault> {
+        self.ask(questions, Way::Kept).await
     }
 
     /// The rows that answer a question that may take longer; few of them are asked at once, and the
@@ -168,21 +157,42 @@ impl Pool {
     pub(super) async fn search(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Fault> {
         let waited = timeout(self.0.patience.wait, self.0.searches.acquire()).await;
         let _turn = waited.map_err(|_| Fault::Unavailable("too many searches are under way".to_owned()))?;
+        let mut answers = self.ask(&[(sql, params)], Way::ChosenAnew).await?;
+        Ok(answers.pop().unwrap_or_default())
+    }
+
+    /// A connection that is gone costs a try. One whose answer nobody waits for any more is closed:
+    /// the next one to take it would wait for that answer first.
+    async fn ask(&self, questions: &[Question<'_>], way: Way) -> Result<Vec<Vec<Row>>, Fault> {
         let mut anew = 0;
         loop {
-            let connection = self.get().await?;
-            let text = self.text(sql);
-            match timeout(self.0.patience.answer, connection.query_typed(&text, &typed(params))).await {
-                Ok(Ok(rows)) => return Ok(rows),
-                Ok(Err(error)) if is_lost(&error) && anew < ANEW => {
-                    self.lost(connection);
+            let mut lease = Lease(Some(self.get().await?));
+            let connection = lease.connection()?;
+            let asked = async {
+                let mut asks: Vec<Later<'_, Result<Vec<Row>, Error>>> = Vec::with_capacity(questions.len());
+                for (sql, params) in questions {
+                    let ready = self.prepare(connection, sql, way).await?;
+                    asks.push(Box::pin(ready.query(connection, params)));
+                }
+                together(asks).await.into_iter().collect()
+            };
+            match timeout(self.0.patience.answer, asked).await {
+                Ok(Ok(rows)) => {
+                    lease.give_back();
+                    return Ok(rows);
+                }
+                Ok(Err(error)) if is_lost(&error) => {
+                    self.lost(lease);
+                    if anew == ANEW {
+                        return Err(fault(&error));
+                    }
                     anew += 1;
                 }
-                Ok(Err(error)) => return Err(fault(&error)),
-                Err(_) => {
-                    discard(connection);
-                    return Err(no_answer());
+                Ok(Err(error)) => {
+                    lease.give_back();
+                    return Err(fault(&error));
                 }
+                Err(_) => return Err(no_answer()),
             }
         }
     }
@@ -204,7 +214,10 @@ impl Pool {
             let mut lease = Lease(Some(self.get().await?));
             let connection = lease.connection()?;
             let written = match statements {
-                [only] => timeout(self.0.patience.answer, self.write_one(connection, only)).await,
+                // Behind a pooler only a transaction can be told how long it may wait.
+                [only] if !self.0.pooled => {
+                    timeout(self.0.patience.answer, self.write_one(connection, only)).await
+                }
                 all => timeout(self.0.patience.answer, self.write_all(connection, all)).await,
             };
             match written {
@@ -213,9 +226,7 @@ impl Pool {
                     return result;
                 }
                 Ok(Err(Broken { error, before_commit })) => {
-                    if let Some(connection) = lease.0.take() {
-                        self.lost(connection);
-                    }
+                    self.lost(lease);
                     if !before_commit || anew == ANEW {
                         return Err(fault(&error).into());
                     }
@@ -228,7 +239,7 @@ impl Pool {
 
     /// One statement is a transaction of its own: one message there and one back.
     async fn write_one(&self, connection: &Object, statement: &Statement) -> Result<Written, Broken> {
-        let ran = match self.prepare(connection, statement.sql).await {
+        let ran = match self.prepare(connection, statement.sql, Way::Kept).await {
             Err(error) if is_lost(&error) => return Err(Broken { error, before_commit: true }),
             Err(error) => Err(error),
             Ok(prepared) => match prepared.run(connection, statement).await {
@@ -244,10 +255,10 @@ impl Pool {
     async fn write_all(&self, connection: &Object, statements: &[Statement]) -> Result<Written, Broken> {
         let broken = |error| Broken { before_commit: is_lost(&error), error };
         let mut runs: Vec<Later<'_, Result<Ran, Error>>> = Vec::with_capacity(statements.len() + 1);
-        runs.push(Box::pin(async { connection.batch_execute("BEGIN").await.map(|()| Ran::Rows(0)) }));
+        runs.push(Box::pin(async { connection.batch_execute(&self.0.begin).await.map(|()| Ran::Rows(0)) }));
         for statement in statements {
-            let prepared = self.prepare(connection, statement.sql).await.map_err(broken)?;
-            runs.push(Box::pin(prepared.run(connection, statement)));
+            let ready = self.prepare(connection, statement.sql, Way::Kept).await.map_err(broken)?;
+            runs.push(Box::pin(ready.run(connection, statement)));
         }
         let mut ran = together(runs).await.into_iter();
         if let Some(Err(error)) = ran.next() {
@@ -275,8 +286,8 @@ impl Pool {
 
     /// Closes a connection that is gone, and with it those that nobody uses: where the database was
     /// restarted they are gone as well.
-    fn lost(&self, connection: Object) {
-        discard(connection);
+    fn lost(&self, connection: Lease) {
+        drop(connection);
         self.0.connections.retain(|_, _| false);
     }
 
@@ -299,12 +310,12 @@ impl Pool {
 
     /// The statement, ready to run on this connection. Behind a transaction pooler no connection
     /// keeps one: there its text goes along each time.
-    async fn prepare(&self, connection: &Object, sql: &str) -> Result<Ready, Error> {
+    async fn prepare(&self, connection: &Object, sql: &str, way: Way) -> Result<Ready, Error> {
         let text = self.text(sql);
-        if self.0.pooled {
-            return Ok(Ready::Text(text));
+        match way {
+            Way::Kept if !self.0.pooled => connection.prepare_cached(&text).await.map(Ready::Prepared),
+            _ => Ok(Ready::Text(text)),
         }
-        connection.prepare_cached(&text).await.map(Ready::Prepared)
     }
 
     /// The text as Postgres reads it.
@@ -327,6 +338,18 @@ pub(super) fn translated(sql: &str) -> String {
     sql.replace('?', "$").replace("CAST(id AS BLOB)", "uuid_send(id)")
 }
 
+/// A text and what it is asked with.
+pub(super) type Question<'a> = (&'a str, &'a [Value]);
+
+/// How the database finds its way to an answer.
+#[derive(Clone, Copy)]
+enum Way {
+    /// As it did the last time, on a connection that keeps it.
+    Kept,
+    /// By what it is asked with.
+    ChosenAnew,
+}
+
 type Written = Result<Committed, NotCommitted>;
 
 /// Why a connection is of no use any more.
@@ -336,7 +359,7 @@ struct Broken {
     before_commit: bool,
 }
 
-/// A connection in whose state there may be a transaction. Dropped, it is closed.
+/// A connection that may be in the midst of something. Dropped, it is closed.
 struct Lease(Option<Object>);
 
 impl Lease {
@@ -352,14 +375,9 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
-            discard(connection);
+            drop(Object::take(connection));
         }
     }
-}
-
-/// Closes a connection that nobody can use any more.
-fn discard(connection: Object) {
-    drop(Object::take(connection));
 }
 
 fn no_answer() -> Fault {

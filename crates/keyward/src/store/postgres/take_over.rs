@@ -16,7 +16,7 @@ use tokio_postgres::{Client, Error};
 
 use super::error::{PostgresError, told};
 use super::options::Endpoint;
-use super::{PostgresOptions, migrate};
+use super::{PostgresOptions, inspect, migrate};
 use crate::clock::Clock;
 use crate::store::sql::Value;
 
@@ -84,6 +84,10 @@ pub async fn move_to_postgres(
     let direct = options.direct_url.as_deref().unwrap_or(&options.url);
     let endpoint = Endpoint::of(direct)?;
     let source = Source::open(file)?;
+    if !inspect::is_direct(&endpoint).await? {
+        let message = "a pooler answers there; a move needs Postgres itself: give its address".to_owned();
+        return Err(PostgresError::Unfit { at: endpoint.name, message }.into());
+    }
     migrate::run(&endpoint, clock).await?;
     let (client, connection) = endpoint.connect().await?;
     // That it broke is told to whoever asks.
@@ -136,6 +140,10 @@ impl Move<'_> {
         let position = "INSERT INTO counter (name, value) VALUES ('position', $1)";
         self.client.execute(position, &[&value]).await.map_err(|e| self.failed(&e))?;
         self.statement("COMMIT").await?;
+        // So that the first questions find their way; it would be done some minutes later anyway.
+        if let Err(error) = self.statement(&format!("ANALYZE {}", migrate::TABLES.join(", "))).await {
+            tracing::debug!("no statistics were made: {error}");
+        }
         Ok(moved)
     }
 

@@ -164,6 +164,51 @@ async fn who_goes_away_leaves_no_transaction_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stops_reading_leaves_no_question_behind() {
+    let database = made().await;
+    let options = PostgresOptions::new(database.url()).max_connections(1);
+    let patience = Patience { lock: LONG, statement: LONG, ..Patience::default() };
+    let store = Postgres::open_with(&options, false, &clock(), patience).await.expect("it opens");
+    let store = std::sync::Arc::new(store);
+    let holder = raw(&database).await;
+    holder.batch_execute("BEGIN; LOCK TABLE access_ttl").await.expect("locked");
+    let asked = tokio::spawn({
+        let store = std::sync::Arc::clone(&store);
+        async move { store.access_ttls().await }
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    while database.sql(waits) == "0\n" {
+        tokio::task::yield_now().await;
+    }
+    asked.abort();
+    assert!(asked.await.expect_err("it is gone").is_cancelled());
+    store.ping().await.expect("the next one does not wait for its answer");
+    holder.batch_execute("ROLLBACK").await.expect("let go");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_is_not_believed() {
+    let server: &'static Server = Box::leak(Box::new(Server::start()));
+    let database = server.database();
+    let any = PostgresOptions::new(format!("{}?target_session_attrs=any", database.url()));
+    let any = Postgres::open(&any, false, &clock()).await.expect("it opens");
+    server.stand_by();
+    let error = any.news(0).await.expect_err("what it knows is from before").to_string();
+    assert!(error.contains("it is a standby"), "{error}");
+    let options = PostgresOptions::new(database.url());
+    let error = Postgres::open(&options, false, &clock()).await.err().expect("refused").to_string();
+    assert!(error.contains("give the address of the primary"), "{error}");
+    // The other one is taken.
+    let other = made().await;
+    let port = |url: String| url.rsplit(':').next().and_then(|end| end.split('/').next().map(str::to_owned));
+    let (here, there) = (port(database.url()).expect("a port"), port(other.url()).expect("a port"));
+    let both = format!("postgres://keyward@127.0.0.1:{here},127.0.0.1:{there}/{}", other.name);
+    let store = Postgres::open(&PostgresOptions::new(both), false, &clock()).await.expect("the primary");
+    store.commit(Change::of([note(1)])).await.expect("it writes");
+    server.end();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_answered_is_durable_whatever_the_database_says() {
     let database = made().await;
     database.sql(&format!(

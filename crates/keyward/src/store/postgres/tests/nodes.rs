@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use keyward_core::change::{Change, Write};
+use keyward_core::change::{Change, Conflict, Write};
 use keyward_core::revocation::Revocation;
 use keyward_core::session::{End, EndReason};
 use keyward_core::time::Timestamp;
@@ -15,7 +15,7 @@ use super::servers::Database;
 use super::{Postgres, PostgresOptions, made, open, raw};
 use crate::clock::Clock;
 use crate::feed::Feed;
-use crate::store::Store;
+use crate::store::{NotCommitted, Store};
 use crate::{Client, Denial, Keyward, MasterKey, Password, Settings, StartError};
 
 /// Longer than anything takes, on a machine that has much to do.
@@ -149,17 +149,158 @@ async fn what_a_database_of_before_revokes_is_heard_of() {
     let store = open(&database).await;
     let clock = super::clock();
     let feed = Feed::new([0; 8]);
+    let heard = async || {
+        clock.advance(Duration::from_millis(1));
+        let heard = feed.poll(&store, &clock).await.expect("it answers").expect("nobody else asks");
+        let names = heard.news.revocations.into_iter().map(|entry| match entry.revocation {
+            Revocation::Key(name) => name,
+            other => panic!("{other:?}"),
+        });
+        (names.collect::<Vec<_>>().join(" "), heard.anew)
+    };
+    let tell = async |name: &str| store.commit(revoke(name.to_owned())).await.expect("no condition");
     for name in ["one", "two", "three"] {
-        store.commit(revoke(name.to_owned())).await.expect("no condition");
+        tell(name).await;
     }
-    assert_eq!(feed.poll(&store, &clock).await.expect("it answers").revocations.len(), 3);
+    assert_eq!(heard().await, ("one two three".to_owned(), false));
+    assert_eq!(heard().await, (String::new(), false));
+    let lost =
+        "DELETE FROM revocation WHERE position > 1; UPDATE counter SET value = 1 WHERE name = 'position'";
+    database.sql(lost);
+    tell("four").await;
+    assert_eq!(heard().await, ("one four".to_owned(), true), "fewer than there were");
+    database.sql(lost);
+    tell("five").await;
+    assert_eq!(heard().await, ("one five".to_owned(), true), "as many");
+    database.sql(lost);
+    tell("six").await;
+    tell("seven").await;
+    assert_eq!(heard().await, ("one six seven".to_owned(), true), "more");
+    database.sql("DELETE FROM revocation");
+    assert_eq!(heard().await, (String::new(), true), "what matters still is not swept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_swept_is_no_loss() {
+    let database = made().await;
+    let store = open(&database).await;
+    let clock = super::clock();
+    let feed = Feed::new([0; 8]);
+    let until = clock.now().after(Duration::from_secs(5));
+    for name in ["one", "two"] {
+        let revocation = Revocation::Key(name.to_owned());
+        store.commit(Change::of([Write::Revoke { revocation, until }])).await.expect("no condition");
+    }
+    feed.poll(&store, &clock).await.expect("it answers");
+    database.sql("DELETE FROM revocation");
+    clock.advance(Duration::from_secs(5));
+    let heard = feed.poll(&store, &clock).await.expect("it answers").expect("nobody else asks");
+    assert!(!heard.anew);
+}
+
+#[tokio::test]
+async fn who_waits_for_an_answer_asks_no_more_when_it_came() {
+    let database = made().await;
+    let all = Arc::new((open(&database).await, Clock::system(), Feed::new([0; 8])));
+    let mut polls = JoinSet::new();
+    for _ in 0..50 {
+        let all = Arc::clone(&all);
+        polls.spawn(async move { all.2.poll(&all.0, &all.1).await.expect("it answers").is_some() });
+    }
+    let asked = polls.join_all().await.into_iter().filter(|asked| *asked).count();
+    assert!(asked <= 2, "the first, and one that asks after all of them came: {asked}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_revoked_is_known_whoever_holds_all_connections() {
+    let database = made().await;
+    let options = PostgresOptions::new(database.url()).max_connections(1);
+    let store = Arc::new(Postgres::open(&options, false, &super::clock()).await.expect("it opens"));
+    let holder = raw(&database).await;
+    holder.batch_execute("BEGIN; LOCK TABLE mac_key").await.expect("locked");
+    let held = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.mac_keys().await }
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    while database.sql(waits) == "0\n" {}
+    store.news(0).await.expect("it answers");
+    assert!(!held.is_finished(), "the only connection of all others is held up");
+    holder.batch_execute("ROLLBACK").await.expect("let go");
+    held.await.expect("no panic").expect("readable");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revocation_outlives_the_tokens_of_every_node() {
+    let database = made().await;
+    let clock = Clock::manual(Timestamp::from_seconds(1_000_000));
+    let start = async |minutes: u64| {
+        let mut settings = Settings { background: false, ..Settings::default() };
+        settings.policy.access_ttl = Duration::from_secs(60 * minutes);
+        Keyward::builder(settings)
+            .postgres(PostgresOptions::new(database.url()).max_connections(4))
+            .clock(clock.clone())
+            .beside()
+            .master_key(MasterKey::from_bytes(&[7; 32]))
+            .open()
+            .await
+            .expect("it opens")
+    };
+    let one = start(15).await;
+    let client = Client::new([127, 0, 0, 1].into(), "a test");
+    let password = Password::try_from("Correct-Horse-7".to_owned()).expect("good");
+    one.create_account("ada@example.com", None, Some(password.clone()), vec![], &client).await.expect("new");
+    let grant = one.sign_in("ada@example.com", password, &client).await.expect("the password");
+    let session = one.verify(grant.access_token(), &client).await.expect("its own");
+    let other = start(60).await;
+    clock.advance(Duration::from_secs(1));
+    one.engine.poll().await.expect("it answers");
+    one.sign_out(&session, &client).await.expect("it answers");
+    let until = other.engine.store.news(0).await.expect("it answers").revocations[0].until;
+    let now = other.engine.clock.now();
+    assert!(until > now.after(Duration::from_secs(60 * 60)), "a token of the other node lives for an hour");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_is_not_given_while_it_is_deleted() {
+    let database = made().await;
+    let store = Arc::new(open(&database).await);
+    let (user, session) =
+        (keyward_core::id::UserId::from_bytes([1; 16]), keyward_core::id::SessionId::from_bytes([2; 16]));
+    crate::store::contract::sign_up(&*store, user, session).await;
+    database.sql("INSERT INTO role (name, permissions) VALUES ('editor', '')");
+    let deleting = raw(&database).await;
+    deleting.batch_execute("BEGIN; DELETE FROM role WHERE name = 'editor'").await.expect("deleted");
+    let version = store.session(session).await.expect("readable").expect("there").account.version;
+    let giving = tokio::spawn({
+        let store = Arc::clone(&store);
+        let roles = vec!["editor".to_owned()];
+        async move { store.commit(Change::of([Write::SetRoles { user, version, roles }])).await }
+    });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    while !giving.is_finished() && database.sql(waits) == "0\n" {}
+    deleting.batch_execute("COMMIT").await.expect("committed");
+    let given = giving.await.expect("no panic");
+    assert!(matches!(given, Err(NotCommitted::Conflict(Conflict::Changed))), "{given:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_sessions_there_are_they_all_end() {
+    let database = made().await;
+    let one = node(&database, false).await;
+    let client = Client::new([127, 0, 0, 1].into(), "a test");
+    let password = Password::try_from("Correct-Horse-7".to_owned()).expect("good");
+    one.create_account("ada@example.com", None, Some(password.clone()), vec![], &client).await.expect("new");
+    one.sign_in("ada@example.com", password, &client).await.expect("the password");
     database.sql(
-        "DELETE FROM revocation WHERE position > 1; UPDATE counter SET value = 1 WHERE name = 'position'",
+        "INSERT INTO account SELECT gen_random_uuid(), roles_version, version, created_at, last_login_at, email_verified, \
+         phone_number_verified, is_active, 'user' || n || '@example.com', NULL, password, roles, cost_class \
+         FROM account, generate_series(1, 3500) AS n; \
+         INSERT INTO session SELECT gen_random_uuid(), a.id, opened_at, auth_time, newest, parent, made_at, last_active_at, \
+         ended_at, seen, transport, made_by, amr, ip, user_agent, ended_why FROM session, account AS a",
     );
-    store.commit(revoke("four".to_owned())).await.expect("no condition");
-    let news = feed.poll(&store, &clock).await.expect("it answers").revocations;
-    let heard: Vec<_> = news.into_iter().map(|entry| entry.revocation).collect();
-    assert_eq!(heard, ["one", "four"].map(|name| Revocation::Key(name.to_owned())));
+    one.revoke_every_session(&client).await.expect("it answers");
+    assert_eq!(database.sql("SELECT count(*), count(ended_at) FROM session"), "3502|3502\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

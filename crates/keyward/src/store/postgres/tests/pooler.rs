@@ -28,9 +28,12 @@ async fn fresh() -> Box<dyn Place> {
 }
 
 impl Pooled {
+    fn pooler(&self) -> String {
+        format!("postgres://keyward@127.0.0.1:{}/{}", pooler().port, self.0.name)
+    }
+
     async fn open(&self, serve: bool) -> Postgres {
-        let pooler = format!("postgres://keyward@127.0.0.1:{}/{}", pooler().port, self.0.name);
-        let options = PostgresOptions::new(pooler).direct_url(self.0.url()).max_connections(8);
+        let options = PostgresOptions::new(self.pooler()).direct_url(self.0.url()).max_connections(8);
         Postgres::open(&options, serve, &clock()).await.expect("it opens")
     }
 }
@@ -87,6 +90,64 @@ fn pooler() -> &'static Pooler {
         }
         Pooler { port, _running: running, _folder: folder }
     })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_freezes_holds_nobody_up() {
+    let place = Pooled(made().await);
+    let store = Pooled::open(&place, false).await;
+    let frozen =
+        super::Endpoint::of(&place.pooler()).expect("an address").connect().await.expect("it answers");
+    let (frozen, connection) = frozen;
+    tokio::spawn(connection);
+    let patience = super::Patience { rest: Duration::from_millis(100), ..super::Patience::default() };
+    frozen.batch_execute(&patience.begin()).await.expect("begun");
+    frozen
+        .batch_execute("UPDATE counter SET value = value WHERE name = 'position'")
+        .await
+        .expect("it has what all others wait for");
+    let revocation = Revocation::Key("a key".to_owned());
+    let until = Timestamp::from_seconds(9);
+    store.commit(Change::of([Write::Revoke { revocation, until }])).await.expect("it is told in time");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_addresses_are_of_one_database() {
+    let (place, other) = (Pooled(made().await), made().await);
+    let refused = async |options: PostgresOptions| {
+        Postgres::open(&options, false, &clock()).await.err().expect("refused").to_string()
+    };
+    let twice = refused(PostgresOptions::new(place.pooler()).direct_url(place.pooler())).await;
+    assert!(twice.contains("a pooler answers there"), "{twice}");
+    let apart = refused(PostgresOptions::new(place.pooler()).direct_url(other.url())).await;
+    assert!(apart.contains(&place.0.name) && apart.contains(&other.name), "{apart}");
+}
+
+/// Nobody says that it is a pooler, and others use it, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooler_is_known_without_being_named() {
+    let place = Pooled(server().database());
+    let options = PostgresOptions::new(place.pooler()).max_connections(4);
+    for _ in 0..4 {
+        let store = Postgres::open(&options, true, &clock()).await.expect("it opens");
+        assert!(store.listening.is_none(), "nothing would be heard");
+        for name in ["one", "two"] {
+            let revocation = Revocation::Key(name.to_owned());
+            let until = Timestamp::from_seconds(9);
+            store.commit(Change::of([Write::Revoke { revocation, until }])).await.expect("free");
+        }
+        store.news(0).await.expect("readable");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_way_past_the_pooler_may_be_closed_for_a_while() {
+    let place = Pooled(made().await);
+    let closed = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+    let options = PostgresOptions::new(place.pooler())
+        .direct_url(format!("postgres://keyward@127.0.0.1:{closed}/{}", place.0.name));
+    let store = Postgres::open(&options, true, &clock()).await.expect("it opens");
+    store.ping().await.expect("it answers");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
