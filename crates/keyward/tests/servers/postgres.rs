@@ -179,7 +179,9 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        if self.server.running.lock().is_ok_and(|running| running.is_some()) {
+        // A server that stands by drops nothing: that must not hide why a test failed.
+        let is_running = self.server.running.lock().is_ok_and(|running| running.is_some());
+        if is_running && !std::thread::panicking() {
             self.server.sql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name));
         }
     }
