@@ -217,7 +217,12 @@ impl Builder {
         if !self.redis.is_empty() {
             let terms =
                 Terms { prefix: REDIS_PREFIX.to_owned(), refresh_ttl: self.settings.policy.refresh_ttl };
-            store = Arc::new(Redis::open(&self.redis, store, terms).await?);
+            let redis = Redis::over(store, &self.redis, terms)?;
+            // A command connects when it has something to ask: what it ends is ended without Redis.
+            if self.exclusive {
+                redis.connect().await?;
+            }
+            store = Arc::new(redis);
         }
         let now = self.clock.now();
         let mac_keys = mac_keys(&*store, &master, now).await.map_err(|error| match error {

@@ -170,16 +170,24 @@ impl Halves {
 }
 
 impl Redis {
-    /// Connects to the nodes, over this store.
+    /// Over this store, with the nodes at these addresses. The first question connects to them.
+    ///
+    /// # Errors
+    /// [`RedisOpenError::Url`] for an address that is none.
+    pub(crate) fn over(
+        durable: Arc<dyn Store>,
+        urls: &[String],
+        terms: Terms,
+    ) -> Result<Self, RedisOpenError> {
+        Ok(Self { durable, nodes: Arc::new(Nodes::at(urls)?), terms })
+    }
+
+    /// Connects to the nodes.
     ///
     /// # Errors
     /// [`RedisOpenError`] where none of them answers.
-    pub(crate) async fn open(
-        urls: &[String],
-        durable: Arc<dyn Store>,
-        terms: Terms,
-    ) -> Result<Self, RedisOpenError> {
-        Ok(Self { durable, nodes: Arc::new(Nodes::connect(urls).await?), terms })
+    pub(crate) async fn connect(&self) -> Result<(), RedisOpenError> {
+        self.nodes.connect().await
     }
 
     /// By how much what rests beneath may be behind.

@@ -31,7 +31,7 @@ struct Told {
 /// What would bite, of each of the nodes that are named.
 pub async fn inspect(urls: &[String]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Err(error) = nodes::Nodes::connect(urls).await {
+    if let Err(error) = reach(urls).await {
         findings.push(Finding::error(
             "redis",
             error.to_string(),
@@ -49,6 +49,10 @@ pub async fn inspect(urls: &[String]) -> Vec<Finding> {
         }
     }
     findings
+}
+
+async fn reach(urls: &[String]) -> Result<(), RedisOpenError> {
+    nodes::Nodes::at(urls)?.connect().await
 }
 
 async fn ask(url: &str) -> Result<(String, Told), RedisOpenError> {

@@ -2,34 +2,42 @@
 //!
 //! One connection that many share, to one node or to each of a cluster. Whoever asks waits a
 //! bounded time, and only so many wait at once: a Redis that is gone, slow or in the midst of a
-//! failover is [`Fault::Unavailable`], not a pile-up. Reconnecting and following the topology of a
-//! cluster are the client library's.
+//! failover is [`Fault::Unavailable`], not a pile-up.
+//!
+//! A connection that brought no answer, or that leads to a node which takes no writes any more, is
+//! given up for a new one: what is wrong with it is never told otherwise (a machine that lost its
+//! power says nothing, and a client of a cluster asks the same node again). Following the topology of
+//! a cluster in between is the client library's.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
+use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    Client, Cmd, ConnectionInfo, FromRedisValue, InfoDict, IntoConnectionInfo as _, Pipeline, RedisError,
-    RedisFuture, RedisResult, ScriptInvocation, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, InfoDict,
+    IntoConnectionInfo as _, Pipeline, RedisError, RedisFuture, RedisResult, ScriptInvocation,
+    ServerErrorKind, Value,
 };
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::store::Fault;
 
 /// How long a connection may take to be made, and one answer to come.
 const ATTEMPT: Duration = Duration::from_secs(1);
-/// How long a question may take with everything: reconnecting, a redirection, asking once more.
+/// How long a question may take with everything: connecting, a redirection, asking once more.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long after one attempt to connect the next one begins at the earliest.
+const PAUSE: Duration = Duration::from_millis(500);
 /// How many questions may wait for their answer; more is answered as unavailable.
 const WAITING: usize = 8_192;
 
 /// Why Redis can't be used. Each message says what to do next, and none says a password.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedisOpenError {
     /// Nothing that names a node.
@@ -52,9 +60,10 @@ pub enum RedisOpenError {
     NoCluster(String),
 }
 
-/// The nodes of Redis, connected.
+/// The nodes of Redis, and the way to them.
 pub(super) struct Nodes {
-    link: Link,
+    infos: Arc<[ConnectionInfo]>,
+    way: Arc<watch::Sender<Way>>,
     waiting: Semaphore,
     asked: AtomicU64,
 }
@@ -62,70 +71,133 @@ pub(super) struct Nodes {
 /// A connection to all there is.
 #[derive(Clone)]
 enum Link {
-    One(ConnectionManager),
+    One(MultiplexedConnection),
     Cluster(ClusterConnection),
 }
 
+/// How things stand with the connection.
+#[derive(Default)]
+struct Way {
+    link: Option<Link>,
+    /// How many there were until this one.
+    number: u64,
+    is_connecting: bool,
+    /// When the last attempt ended.
+    tried_at: Option<Instant>,
+    /// Why that brought none.
+    failed: Option<RedisOpenError>,
+}
+
 impl Nodes {
-    /// Connects. One url may name a single node, or any one of a cluster; several name a cluster.
+    /// The nodes at these addresses; the first who asks connects. One url may name a single node, or
+    /// any one of a cluster; several name a cluster.
+    ///
+    /// # Errors
+    /// [`RedisOpenError::Url`] for one that names nothing.
+    pub(super) fn at(urls: &[String]) -> Result<Self, RedisOpenError> {
+        let infos = urls.iter().map(|url| read(url)).collect::<Result<Arc<_>, _>>()?;
+        let way = Arc::new(watch::Sender::new(Way::default()));
+        Ok(Self { infos, way, waiting: Semaphore::new(WAITING), asked: AtomicU64::new(0) })
+    }
+
+    /// Connects, if that is not done.
     ///
     /// # Errors
     /// [`RedisOpenError`] where none of them answers.
-    pub(super) async fn connect(urls: &[String]) -> Result<Self, RedisOpenError> {
-        let infos = urls.iter().map(|url| read(url)).collect::<Result<Vec<_>, _>>()?;
-        let mut failed = RedisOpenError::Url("it names no node".to_owned());
-        // Of a cluster any node will do that answers.
-        for info in &infos {
-            match single(info).await {
-                Ok((_, true)) => return Self::cluster(infos).await,
-                Ok((node, false)) if infos.len() == 1 => return Ok(Self::over(Link::One(node))),
-                Ok((_, false)) => return Err(RedisOpenError::NoCluster(info.addr().to_string())),
-                Err(error) => failed = unreachable(info, &error),
-            }
+    pub(super) async fn connect(&self) -> Result<(), RedisOpenError> {
+        self.link().await.map(drop)
+    }
+
+    /// The connection in use, with its number. Where there is none, whoever asks waits for it to be
+    /// made; after an attempt that failed nobody waits for the next.
+    async fn link(&self) -> Result<(u64, Link), RedisOpenError> {
+        fn known(way: &Way) -> Option<Result<(u64, Link), RedisOpenError>> {
+            let link = way.link.clone().map(|link| Ok((way.number, link)));
+            link.or_else(|| way.failed.clone().map(Err))
         }
-        Err(failed)
-    }
-
-    async fn cluster(infos: Vec<ConnectionInfo>) -> Result<Self, RedisOpenError> {
-        let first = infos[0].clone();
-        let connect = async {
-            ClusterClientBuilder::new(infos)
-                .connection_timeout(ATTEMPT)
-                .response_timeout(ATTEMPT)
-                .overall_response_timeout(Some(PATIENCE))
-                .build()?
-                .get_async_connection()
-                .await
+        let stands = known(&self.way.borrow());
+        if let Some(Ok(link)) = stands {
+            return Ok(link);
+        }
+        self.begin_to_connect();
+        if let Some(failed) = stands {
+            return failed;
+        }
+        let mut way = self.way.subscribe();
+        let stands = match way.wait_for(|way| known(way).is_some()).await {
+            Ok(way) => known(&way),
+            Err(_) => None,
         };
-        let connected = connect.await.map_err(|error| unreachable(&first, &error))?;
-        Ok(Self::over(Link::Cluster(connected)))
+        stands.unwrap_or_else(|| Err(nowhere()))
     }
 
-    fn over(link: Link) -> Self {
-        Self { link, waiting: Semaphore::new(WAITING), asked: AtomicU64::new(0) }
+    /// One attempt at a time, in a task of its own: whoever asks may go away.
+    fn begin_to_connect(&self) {
+        let begins = self.way.send_if_modified(|way| !std::mem::replace(&mut way.is_connecting, true));
+        if !begins {
+            return;
+        }
+        let (infos, way) = (Arc::clone(&self.infos), Arc::clone(&self.way));
+        let tried_at = way.borrow().tried_at;
+        tokio::spawn(async move {
+            if let Some(tried_at) = tried_at {
+                sleep_until(tried_at + PAUSE).await;
+            }
+            let made = connect(&infos).await;
+            way.send_modify(|way| {
+                way.is_connecting = false;
+                way.tried_at = Some(Instant::now());
+                way.failed = made.as_ref().err().cloned();
+                if let Ok(link) = made {
+                    way.number += 1;
+                    way.link = Some(link);
+                }
+            });
+        });
+    }
+
+    /// The connection of this number is no good. That to a cluster stays in use until there is a new
+    /// one: its other nodes answer.
+    fn give_up(&self, number: u64) {
+        let is_in_use = self.way.send_if_modified(|way| {
+            let is_in_use = way.number == number && way.link.is_some();
+            if is_in_use && matches!(way.link, Some(Link::One(_))) {
+                way.link = None;
+            }
+            is_in_use
+        });
+        if is_in_use {
+            self.begin_to_connect();
+        }
     }
 
     /// What the command answers.
     pub(super) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Fault> {
-        let mut link = self.link.clone();
-        self.within(command.query_async(&mut link)).await
+        self.within(|mut link| async move { command.query_async(&mut link).await }).await
     }
 
     /// What the script answers. A node that does not know it yet is told.
     pub(super) async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Result<T, Fault> {
-        let mut link = self.link.clone();
-        self.within(script.invoke_async(&mut link)).await
+        self.within(|mut link| async move { script.invoke_async(&mut link).await }).await
     }
 
-    async fn within<T>(&self, answer: impl Future<Output = RedisResult<T>>) -> Result<T, Fault> {
+    async fn within<T, A>(&self, ask: impl FnOnce(Link) -> A) -> Result<T, Fault>
+    where
+        A: Future<Output = RedisResult<T>>,
+    {
         let Ok(_place) = self.waiting.try_acquire() else {
             return Err(Fault::Unavailable("too many questions are waiting for Redis".to_owned()));
         };
         self.asked.fetch_add(1, Ordering::Relaxed);
-        match timeout(PATIENCE, answer).await {
-            Ok(answer) => answer.map_err(|error| Fault::Unavailable(format!("Redis: {error}"))),
-            Err(_) => Err(Fault::Unavailable("Redis does not answer in time".to_owned())),
+        let late = || Fault::Unavailable("Redis does not answer in time".to_owned());
+        let end = Instant::now() + PATIENCE;
+        let link = timeout_at(end, self.link()).await.map_err(|_| late())?;
+        let (number, link) = link.map_err(|error| Fault::Unavailable(error.to_string()))?;
+        let answer = timeout_at(end, ask(link)).await;
+        if answer.as_ref().map_or(true, |answer| answer.as_ref().is_err_and(is_of_the_link)) {
+            self.give_up(number);
         }
+        answer.map_err(|_| late())?.map_err(|error| Fault::Unavailable(format!("Redis: {error}")))
     }
 
     /// How often it was asked anything.
@@ -138,11 +210,43 @@ fn read(url: &str) -> Result<ConnectionInfo, RedisOpenError> {
     url.into_connection_info().map_err(|error| RedisOpenError::Url(error.to_string()))
 }
 
+/// A connection to whatever these name.
+async fn connect(infos: &[ConnectionInfo]) -> Result<Link, RedisOpenError> {
+    let mut failed = nowhere();
+    // Of a cluster any node will do that answers.
+    for info in infos {
+        match single(info).await {
+            Ok((_, true)) => return cluster(infos).await.map_err(|error| unreachable(info, &error)),
+            Ok((node, false)) if infos.len() == 1 => return Ok(Link::One(node)),
+            Ok((_, false)) => return Err(RedisOpenError::NoCluster(info.addr().to_string())),
+            Err(error) => failed = unreachable(info, &error),
+        }
+    }
+    Err(failed)
+}
+
+async fn cluster(infos: &[ConnectionInfo]) -> RedisResult<Link> {
+    let client = ClusterClientBuilder::new(infos.to_vec())
+        .connection_timeout(ATTEMPT)
+        .response_timeout(ATTEMPT)
+        .overall_response_timeout(Some(PATIENCE))
+        .build()?;
+    client.get_async_connection().await.map(Link::Cluster)
+}
+
+/// Whether a connection that brought this is no good any more: there was no answer, or the node behind
+/// it has become a replica.
+fn is_of_the_link(error: &RedisError) -> bool {
+    error.is_io_error()
+        || error.is_unrecoverable_error()
+        || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+}
+
 /// The node of this url alone, and whether it is of a cluster.
 ///
 /// # Errors
 /// [`RedisOpenError`] where it does not answer.
-pub(super) async fn node(url: &str) -> Result<(ConnectionInfo, ConnectionManager, bool), RedisOpenError> {
+pub(super) async fn node(url: &str) -> Result<(ConnectionInfo, MultiplexedConnection, bool), RedisOpenError> {
     let info = read(url)?;
     match single(&info).await {
         Ok((node, is_of_cluster)) => Ok((info, node, is_of_cluster)),
@@ -151,17 +255,19 @@ pub(super) async fn node(url: &str) -> Result<(ConnectionInfo, ConnectionManager
 }
 
 /// A connection to this node alone, and whether that is of a cluster.
-async fn single(info: &ConnectionInfo) -> RedisResult<(ConnectionManager, bool)> {
-    // A connection that is lost is made anew when somebody asks, not in a row of attempts for which
-    // everybody would wait.
-    let config = ConnectionManagerConfig::new()
-        .set_number_of_retries(0)
+async fn single(info: &ConnectionInfo) -> RedisResult<(MultiplexedConnection, bool)> {
+    let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(ATTEMPT))
         .set_response_timeout(Some(ATTEMPT));
-    let mut node = ConnectionManager::new_with_config(Client::open(info.clone())?, config).await?;
+    let client = Client::open(info.clone())?;
+    let mut node = client.get_multiplexed_async_connection_with_config(&config).await?;
     let cluster: InfoDict = redis::cmd("INFO").arg("cluster").query_async(&mut node).await?;
     let is_of_one = cluster.get::<u8>("cluster_enabled") == Some(1);
     Ok((node, is_of_one))
+}
+
+fn nowhere() -> RedisOpenError {
+    RedisOpenError::Url("it names no node".to_owned())
 }
 
 pub(super) fn unreachable(info: &ConnectionInfo, error: &RedisError) -> RedisOpenError {

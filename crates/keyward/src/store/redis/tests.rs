@@ -4,6 +4,7 @@ mod budget;
 mod failover;
 mod halves;
 mod keys;
+mod link;
 mod lost;
 mod play;
 pub(super) mod server;
@@ -43,7 +44,9 @@ impl Apart {
     }
 
     async fn over(&self, durable: Arc<dyn Store>) -> Redis {
-        Redis::open(&self.urls, durable, self.terms.clone()).await.expect("Redis answers")
+        let redis = Redis::over(durable, &self.urls, self.terms.clone()).expect("addresses");
+        redis.connect().await.expect("Redis answers");
+        redis
     }
 }
 

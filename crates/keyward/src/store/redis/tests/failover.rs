@@ -19,20 +19,20 @@ const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// What came of some rounds of refreshing.
 #[derive(Debug, Default)]
-struct Told {
-    went_on: usize,
-    unavailable: usize,
+pub(super) struct Told {
+    pub(super) went_on: usize,
+    pub(super) unavailable: usize,
 }
 
 /// Clients that refresh, all at once, a minute after the last time.
-struct Crowd {
+pub(super) struct Crowd {
     store: Arc<dyn Store>,
     clients: Vec<Client>,
     now: Timestamp,
 }
 
 impl Crowd {
-    async fn of(number: usize, store: Arc<dyn Store>) -> Self {
+    pub(super) async fn of(number: usize, store: Arc<dyn Store>) -> Self {
         let mut clients = Vec::new();
         for _ in 0..number {
             clients.push(Client::sign_up(&*store).await);
@@ -41,7 +41,7 @@ impl Crowd {
     }
 
     /// Nobody may be told anything but to go on, or to come again.
-    async fn refresh(&mut self, told: &mut Told) -> bool {
+    pub(super) async fn refresh(&mut self, told: &mut Told) -> bool {
         self.now = self.now.after(Duration::from_secs(60));
         let mut asked = JoinSet::new();
         for mut client in std::mem::take(&mut self.clients) {
@@ -135,10 +135,11 @@ async fn what_is_no_redis_or_no_cluster_is_said() {
         let urls = urls.iter().map(|url| (*url).to_owned()).collect();
         let place = Apart::new(urls, WEEK);
         let durable = place.folder.open().await;
-        match Redis::open(&place.urls, durable, place.terms.clone()).await {
-            Ok(_) => panic!("it opens"),
-            Err(error) => error.to_string(),
-        }
+        let redis = match Redis::over(durable, &place.urls, place.terms.clone()) {
+            Ok(redis) => redis,
+            Err(error) => return error.to_string(),
+        };
+        redis.connect().await.expect_err("it connects").to_string()
     };
     let one = server::one().url();
     let other = Server::start(&["--requirepass", "kanarienvogel"]);
@@ -185,9 +186,8 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     ]);
     let place = Apart::new(vec![format!("rediss://127.0.0.1:{port}")], WEEK);
     let durable = place.folder.open().await;
-    let Err(error) = Redis::open(&place.urls, durable, place.terms.clone()).await else {
-        panic!("it is trusted")
-    };
+    let redis = Redis::over(durable, &place.urls, place.terms.clone()).expect("an address");
+    let error = redis.connect().await.expect_err("it is not trusted");
     assert!(error.to_string().contains("certificate"), "{error}");
 }
 
