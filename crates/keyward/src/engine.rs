@@ -335,37 +335,6 @@ impl Engine {
             None => Ok(()),
         }
     }
-
-    /// Writes what is noted and counted in memory; with `all`, also what could wait.
-    pub(crate) async fn flush(&self, all: bool) -> Result<(), Error> {
-        let now = self.clock.now();
-        self.end_noticed_thefts().await?;
-        for batch in self.notes.due(now, all) {
-            self.commit(Change::of(batch.iter().cloned())).await?;
-            self.notes.written(&batch, now);
-        }
-        let used = self.service_keys.due(now, all);
-        if !used.is_empty() {
-            self.commit(Change::of(used.iter().cloned())).await?;
-            self.service_keys.written(&used);
-        }
-        let counted = self.figures.take(self.metrics.figures(), now, all);
-        if !counted.is_empty()
-            && let Err(error) = self.commit(Change::of(counted.clone())).await
-        {
-            self.figures.give_back(&counted);
-            return Err(error.into());
-        }
-        let events = self.tallies.take(now);
-        if !events.is_empty()
-            && let Err(error) = self.commit(Change { writes: Vec::new(), events: events.clone() }).await
-        {
-            // What was counted stays counted.
-            self.tallies.give_back(events);
-            return Err(error.into());
-        }
-        Ok(())
-    }
 }
 
 impl Keyward {

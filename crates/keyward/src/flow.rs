@@ -5,6 +5,7 @@ pub(crate) mod accounts;
 pub(crate) mod audit;
 pub(crate) mod emails;
 pub(crate) mod explorer;
+mod flush;
 pub(crate) mod import;
 pub(crate) mod introspect;
 pub(crate) mod keys;
