@@ -204,7 +204,7 @@ impl Engine {
         match reach {
             // The refresh that follows says so where it has.
             Reach::Memory => Denial::TokenStale,
-            Reach::Store => match self.store.session(session).await {
+            Reach::Store => match self.store.session_at_rest(session).await {
                 Ok(Some(loaded)) if loaded.session.ended.is_some() => Denial::SessionRevoked,
                 _ => Denial::TokenStale,
             },

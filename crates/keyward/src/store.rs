@@ -301,7 +301,14 @@ pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
     /// The session of that id with its account.
     fn session(&self, id: SessionId) -> Answer<'_, Option<Loaded>>;
 
-    /// The open sessions of a user, the most recently active first; at most `limit`.
+    /// The same for who asks whose it is, and whether it is over: how far it has come may be what it
+    /// was some days ago. So whoever wants to end it needs nothing but what the end is written to.
+    fn session_at_rest(&self, id: SessionId) -> Answer<'_, Option<Loaded>> {
+        self.session(id)
+    }
+
+    /// The open sessions of a user, the most recently active first; at most `limit`. Where it can't
+    /// be known how far they have come, they are in the order of some days ago.
     fn sessions_of(&self, user: UserId, limit: u32) -> Answer<'_, Vec<Session>>;
 
     /// Open sessions of everybody, by id, after that one; at most `limit`.

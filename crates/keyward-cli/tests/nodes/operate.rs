@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
+use crate::client::{login, verdict};
 use crate::node::{self, MASTER_KEY};
 use crate::servers::{postgres, redis};
-use crate::support::{EMAIL, Home, Server};
+use crate::support::{EMAIL, Home, PATIENCE, Server, text, until};
 
 /// Level and message of what is found of this.
 fn found(home: &Home, subject: &str) -> Vec<(String, String)> {
@@ -56,20 +57,37 @@ fn what_can_not_be_used_is_told_in_one_line() {
     let database = postgres::server().database();
     home_with(&database.url(), MASTER_KEY).user(EMAIL);
     let other = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=";
+    let create = ["user", "create", "bob@example.com", "--invite"];
     for (home, part) in [
         (home_with(&database.url(), other), "the master key is not the one"),
         (home_with("postgres://keyward@127.0.0.1:1/keyward", MASTER_KEY), "is Postgres running there"),
-        (
-            home_with(&database.url(), MASTER_KEY).with("REDIS__URLS", "redis://:hidden@127.0.0.1:1"),
-            "can't be used",
-        ),
     ] {
-        for arguments in [&["serve"][..], &["user", "create", "bob@example.com", "--invite"]] {
-            let ran = home.run(arguments);
-            let said = ran.refused(1);
-            assert!(said.contains(part) && !said.contains("hidden"), "{said}");
+        for arguments in [&["serve"][..], &create] {
+            let said = home.run(arguments);
+            assert!(said.refused(1).contains(part), "{said:?}");
         }
     }
+    // Nobody serves with a wrong address; what a command does is done without Redis.
+    let home = home_with(&database.url(), MASTER_KEY).with("REDIS__URLS", "redis://:hidden@127.0.0.1:1");
+    let ran = home.run(&["serve"]);
+    let said = ran.refused(1);
+    assert!(said.contains("can't be used") && !said.contains("hidden"), "{said}");
+    home.done(&create);
+}
+
+#[test]
+fn who_is_to_go_goes_while_redis_is_away() {
+    let database = postgres::server().database();
+    let home = home_with(&database.url(), MASTER_KEY).with("REDIS__URLS", &redis::server().database());
+    home.user(EMAIL);
+    let server = Server::start(&home);
+    let tokens = login(server.address());
+    let away = home.with("REDIS__URLS", "redis://127.0.0.1:1");
+    assert!(away.done(&["session", "list", EMAIL]).contains(&text(&tokens["session_id"])));
+    away.done(&["session", "revoke", &text(&tokens["session_id"])]);
+    let is_refused = || verdict(server.address(), &tokens["token"]) == "session_revoked";
+    until(PATIENCE, "the server to know that the session has ended", is_refused);
+    server.stop();
 }
 
 fn home_with(url: &str, master_key: &str) -> Home {

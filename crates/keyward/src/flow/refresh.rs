@@ -244,7 +244,7 @@ impl Engine {
     /// Ends a session of which something given up for lost was presented.
     pub(crate) async fn end_for_theft(&self, session: SessionId, client: &Client) -> Result<(), Error> {
         let now = self.clock.now();
-        let Some(loaded) = self.store.session(session).await? else { return Ok(()) };
+        let Some(loaded) = self.store.session_at_rest(session).await? else { return Ok(()) };
         let event = self
             .event(EventType::RefreshReused, client, now)
             .about(&loaded.account)

@@ -223,7 +223,7 @@ impl Engine {
         session: SessionId,
         client: &Client,
     ) -> Result<(), Error> {
-        let loaded = self.store.session(session).await?.filter(|loaded| loaded.session.user == user);
+        let loaded = self.store.session_at_rest(session).await?.filter(|loaded| loaded.session.user == user);
         let loaded = loaded.filter(|loaded| loaded.session.ended.is_none()).ok_or(Denial::NotFound)?;
         self.revoke(&loaded, client).await
     }
@@ -233,7 +233,7 @@ impl Engine {
     /// # Errors
     /// `not_found` for one that is not open or not there.
     pub(crate) async fn end_any(&self, session: SessionId, client: &Client) -> Result<(), Error> {
-        let loaded = self.store.session(session).await?;
+        let loaded = self.store.session_at_rest(session).await?;
         let loaded = loaded.filter(|loaded| loaded.session.ended.is_none()).ok_or(Denial::NotFound)?;
         self.revoke(&loaded, client).await
     }

@@ -272,7 +272,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), Error> {
         let Some(session) = session else { return Ok(()) };
-        let loaded = self.store.session(session).await?;
+        let loaded = self.store.session_at_rest(session).await?;
         let Some(loaded) = loaded.filter(|loaded| loaded.session.ended.is_none()) else { return Ok(()) };
         let end = End { at: now, why: EndReason::Replaced };
         change.writes.push(self.end(session, end));

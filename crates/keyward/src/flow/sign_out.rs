@@ -33,7 +33,7 @@ impl Keyward {
 impl Engine {
     /// Ends this session; that it has ended already, or never was, is just as well.
     pub(crate) async fn sign_out(&self, session: SessionId, client: &Client) -> Result<(), Error> {
-        let Some(loaded) = self.store.session(session).await? else { return Ok(()) };
+        let Some(loaded) = self.store.session_at_rest(session).await? else { return Ok(()) };
         if loaded.session.ended.is_some() {
             return Ok(());
         }
@@ -52,7 +52,7 @@ impl Engine {
         transport: Transport,
     ) -> Result<Option<SessionId>, Error> {
         let Some(token) = self.mac_keys.open(token) else { return Ok(None) };
-        let loaded = self.store.session(token.session).await?;
+        let loaded = self.store.session_at_rest(token.session).await?;
         Ok(loaded.filter(|loaded| loaded.session.transport == transport).map(|loaded| loaded.session.id))
     }
 

@@ -242,12 +242,20 @@ impl Redis {
         }
     }
 
-    /// Puts in how far these sessions have come; what has ended keeps what rests beneath.
+    /// Puts in how far these sessions have come; what has ended keeps what rests beneath. A Redis that
+    /// is away is here what an emptied one is: nobody needs it to see sessions, to end them or to open
+    /// one more.
     async fn fill<'a>(&self, sessions: impl Iterator<Item = &'a mut Session>) -> Result<(), Fault> {
         let mut open: Vec<_> = sessions.filter(|session| session.ended.is_none()).collect();
         for some in open.chunks_mut(KEYS) {
             let keys: Vec<String> = some.iter().map(|session| self.key(session.id)).collect();
-            let known: Vec<Option<String>> = self.nodes.ask(redis::cmd("MGET").arg(keys)).await?;
+            let known: Vec<Option<String>> = match self.nodes.ask(redis::cmd("MGET").arg(keys)).await {
+                Err(Fault::Unavailable(why)) => {
+                    tracing::debug!("how far some sessions have come is not told: {why}");
+                    vec![None; some.len()]
+                }
+                known => known?,
+            };
             for (session, known) in some.iter_mut().zip(known) {
                 let known = known.as_deref().map(Record::parse).transpose()?;
                 session.progress = known.map(|record| record.progress);
@@ -358,6 +366,10 @@ impl Store for Redis {
 
     fn session(&self, id: SessionId) -> Answer<'_, Option<Loaded>> {
         Box::pin(self.load(id))
+    }
+
+    fn session_at_rest(&self, id: SessionId) -> Answer<'_, Option<Loaded>> {
+        self.durable.session(id)
     }
 
     fn sessions_of(&self, user: UserId, limit: u32) -> Answer<'_, Vec<Session>> {
