@@ -25,6 +25,8 @@ use crate::metrics::JobMetrics;
 const BREATH: Duration = Duration::from_millis(20);
 /// How often what is noted is written, at most.
 const FLUSH: Duration = Duration::from_millis(500);
+/// How often Redis is asked whether it is there: a connection that leads nowhere is noticed by that.
+const REDIS: Duration = Duration::from_secs(1);
 /// How often one small batch is swept.
 const SWEEP: Duration = Duration::from_secs(2);
 /// How often mails are looked for that are due.
@@ -71,6 +73,9 @@ impl Tasks {
         };
         let poll = |engine: Arc<Engine>| async move { Ok(engine.poll().await?) };
         tasks.hastened_job(engine, "poll", POLL, 10 * SECOND, news, poll);
+        if engine.store.ping_apart().is_some() {
+            tasks.job(engine, "redis", REDIS, 10 * SECOND, |engine| async move { engine.ask_redis().await });
+        }
         tasks.job(engine, "flush", FLUSH, 30 * SECOND, |engine| async move { engine.flush(false).await });
         tasks.job(engine, "care", CARE, 60 * SECOND, |engine| async move {
             engine.note_access_ttl(engine.clock.now()).await?;

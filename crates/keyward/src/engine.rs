@@ -265,10 +265,20 @@ impl Engine {
         Duration::from_secs(self.settings.policy.access_ttl.as_secs().saturating_add(1))
     }
 
-    /// Whether everything answers that a request may need.
+    /// Whether this node can say who is signed in. A Redis that is away is away for every node: what
+    /// it is needed for besides, no other one could do in place of this.
     pub(crate) async fn is_ready(&self) -> Result<(), Error> {
         self.store.ping().await?;
         self.know_revocations().await
+    }
+
+    /// Asks what holds the moving part of sessions apart whether it takes writes: the metrics tell what
+    /// became of that.
+    pub(crate) async fn ask_redis(&self) -> Result<(), Error> {
+        match self.store.ping_apart() {
+            Some(answer) => Ok(answer.await?),
+            None => Ok(()),
+        }
     }
 
     /// The table of roles, at least as new as `version`.

@@ -379,8 +379,14 @@ pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
     /// Takes away one small batch of what is past its time.
     fn sweep(&self, sweep: Sweep) -> Answer<'_, Swept>;
 
-    /// Whether the store answers.
+    /// Whether the store answers, without what moves apart.
     fn ping(&self) -> Answer<'_, ()>;
+
+    /// Whether that takes writes which holds the moving part of sessions; `None`: nothing holds it
+    /// apart from the rest.
+    fn ping_apart(&self) -> Option<Answer<'_, ()>> {
+        None
+    }
 
     /// How often the store was read since it was opened.
     fn reads(&self) -> u64;

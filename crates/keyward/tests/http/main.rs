@@ -37,6 +37,7 @@ mod problem;
 mod race;
 mod readyz;
 mod reauthenticate;
+mod redis_away;
 mod requirements;
 mod reset;
 mod revocation;

@@ -109,6 +109,11 @@ impl App {
         Self::at(Place::file_of_its_own(), settings()).await
     }
 
+    /// One whose sessions move in the Redis at this address.
+    pub(crate) async fn over_redis(url: String, settings: Settings) -> Self {
+        Self::at(Place::under_redis(url), settings).await
+    }
+
     async fn at(place: Place, settings: Settings) -> Self {
         let clock = Clock::manual(Timestamp::from_seconds(START));
         let keyward = open(&place, &settings, &clock).await;

@@ -40,6 +40,11 @@ impl Place {
         Self { folder: folder(), kept: Kept::Sqlite }
     }
 
+    /// A Postgres, under the Redis at this address: for what only that can do.
+    pub(super) fn under_redis(url: String) -> Self {
+        Self { folder: folder(), kept: Kept::Postgres { database: Some(database()), redis: Some(url) } }
+    }
+
     /// A Keyward that has this place for its data.
     pub(super) fn builder(&self, settings: Settings) -> Builder {
         let builder = Keyward::builder(settings).data_folder(self.folder.path());

@@ -140,6 +140,21 @@ async fn a_primary_that_became_a_replica_is_left_for_the_one_in_its_place() {
     assert!(matches!(verdict, Verdict::Rotate { .. }), "{verdict:?}");
 }
 
+#[tokio::test]
+async fn a_node_that_takes_no_writes_is_told() {
+    let (first, second) = (Server::start(&[]), Server::start(&[]));
+    follow(&second, &first).await;
+    let place = Apart::new(vec![second.url()], WEEK);
+    let store = place.open().await;
+    let takes_writes = async || store.ping_apart().expect("there is a Redis").await.is_ok();
+    assert!(!takes_writes().await);
+    second.ask::<()>(redis::cmd("REPLICAOF").arg("NO").arg("ONE")).await;
+    let began = Instant::now();
+    while !takes_writes().await {
+        assert!(began.elapsed() < SOON, "it does now");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_hangs_and_its_replica_takes_over() {
     let cluster = Cluster::start(3, 1);

@@ -136,7 +136,6 @@ impl Store for Staged {
         sessions(after: SessionId, limit: u32) -> Vec<Session>;
         all_sessions(search: &'a SessionSearch) -> SessionPage;
         sweep(sweep: Sweep) -> Swept;
-        ping() -> ();
     }
 
     fn commit(&self, change: Change) -> Answer<'_, Committed, NotCommitted> {
