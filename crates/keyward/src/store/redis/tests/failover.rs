@@ -93,21 +93,12 @@ async fn slots_move_while_their_sessions_are_refreshed() {
     crowd.refresh(&mut told).await;
     for n in 0..crowd.clients.len() {
         let key = record::key(&place.terms.prefix, crowd.clients[n].session);
-        let slot: u16 = cluster.0[0].cluster(&["KEYSLOT", &key]).await;
-        let owner = owner(&cluster, slot).await;
-        let from = &cluster.0[owner];
-        let to = &cluster.0[(owner + 1) % 3];
-        let (from_id, to_id): (String, String) = (from.cluster(&["MYID"]).await, to.cluster(&["MYID"]).await);
-        let slot = slot.to_string();
-        to.cluster::<()>(&["SETSLOT", &slot, "IMPORTING", &from_id]).await;
-        from.cluster::<()>(&["SETSLOT", &slot, "MIGRATING", &to_id]).await;
+        let moving = cluster.begin_to_move(cluster.slot(&key));
         crowd.refresh(&mut told).await;
-        migrate(from, to, &key).await;
+        moving.move_keys();
         // Whoever is asked for it says where it is for now (ASK).
         crowd.refresh(&mut told).await;
-        for server in [to, from] {
-            server.cluster::<()>(&["SETSLOT", &slot, "NODE", &to_id]).await;
-        }
+        moving.end();
         // And here, where it is for good (MOVED).
         crowd.refresh(&mut told).await;
         crowd.refresh(&mut told).await;
@@ -189,26 +180,4 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     let redis = Redis::over(durable, &place.urls, place.terms.clone()).expect("an address");
     let error = redis.connect().await.expect_err("it is not trusted");
     assert!(error.to_string().contains("certificate"), "{error}");
-}
-
-/// Which of the nodes has this slot.
-async fn owner(cluster: &Cluster, slot: u16) -> usize {
-    for (n, server) in cluster.0.iter().enumerate() {
-        let shards: String = server.cluster(&["NODES"]).await;
-        let own = shards.lines().find(|line| line.contains("myself")).expect("it knows itself");
-        let has = own.split(' ').skip(8).any(|range| {
-            let (from, to) = range.split_once('-').unwrap_or((range, range));
-            let range = from.parse::<u16>().ok().zip(to.parse::<u16>().ok());
-            range.is_some_and(|(from, to)| (from..=to).contains(&slot))
-        });
-        if has {
-            return n;
-        }
-    }
-    panic!("somebody has it");
-}
-
-async fn migrate(from: &Server, to: &Server, key: &str) {
-    let port = to.port.to_string();
-    from.ask::<()>(redis::cmd("MIGRATE").arg(&["127.0.0.1", &port, key, "0", "5000"])).await;
 }
