@@ -349,8 +349,10 @@ impl Redis {
             .collect();
         let mut missed = None;
         for (session, progress) in opened {
-            let text = Record::opened(progress);
-            let set = redis::Cmd::pset_ex(self.key(*session), text, record::millis(self.lives()));
+            let mut set = redis::cmd("SET");
+            set.arg(self.key(*session)).arg(Record::opened(progress));
+            // One that was given up for lost may come late, to what has come further since.
+            set.arg("PX").arg(record::millis(self.lives())).arg("NX");
             missed = self.nodes.ask::<()>(&set).await.err().or(missed);
         }
         for some in ended.chunks(KEYS) {

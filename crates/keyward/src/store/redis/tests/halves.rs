@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use keyward_core::change::Change;
+use keyward_core::change::{Change, Committed};
 use keyward_core::revocation::Revocation;
 use keyward_core::session::{MadeBy, Verdict};
 use keyward_core::time::Timestamp;
@@ -91,6 +91,19 @@ async fn who_loses_the_race_to_forgive_revokes_nothing() {
     let before = revoked(&*store).await;
     assert!(matches!(store.commit(late).await, Err(NotCommitted::Conflict(_))));
     assert_eq!(revoked(&*store).await, before);
+}
+
+/// Redis was slow, was given up, and then did what it had been asked.
+#[tokio::test]
+async fn an_opening_that_comes_late_to_redis_takes_nothing_back() {
+    let place = Apart::new(vec![server::one().url()], WEEK);
+    let store = place.over(place.folder.open().await).await;
+    let mut client = Client::sign_up(&store).await;
+    let opened = store.session(client.session).await.expect("readable").expect("there").session.progress;
+    assert!(matches!(client.present(&store, at(2_000)).await, Ok(Verdict::Rotate { .. })));
+    store.follow(&[(client.session, opened.expect("known"))], &Committed::default()).await;
+    let loaded = store.session(client.session).await.expect("readable").expect("there");
+    assert_eq!(loaded.session.progress.expect("known").newest, client.generation);
 }
 
 #[tokio::test]
