@@ -380,14 +380,7 @@ impl Store for Redis {
             // All of them: which are the most recently active ones is known only then.
             let mut sessions = self.durable.sessions_of(user, u32::MAX).await?;
             let resting: Vec<Option<Progress>> = sessions.iter().map(|session| session.progress).collect();
-            match self.fill(sessions.iter_mut()).await {
-                // A Redis that is gone is here what an emptied one is: nobody needs it to sign in.
-                Err(Fault::Unavailable(message)) => {
-                    tracing::warn!("sessions are told by what rests of them: {message}");
-                    sessions.iter_mut().for_each(|session| session.progress = None);
-                }
-                filled => filled?,
-            }
+            self.fill(sessions.iter_mut()).await?;
             let mut ordered: Vec<_> = sessions.into_iter().zip(resting).collect();
             ordered.sort_by_key(|(session, resting)| {
                 let active = session.progress.or(*resting).map(|progress| progress.last_active_at);
