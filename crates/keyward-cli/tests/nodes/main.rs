@@ -11,6 +11,8 @@ mod faults;
 mod moved;
 mod node;
 mod operate;
+mod over_a_cluster;
+mod over_redis;
 mod proxy;
 mod together;
 

@@ -27,9 +27,29 @@ pub(crate) fn database() -> Database {
     database
 }
 
+/// What nodes are started with that have Redis, too.
+pub(crate) fn home_with_redis(url: &str, redis: &[String]) -> Home {
+    home(url).with("REDIS__URLS", &redis.join(","))
+}
+
 /// Two nodes over it.
 pub(crate) fn two(database: &Database) -> [Server; 2] {
-    [Server::start(&home(&database.url())), Server::start(&home(&database.url()))]
+    two_of(|| home(&database.url()))
+}
+
+/// Two nodes that are started so.
+pub(crate) fn two_of(home: impl Fn() -> Home) -> [Server; 2] {
+    [Server::start(&home()), Server::start(&home())]
+}
+
+/// Where they listen.
+pub(crate) fn addresses(nodes: &[Server]) -> Vec<String> {
+    nodes.iter().map(|node| node.address().to_owned()).collect()
+}
+
+/// How often one of them was shown a refresh token that was ahead of what the store knew.
+pub(crate) fn adopted(nodes: &mut [Server]) -> f64 {
+    nodes.iter_mut().map(|node| node.sample("keyward_refresh_total{outcome=\"adopted\"}")).sum()
 }
 
 /// The port of the server that a database is on.

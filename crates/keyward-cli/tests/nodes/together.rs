@@ -4,18 +4,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::client::{Load, ask, login, verdict};
+use crate::client::{BOUND, Load, ask, login, verdict};
 use crate::node;
 use crate::support::{Home, Server, text, until};
 
-/// What one node ends is refused by the others within this.
-const BOUND: Duration = Duration::from_secs(1);
 /// How often somebody signs out while it is measured.
 const LOGOUTS: usize = 100;
-
-fn addresses(nodes: &[Server]) -> Vec<String> {
-    nodes.iter().map(|node| node.address().to_owned()).collect()
-}
 
 fn jwks(node: &Server) -> Value {
     node.get("/.well-known/jwks.json").json()
@@ -30,7 +24,7 @@ fn a_logout_on_one_is_in_force_on_the_other() {
     let database = node::database();
     let nodes = node::two(&database);
     let [one, other] = &nodes;
-    let load = Load::of(8, &addresses(&nodes));
+    let load = Load::of(8, &node::addresses(&nodes));
     load.until_answered(200);
     let mut took: Vec<Duration> = (0..LOGOUTS)
         .map(|_| {
@@ -61,7 +55,7 @@ fn keys_are_rotated_and_revoked_for_all() {
     let home = node::home(&database.url());
     let nodes = node::two(&database);
     let [one, other] = &nodes;
-    let load = Load::of(4, &addresses(&nodes));
+    let load = Load::of(4, &node::addresses(&nodes));
     assert_eq!(jwks(one), jwks(other));
     let before = kids(one);
     // Nodes that start at once, and one that rotates: there is one key that signs.
