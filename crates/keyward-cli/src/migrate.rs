@@ -1,5 +1,5 @@
 //! `keyward migrate`: brings the database up to date, as every start does; with `--to` it moves all
-//! of an SQLite database into a Postgres.
+//! of an SQLite database into a Postgres, with `--leave-redis` it does without Redis from then on.
 
 use std::path::Path;
 
@@ -23,6 +23,10 @@ pub(crate) struct Migrate {
     /// Read the password of the user of that Postgres from standard input
     #[arg(long, requires = "to")]
     password_stdin: bool,
+    /// Let sessions that moved in Redis until now move in Postgres from now on; every node is stopped
+    /// meanwhile, and nobody is signed out
+    #[arg(long, conflicts_with = "to")]
+    leave_redis: bool,
 }
 
 impl Migrate {
@@ -30,6 +34,10 @@ impl Migrate {
     pub(crate) async fn run(&self, file: Option<&Path>) -> Result<(), Failure> {
         match &self.to {
             Some(to) => self.move_to(to, file).await,
+            None if self.leave_redis => {
+                let config = open::to_leave_redis(file).await?;
+                print::line(&format!("Sessions move in {} from now on: start every node.", config.data()))
+            }
             None => {
                 let (_, config) = open::beside(file, Missing::Make).await?;
                 print::line(&format!("{} is up to date.", config.data()))

@@ -53,6 +53,18 @@ pub(crate) async fn to_move(loaded: &Loaded) -> Result<Keyward, Failure> {
     builder_of(&loaded.config, |settings| settings.background = false)?.open().await.map_err(|e| failure(&e))
 }
 
+/// Brings home what moved in Redis until now.
+pub(crate) async fn to_leave_redis(file: Option<&Path>) -> Result<Config, Failure> {
+    let Loaded { config, .. } = configuration(file)?;
+    if !config.redis.urls.is_empty() {
+        return Err(Failure::usage(
+            "redis.urls still names Redis: stop every node, take it out of the configuration of each, and try again",
+        ));
+    }
+    builder(&config)?.beside().leave_redis().open().await.map_err(|e| failure(&e))?;
+    Ok(config)
+}
+
 fn builder(config: &Config) -> Result<keyward::Builder, Failure> {
     builder_of(config, |_| {})
 }

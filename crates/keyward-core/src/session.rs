@@ -33,6 +33,10 @@ pub type Generation = u64;
 /// newest writes can have handed out since.
 pub const LEAP: Generation = 1 << 16;
 
+/// By how much what rests of a session's progress may be behind in a store that keeps what moves
+/// apart from the rest: for how much longer nothing that rests is taken for past.
+pub const LAG: Duration = Duration::from_secs(6 * 60 * 60);
+
 /// How the tokens of a session travel, fixed when it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -19,7 +19,7 @@ use crate::master_key::{self, MasterKeyError};
 use crate::metrics::Metrics;
 use crate::settings::{Origin, Settings};
 use crate::store::Store;
-use crate::store::postgres::{Postgres, PostgresError, PostgresOptions};
+use crate::store::postgres::{Moves, Postgres, PostgresError, PostgresOptions};
 use crate::store::redis::{Redis, RedisOpenError, Terms};
 use crate::store::sqlite::{OpenError, Sqlite};
 use crate::{Keyward, background};
@@ -76,6 +76,7 @@ pub struct Builder {
     clock: Clock,
     place: Place,
     redis: Vec<String>,
+    leaves_redis: bool,
     folder: PathBuf,
     exclusive: bool,
     master: Option<MasterKey>,
@@ -110,10 +111,12 @@ impl Place {
         }
     }
 
-    async fn open(&self, exclusive: bool, clock: &Clock) -> Result<Arc<dyn Store>, StartError> {
+    async fn open(&self, exclusive: bool, moves: Moves, clock: &Clock) -> Result<Arc<dyn Store>, StartError> {
         Ok(match self {
             Self::Sqlite(path) => Arc::new(Sqlite::open(path, exclusive, clock.now())?),
-            Self::Postgres(options) => Arc::new(Postgres::open(options, exclusive, clock).await?),
+            Self::Postgres(options) => {
+                Arc::new(Postgres::open(&options.clone().moving(moves), exclusive, clock).await?)
+            }
         })
     }
 }
@@ -138,6 +141,15 @@ impl Builder {
     /// a Redis Cluster, as `redis://user:password@host:port`, or `rediss://` for TLS.
     pub fn redis(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.redis = urls.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The sessions of this Postgres moved in a Redis until now, and from now on do so in it: without
+    /// this, a Postgres whose sessions move in Redis is not opened without one, as it would be told
+    /// of nothing that they did lately. Every session counts as active at this moment, so that none is
+    /// ended that lives. No other node may be running.
+    pub fn leave_redis(mut self) -> Self {
+        self.leaves_redis = true;
         self
     }
 
@@ -213,7 +225,12 @@ impl Builder {
         if !self.redis.is_empty() && matches!(self.place, Place::Sqlite(_)) {
             return Err(StartError::RedisAlone);
         }
-        let mut store = self.place.open(self.exclusive, &self.clock).await?;
+        let moves = match (self.redis.is_empty(), self.leaves_redis) {
+            (false, _) => Moves::InRedis,
+            (true, true) => Moves::HereFromNowOn,
+            (true, false) => Moves::Here,
+        };
+        let mut store = self.place.open(self.exclusive, moves, &self.clock).await?;
         if !self.redis.is_empty() {
             let terms =
                 Terms { prefix: REDIS_PREFIX.to_owned(), refresh_ttl: self.settings.policy.refresh_ttl };
@@ -298,6 +315,7 @@ impl Keyward {
             clock: Clock::system(),
             place: Place::Sqlite(DATABASE.into()),
             redis: Vec::new(),
+            leaves_redis: false,
             folder: Path::new(DATABASE).parent().unwrap_or(Path::new("")).to_owned(),
             exclusive: true,
             master: None,

@@ -35,6 +35,7 @@ pub(super) async fn look(url: &ServerUrl, config: &Config) -> Vec<Finding> {
     };
     let now = theirs(clock.now(), report.clock_offset);
     let mut findings = server(&report);
+    findings.extend(moving(&report, !config.redis.urls.is_empty()));
     findings.extend(data::held(&report.data, config, now));
     findings.push(data::clock(None, report.data.newest_event, now));
     findings
@@ -119,6 +120,16 @@ fn pooled(report: &PostgresReport) -> Finding {
     }
 }
 
+fn moving(report: &PostgresReport, is_redis_named: bool) -> Option<Finding> {
+    (report.moves_in_redis && !is_redis_named).then(|| {
+        Finding::error(
+            "redis",
+            "the sessions of this database move in Redis, and redis.urls names none",
+            "set redis.urls as on every node, or stop all of them and run `keyward migrate --leave-redis`",
+        )
+    })
+}
+
 fn connections(report: &PostgresReport) -> Finding {
     const WHAT: &str = "connections";
     let room = report.connections / report.of_a_node.max(1);
@@ -185,6 +196,7 @@ mod tests {
             is_standby: false,
             synchronous_commit: "on".to_owned(),
             is_durable: true,
+            moves_in_redis: false,
             connections: 97,
             of_a_node: 18,
         }
@@ -215,6 +227,14 @@ mod tests {
             assert_eq!((finding.subject.as_str(), finding.level), (subject, level));
             assert!(finding.next.is_some());
         }
+    }
+
+    #[test]
+    fn a_redis_that_is_not_named_is_missed() {
+        let moving_there = PostgresReport { moves_in_redis: true, ..good() };
+        let told = moving(&moving_there, false).map(|finding| finding.level);
+        assert_eq!(told, Some(Level::Error));
+        assert!(moving(&moving_there, true).is_none() && moving(&good(), false).is_none());
     }
 
     #[test]

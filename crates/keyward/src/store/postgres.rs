@@ -37,6 +37,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::Row;
 
 pub use self::error::PostgresError;
+pub(crate) use self::migrate::Moves;
 use self::options::Endpoint;
 pub use self::options::PostgresOptions;
 use self::pool::{Patience, Pool, Question};
@@ -91,7 +92,7 @@ impl Postgres {
             }
             None => !inspect::is_direct(&endpoint).await?,
         };
-        migrate::run(&endpoint, clock).await?;
+        migrate::run(&endpoint, clock, options.moves).await?;
         // Through a pooler nothing is heard.
         let heard = direct.or_else(|| (!pooled).then(|| endpoint.clone()));
         let news = Arc::new(Notify::new());

@@ -46,6 +46,8 @@ pub struct PostgresReport {
     pub synchronous_commit: String,
     /// Whether a commit is on the disk before it is answered (`fsync`).
     pub is_durable: bool,
+    /// Whether the moving part of its sessions is in Redis.
+    pub moves_in_redis: bool,
     /// How many connections it takes, without those that are kept for its administrators.
     pub connections: i64,
     /// How many of those one node may make.
@@ -101,9 +103,13 @@ pub async fn inspect(options: &PostgresOptions, clock: &Clock) -> Result<Postgre
         signs_since: None,
         newest_event: None,
     };
+    let mut moves_in_redis = false;
     if found == known {
-        let read = read(&client, &mut data);
-        within(&at, read).await?.map_err(unfit)?;
+        let read = async {
+            read(&client, &mut data).await?;
+            Ok::<_, Error>(client.query_opt(migrate::IS_IN_REDIS, &[]).await?.is_some())
+        };
+        moves_in_redis = within(&at, read).await?.map_err(unfit)?;
     }
     Ok(PostgresReport {
         data,
@@ -118,6 +124,7 @@ pub async fn inspect(options: &PostgresOptions, clock: &Clock) -> Result<Postgre
         is_standby: row.get(3),
         synchronous_commit: row.get(4),
         is_durable: row.get(5),
+        moves_in_redis,
         connections: row.get(6),
         // One that listens, one that asks what was revoked, one for what is asked beside the pool.
         of_a_node: i64::try_from(options.max_connections).unwrap_or(i64::MAX).saturating_add(3),

@@ -15,6 +15,7 @@ use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{PostgresError, no_connection};
+use super::migrate::Moves;
 
 /// How long it may take to connect to one address of the server.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -37,12 +38,13 @@ pub struct PostgresOptions {
     pub(super) url: String,
     pub(super) direct_url: Option<String>,
     pub(super) max_connections: usize,
+    pub(super) moves: Moves,
 }
 
 impl PostgresOptions {
     /// The database at this address, with 16 connections at most.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), direct_url: None, max_connections: 16 }
+        Self { url: url.into(), direct_url: None, max_connections: 16, moves: Moves::Here }
     }
 
     /// The address of the same database past a transaction pooler such as PgBouncer, which the other
@@ -58,6 +60,13 @@ impl PostgresOptions {
     #[must_use]
     pub const fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections;
+        self
+    }
+
+    /// Where the moving part of its sessions is kept; in it unless told otherwise.
+    #[must_use]
+    pub(crate) const fn moving(mut self, moves: Moves) -> Self {
+        self.moves = moves;
         self
     }
 

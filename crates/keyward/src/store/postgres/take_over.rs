@@ -16,7 +16,7 @@ use tokio_postgres::{Client, Error};
 
 use super::error::{PostgresError, told};
 use super::options::Endpoint;
-use super::{PostgresOptions, inspect, migrate};
+use super::{Moves, PostgresOptions, inspect, migrate};
 use crate::clock::Clock;
 use crate::store::sql::Value;
 
@@ -88,7 +88,7 @@ pub async fn move_to_postgres(
         let message = "a pooler answers there; a move needs Postgres itself: give its address".to_owned();
         return Err(PostgresError::Unfit { at: endpoint.name, message }.into());
     }
-    migrate::run(&endpoint, clock).await?;
+    migrate::run(&endpoint, clock, Moves::HereFromNowOn).await?;
     let (client, connection) = endpoint.connect().await?;
     // That it broke is told to whoever asks.
     let connection = tokio::spawn(connection);

@@ -19,7 +19,7 @@ use tokio_postgres::NoTls;
 
 use self::servers::{Database, server};
 use super::options::Endpoint;
-use super::{Patience, Postgres, PostgresError, PostgresOptions, migrate};
+use super::{Moves, Patience, Postgres, PostgresError, PostgresOptions, migrate};
 use crate::clock::Clock;
 use crate::store::contract::{Later, Place, Row};
 use crate::store::{Store, contract};
@@ -40,7 +40,7 @@ async fn made() -> Database {
     ONCE.get_or_init(|| async {
         server().sql("postgres", &format!("CREATE DATABASE {MADE}"));
         let endpoint = Endpoint::of(&server().url(MADE)).expect("an address");
-        migrate::run(&endpoint, &clock()).await.expect("it can be made");
+        migrate::run(&endpoint, &clock(), Moves::Here).await.expect("it can be made");
     })
     .await;
     server().copy_of(MADE)

@@ -44,7 +44,10 @@ pub async fn inspect(urls: &[String]) -> Vec<Finding> {
             Err(error) => findings.push(Finding::error(
                 "redis",
                 error.to_string(),
-                "start it, or take it out of redis.urls",
+                match urls.len() {
+                    1 => "start it: what moves in sessions is there",
+                    _ => "start it, or take it out of redis.urls and leave the other nodes of its cluster there",
+                },
             )),
         }
     }
@@ -203,6 +206,8 @@ mod tests {
         let told = inspect(&["redis://:hidden@127.0.0.1:1".to_owned()]).await;
         assert!(told.iter().all(|finding| finding.level == Level::Error));
         assert!(!format!("{told:?}").contains("hidden"));
+        // Without Redis, sessions would be ended by what rests beneath.
+        assert!(!format!("{told:?}").contains("take it out"));
     }
 
     #[test]
