@@ -16,6 +16,10 @@
 //! | ahead of newest, or the progress is lost; not dead | | [`Verdict::Adopt`] |
 //! | anything else | | [`Verdict::Theft`] |
 //!
+//! Where the progress is lost, what rests of it elsewhere ([`Session::resting`]) is not what the
+//! session has come to, but the least: what lies below that and is not its parent is judged by it
+//! and not adopted.
+//!
 //! It does not check the token's MAC ([`crate::refresh_token`] does) and it writes nothing.
 
 use std::time::Duration;
@@ -154,6 +158,9 @@ pub struct Session {
     pub ended: Option<End>,
     /// How far it has come; `None` where the store that held this lost it.
     pub progress: Option<Progress>,
+    /// How far it had come when that was last written beside the rest of it, in a store that keeps
+    /// its progress apart: it has come at least as far, and no [`LAG`] later than that.
+    pub resting: Option<Progress>,
 }
 
 /// The moving part of a session: all that a refresh reads and writes.
@@ -276,9 +283,12 @@ impl Session {
     ///
     /// `active` tells whether the account may sign in at all.
     pub fn present(&self, token: Presented, active: bool, now: Timestamp, policy: &Policy) -> Verdict {
-        let known = self.progress.filter(|p| token.generation <= p.newest);
+        let past = self.resting.filter(|p| self.progress.is_none() && p.is_past(token.generation));
+        let known = self.progress.filter(|p| token.generation <= p.newest).or(past);
         let progress = known.unwrap_or_else(|| self.lost_progress(token, now, policy));
-        if let Some(refusal) = self.refusal(&progress, active, now, policy) {
+        // Of a session whose token is past, and whose progress is lost, the deadlines are unknown.
+        let latest = past.and_then(|_| self.latest(policy)).unwrap_or(progress);
+        if let Some(refusal) = self.refusal(&latest, active, now, policy) {
             return Verdict::Refuse(refusal);
         }
         // Before anything is adopted or rotated: a store that lost its newest writes may hold for
@@ -337,6 +347,7 @@ impl Session {
     /// What a token that is ahead of the record proves of the progress that the store lost. Its
     /// holder was active at most until the access token issued beside it ended.
     fn lost_progress(&self, token: Presented, now: Timestamp, policy: &Policy) -> Progress {
+        let known = self.progress.or(self.resting);
         let active_until = token.made_at.after(policy.rotation_window).after(policy.access_ttl).min(now);
         Progress {
             newest: token.generation,
@@ -344,7 +355,7 @@ impl Session {
             made_by: MadeBy::Adoption,
             made_at: token.made_at,
             seen: true,
-            last_active_at: self.progress.map_or(active_until, |p| p.last_active_at.max(active_until)),
+            last_active_at: known.map_or(active_until, |p| p.last_active_at.max(active_until)),
         }
     }
 
@@ -364,10 +375,34 @@ impl Session {
     /// Why an access token of this session is worth nothing at `now` although its own `exp` is
     /// not reached; `None` where the session lives.
     pub fn over(&self, active: bool, now: Timestamp, policy: &Policy) -> Option<Refusal> {
-        match &self.progress {
-            Some(progress) => self.refusal(progress, active, now, policy),
+        match self.progress.or_else(|| self.latest(policy)) {
+            Some(progress) => self.refusal(&progress, active, now, policy),
             None if !active => Some(Refusal::Inactive),
             None => self.ended.map(|end| Refusal::Ended(end.why)),
+        }
+    }
+
+    /// Whether nobody can have done anything with this open session for too long, whatever a store
+    /// lost that keeps its progress apart. Such a store may come back with what was true long ago.
+    pub fn is_surely_idle(&self, now: Timestamp, policy: &Policy) -> bool {
+        let refusal = |latest: Progress| self.refusal(&latest, true, now, policy);
+        self.latest(policy).and_then(refusal) == Some(Refusal::Idle)
+    }
+
+    /// The latest moments that the session can have come to, whatever was lost.
+    fn latest(&self, policy: &Policy) -> Option<Progress> {
+        let rests = self.resting.map(|resting| {
+            let made_at = resting.made_at.after(LAG);
+            let in_use = policy.rotation_window + policy.access_ttl + policy.leeway;
+            Progress { made_at, last_active_at: resting.last_active_at.max(made_at.after(in_use)), ..resting }
+        });
+        match (self.progress, rests) {
+            (Some(progress), Some(rests)) => Some(Progress {
+                made_at: progress.made_at.max(rests.made_at),
+                last_active_at: progress.last_active_at.max(rests.last_active_at),
+                ..progress
+            }),
+            (progress, rests) => progress.or(rests),
         }
     }
 
@@ -416,6 +451,11 @@ impl Progress {
         self.made_by == MadeBy::Opening
             || policy.rotation_window == Duration::ZERO
             || now >= self.made_at.after(policy.rotation_window)
+    }
+
+    /// Whether nobody who is alone with the session can hold this generation any more.
+    fn is_past(&self, generation: Generation) -> bool {
+        generation < self.newest && self.parent != Some(generation)
     }
 
     /// When the newest refresh token can no longer be presented.

@@ -29,7 +29,7 @@ use keyward_core::phone::Phone;
 use keyward_core::revocation::Entry;
 use keyward_core::role::Roles;
 use keyward_core::service_key::ServiceKey;
-use keyward_core::session::{Progress, Session, Transport};
+use keyward_core::session::{Session, Transport};
 use keyward_core::time::Timestamp;
 
 /// The store could not be asked, or what it holds can't be. Nothing was written, unless the
@@ -195,11 +195,6 @@ pub(crate) struct Loaded {
     pub(crate) session: Session,
     pub(crate) account: Account,
     pub(crate) role_table_version: u64,
-    /// How far the session had come when that was last written beside the rest of it, in a store
-    /// that keeps it apart ([`Write::Advance`]).
-    ///
-    /// [`Write::Advance`]: keyward_core::change::Write::Advance
-    pub(crate) resting: Option<Progress>,
 }
 
 /// The keys that sign access tokens, as they rest in the store.

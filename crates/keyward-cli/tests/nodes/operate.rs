@@ -41,6 +41,24 @@ fn the_doctor_looks_at_both() {
 }
 
 #[test]
+fn redis_is_left_on_purpose_alone() {
+    let database = postgres::server().database();
+    let without = node::home(&database.url());
+    let with = node::home(&database.url()).with("REDIS__URLS", &redis::server().database());
+    with.done(&["migrate"]);
+    for arguments in [&["serve"][..], &["user", "list"], &["migrate"]] {
+        let ran = without.run(arguments);
+        assert!(ran.refused(1).contains("name that in redis.urls"), "{ran:?}");
+    }
+    assert_eq!(found(&without, "redis")[0].0, "error");
+    let ran = with.run(&["migrate", "--leave-redis"]);
+    assert!(ran.refused(2).contains("redis.urls still names Redis"), "{ran:?}");
+    assert!(without.done(&["migrate", "--leave-redis"]).ends_with("start every node.\n"));
+    without.done(&["user", "list"]);
+    assert!(found(&without, "redis").is_empty());
+}
+
+#[test]
 fn an_empty_database_is_not_taken_for_the_servers() {
     let database = postgres::server().database();
     let home = node::home(&database.url());

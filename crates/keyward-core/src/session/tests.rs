@@ -44,6 +44,7 @@ fn session(progress: impl Into<Option<Progress>>) -> Session {
         user_agent: "tests".into(),
         ended: None,
         progress: progress.into(),
+        resting: None,
     }
 }
 
@@ -335,6 +336,51 @@ fn over_says_what_a_refresh_would() {
     assert_eq!(lost(&open).over(true, hour, &policy), None);
     assert_eq!(lost(&open).over(false, hour, &policy), Some(Refusal::Inactive));
     assert_eq!(lost(&over).over(true, hour, &policy), Some(Refusal::Ended(EndReason::Revoked)));
+}
+
+#[test]
+fn nothing_is_adopted_that_is_past_by_what_rests() {
+    for made_by in [MadeBy::Rotation, MadeBy::Forgiveness, MadeBy::Adoption] {
+        let lost = Session { resting: Some(progress(made_by)), ..session(None) };
+        for generation in [7, 8, u64::MAX] {
+            assert!(matches!(present(&lost, generation, settled()), Verdict::Adopt { .. }), "{generation}");
+        }
+        let parent = present(&lost, 6, settled());
+        assert_eq!(matches!(parent, Verdict::Adopt { .. }), made_by != MadeBy::Adoption, "{parent:?}");
+        for generation in 0..=5 {
+            let soon = match made_by {
+                MadeBy::Adoption => Verdict::Wait { until: settled() },
+                _ => Verdict::Theft,
+            };
+            assert_eq!(present(&lost, generation, before()), soon, "{generation}");
+            assert_eq!(present(&lost, generation, settled()), Verdict::Theft, "{generation}");
+            // How lately it was active is lost: it is not called idle for what rests.
+            let idle = MADE.after(LAG + W + policy().access_ttl + HOUR);
+            assert_eq!(present(&lost, generation, idle.before(MICRO)), Verdict::Theft);
+            assert_eq!(present(&lost, generation, idle), Verdict::Refuse(Refusal::Idle));
+        }
+    }
+}
+
+#[test]
+fn a_session_is_surely_idle_by_all_that_is_known_of_it() {
+    let policy = policy();
+    let known = progress(MadeBy::Rotation);
+    let idle = MADE.after(HOUR);
+    let long_idle = MADE.after(LAG + W + policy.access_ttl + HOUR);
+    let at_rest = |resting| Session { resting, ..session(known) };
+    assert!(!at_rest(None).is_surely_idle(idle.before(MICRO), &policy));
+    assert!(at_rest(None).is_surely_idle(idle, &policy));
+    let behind = Progress { newest: 3, parent: Some(2), ..known };
+    for session in [at_rest(Some(behind)), Session { progress: None, ..at_rest(Some(behind)) }] {
+        assert!(!session.is_surely_idle(long_idle.before(MICRO), &policy));
+        assert!(session.is_surely_idle(long_idle, &policy));
+    }
+    let active =
+        Session { progress: Some(Progress { last_active_at: long_idle, ..known }), ..at_rest(Some(behind)) };
+    assert!(!active.is_surely_idle(long_idle, &policy), "what moves may know more");
+    let ended = Session { ended: Some(End { at: MADE, why: EndReason::Logout }), ..at_rest(None) };
+    assert!(!ended.is_surely_idle(idle, &policy));
 }
 
 #[test]

@@ -86,6 +86,7 @@ impl Clock {
             user_agent: String::new(),
             ended: None,
             progress: s.record,
+            resting: None,
         }
     }
 

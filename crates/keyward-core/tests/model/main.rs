@@ -172,6 +172,17 @@ fn a_store_that_lost_writes_signs_nobody_out() {
     holds("owner, restored, 1 under way", losing(restored, 4, owner(1)), 100_000, LOST);
 }
 
+/// What rests beneath a progress that was lost is the least that the session had come to: by that no
+/// owner is refused, and no old copy is adopted.
+#[test]
+fn what_rests_beneath_signs_nobody_out_and_an_old_copy_is_known_by_it() {
+    let given: Vec<Kind> = LOST.iter().copied().chain([Kind::Theft]).collect();
+    holds("owner, wiped over rest, 2 under way", losing(Loss::WipedOverRest, 2, owner(2)), 700_000, LOST);
+    holds("owner, wiped over rest, 1 under way", losing(Loss::WipedOverRest, 4, owner(1)), 380_000, LOST);
+    let thief = thief(1, Notes::AtOnce);
+    holds("thief, wiped over rest, 1 under way", losing(Loss::WipedOverRest, 3, thief), 160_000, &given);
+}
+
 #[test]
 fn what_is_dead_stays_so_in_a_store_that_lost_writes() {
     let restored = Loss::Restored { forgiveness: true };
@@ -201,6 +212,8 @@ fn every_part_of_the_rule_is_needed() {
             Scene::Thief => thief(2, at),
             Scene::OwnerWiped => losing(Loss::Wiped, 3, owner(3)),
             Scene::ThiefWiped => losing(Loss::Wiped, 3, thief(1, at)),
+            Scene::OwnerWipedOverRest => losing(Loss::WipedOverRest, 2, owner(2)),
+            Scene::ThiefWipedOverRest => losing(Loss::WipedOverRest, 3, thief(1, at)),
             Scene::ThiefRestored => losing(Loss::Restored { forgiveness: true }, 3, thief(1, at)),
         };
         let world = World { rule: mutant.rule, asked: Some(mutant.breaks), ..scene };
@@ -237,6 +250,7 @@ fn nothing_grows() {
         user_agent: "tests".into(),
         ended: None,
         progress: Some(Progress::opened(now)),
+        resting: None,
     };
     let mut set = RevocationSet::default();
     let (mut held, mut made_at, mut most) = (0, now, 0);

@@ -5,7 +5,9 @@ use keyward_core::session::{Generation, MadeBy, Presented, Progress, Session, Ve
 use keyward_core::time::Timestamp;
 
 use crate::state::Invariant::{self, CopyWorthNothing, NoFork, NobodySignedOut, OverIsOver};
-use Scene::{Owner, OwnerPlain, OwnerWiped, Thief, ThiefRestored, ThiefWiped};
+use Scene::{
+    Owner, OwnerPlain, OwnerWiped, OwnerWipedOverRest, Thief, ThiefRestored, ThiefWiped, ThiefWipedOverRest,
+};
 
 /// The words for a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -279,6 +281,19 @@ asked!(zero_is_settled, |session, token, _now, _policy| {
     }
 });
 
+asked!(rest_is_nothing, |session, token, _now, _policy| {
+    session.resting = None;
+});
+
+but!(no_adoption_of_the_parent, |session, token, _now, _policy, decision| {
+    let is_parent = session.resting.is_some_and(|resting| resting.parent == Some(token.generation));
+    if decision.kind == Kind::Adopt && session.progress.is_none() && is_parent {
+        Decision::theft()
+    } else {
+        decision
+    }
+});
+
 fn seen_is_nothing(session: &Session, token: Presented, now: Timestamp, policy: &Policy) -> Decision {
     let mut session = session.clone();
     if let Some(p) = &mut session.progress {
@@ -309,6 +324,8 @@ pub(crate) enum Scene {
     OwnerWiped,
     ThiefWiped,
     ThiefRestored,
+    OwnerWipedOverRest,
+    ThiefWipedOverRest,
 }
 
 /// A rule that leaves something out, and the invariant that it breaks.
@@ -361,6 +378,8 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     mutant("generation 0 is settled", deciding(zero_is_settled), OwnerWiped, NobodySignedOut),
     mutant("adopt a dead one", deciding(adopt_the_dead), ThiefWiped, CopyWorthNothing),
     mutant("a dead one that came back rotates", deciding(dead_only_ahead), ThiefRestored, CopyWorthNothing),
+    mutant("adopt what is past", deciding(rest_is_nothing), ThiefWipedOverRest, CopyWorthNothing),
+    mutant("its parent is past", deciding(no_adoption_of_the_parent), OwnerWipedOverRest, NobodySignedOut),
     mutant("theft ends nothing", deciding(theft_ends_nothing), Thief, CopyWorthNothing),
     mutant("keep names the newest", deciding(keep_names_the_newest), Thief, CopyWorthNothing),
     mutant("the end is not asked first", deciding(end_not_asked), Thief, OverIsOver),

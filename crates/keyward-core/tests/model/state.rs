@@ -55,6 +55,10 @@ impl Who {
 pub(crate) struct State {
     /// The store's record of the moving part; `None` where that was lost.
     pub(crate) record: Option<Progress>,
+    /// What the store beneath knows of it, where there is one.
+    pub(crate) resting: Option<Progress>,
+    /// What it is about to be told, on condition that it knows of this newest one still.
+    pub(crate) to_rest: Option<(Generation, Progress)>,
     pub(crate) ended: bool,
     /// The dead generations of the revocation set.
     pub(crate) dead: Vec<Generation>,
@@ -161,7 +165,11 @@ impl State {
             f(&mut p.newest);
             p.parent.iter_mut().for_each(&mut *f);
         }
-        self.record.iter_mut().for_each(|p| progress(p, f));
+        self.record.iter_mut().chain(&mut self.resting).for_each(|p| progress(p, f));
+        if let Some((found, after)) = &mut self.to_rest {
+            f(found);
+            progress(after, f);
+        }
         self.dead.iter_mut().for_each(&mut *f);
         f(&mut self.highest);
         f(&mut self.jar.refresh);
@@ -198,7 +206,8 @@ impl State {
 
     /// Makes states alike that nothing to come can tell apart.
     pub(crate) fn normalise(&mut self, world: &World) {
-        for progress in self.record.iter_mut() {
+        let resting = self.resting.iter_mut().chain(self.to_rest.iter_mut().map(|(_, after)| after));
+        for progress in self.record.iter_mut().chain(resting) {
             progress.last_active_at = LONG_AGO;
         }
         for message in &mut self.messages {

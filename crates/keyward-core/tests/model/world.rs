@@ -36,6 +36,8 @@ pub(crate) enum Loss {
     Nothing,
     /// All of the progress, at any moment: an emptied Redis.
     Wiped,
+    /// The same, over a store that is told of the progress now and then.
+    WipedOverRest,
     /// The newest writes, while nothing is under way, for the store was gone for longer than that:
     /// of everything (a restored backup), or of the progress alone (a Redis that failed over).
     /// Whether a forgiveness may be among the latter: its dead generation is remembered.
@@ -111,6 +113,8 @@ pub(crate) enum Action {
     /// All comes back as it was.
     RestoreAll,
     Wipe,
+    /// A handler that committed tells the store beneath how far the session had come.
+    Rest,
 }
 
 impl Model for World {
@@ -120,6 +124,8 @@ impl Model for World {
     fn init_states(&self) -> Vec<State> {
         vec![State {
             record: Some(Progress::opened(self.long_settled())),
+            resting: (self.loss == Loss::WipedOverRest).then(|| Progress::opened(self.long_settled())),
+            to_rest: None,
             ended: false,
             dead: Vec::new(),
             highest: 0,
@@ -148,6 +154,9 @@ impl Model for World {
         }
         if s.ended {
             return;
+        }
+        if s.to_rest.is_some() {
+            actions.push(Action::Rest);
         }
         for i in 0..s.notes.len() {
             actions.push(Action::Flush(i));
@@ -179,7 +188,7 @@ impl Model for World {
             }
         }
         match (self.loss, &s.backup) {
-            (Loss::Wiped, Backup::None) => actions.push(Action::Wipe),
+            (Loss::Wiped | Loss::WipedOverRest, Backup::None) => actions.push(Action::Wipe),
             (Loss::Restored { .. }, Backup::None) => actions.push(Action::Back),
             (Loss::Restored { forgiveness }, Backup::Taken(back, _)) if s.messages.is_empty() => {
                 actions.push(Action::RestoreAll);
@@ -236,6 +245,12 @@ impl Model for World {
             Action::Wipe => {
                 s.record = None;
                 s.backup = Backup::Used;
+            }
+            Action::Rest => {
+                let (found, after) = s.to_rest.take()?;
+                if s.resting.map(|resting| resting.newest) == Some(found) {
+                    s.resting = Some(after);
+                }
             }
             Action::Restore | Action::RestoreAll => {
                 let Backup::Taken(record, dead) = std::mem::replace(&mut s.backup, Backup::Used) else {
@@ -297,6 +312,7 @@ impl World {
             user_agent: String::new(),
             ended: s.ended.then_some(End { at: NOW, why: EndReason::Theft }),
             progress: s.record,
+            resting: s.resting,
         }
     }
 
@@ -311,7 +327,8 @@ impl World {
     fn tick(&self, s: &mut State) {
         let earliest = self.long_settled();
         let recede = |at: &mut Timestamp| *at = at.before(TICK).max(earliest);
-        for progress in s.record.iter_mut() {
+        let resting = s.resting.iter_mut().chain(s.to_rest.iter_mut().map(|(_, after)| after));
+        for progress in s.record.iter_mut().chain(resting) {
             recede(&mut progress.made_at);
         }
         if let Backup::Taken(progress, _) = &mut s.backup {
@@ -396,6 +413,8 @@ impl World {
         }
         if let Some(after) = decision.after {
             s.record = Some(after);
+            // Of several that could tell it, the last one does so, as late as it likes, or never.
+            s.to_rest = s.resting.map(|resting| (resting.newest, after));
             s.made += u32::from(decision.refresh.is_some() && self.generations.is_some());
             if let Copied::Made { given, .. } = &mut s.copy {
                 *given = [false; 2];
@@ -484,6 +503,13 @@ impl World {
             s.fault(Invariant::NobodySignedOut);
         }
         if s.dead.contains(&token) && !refused && !decision.ends {
+            s.fault(Invariant::CopyWorthNothing);
+        }
+        let rests_beyond = s.resting.is_some_and(|resting| {
+            let is_held = token >= resting.newest || resting.parent == Some(token);
+            !is_held && resting.settled(NOW, &self.policy)
+        });
+        if s.record.is_none() && rests_beyond && !refused && !decision.ends {
             s.fault(Invariant::CopyWorthNothing);
         }
         let Copied::Made { of, later, .. } = s.copy else { return };

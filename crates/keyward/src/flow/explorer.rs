@@ -233,7 +233,7 @@ impl Engine {
             transport: session.transport.as_str(),
             device: device(&session.user_agent),
             created_at: session.opened_at,
-            last_active_at: session.progress.map(|progress| progress.last_active_at),
+            last_active_at: session.progress.or(session.resting).map(|known| known.last_active_at),
             expires_at: progress.map(|progress| {
                 session.end_of_access(&progress, policy).min(refresh_expires_at(&session, &progress, policy))
             }),

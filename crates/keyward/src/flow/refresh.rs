@@ -111,14 +111,14 @@ impl Engine {
         client: &Client,
         now: Timestamp,
     ) -> Result<Option<Result<Grant, Error>>, Error> {
-        let Loaded { session, account, resting, .. } = &loaded;
+        let Loaded { session, account, .. } = &loaded;
         let newest = session.progress.map(|progress| progress.newest);
         let advance = |after: Progress, unseen| Write::Advance {
             session: session.id,
             newest,
             unseen,
             after,
-            resting: *resting,
+            resting: session.resting,
         };
         let event = |kind| self.event(kind, client, now).about(account).in_session(session.id);
         let answer = match verdict {

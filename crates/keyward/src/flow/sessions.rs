@@ -197,6 +197,7 @@ impl Engine {
         let policy = &self.settings.policy;
         // Where it is lost how far the session has come, its person may have been active until now.
         let progress = session.progress.unwrap_or(Progress::opened(now));
+        let known = session.progress.or(session.resting);
         let ends_at = session.end_of_access(&progress, policy).min(progress.refresh_deadline(policy));
         Device {
             id: session.id,
@@ -204,7 +205,7 @@ impl Engine {
             transport: session.transport.as_str(),
             device: device(&session.user_agent),
             created_at: session.opened_at,
-            last_active_at: session.progress.map_or(session.opened_at, |known| known.last_active_at),
+            last_active_at: known.map_or(session.opened_at, |known| known.last_active_at),
             expires_at: ends_at,
             idle_expires_at: session.idle_deadline(&progress, policy),
             absolute_expires_at: session.absolute_deadline(policy),

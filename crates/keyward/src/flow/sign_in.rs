@@ -216,6 +216,7 @@ impl Engine {
             user_agent: client.user_agent.clone(),
             ended: None,
             progress: Some(Progress::opened(now)),
+            resting: None,
         };
         // Room is made by ending the least recently active ones. One that is replaced ends anyway.
         let replaced = change.writes.iter().filter(|w| matches!(w, Write::EndSession { .. })).count();
@@ -251,7 +252,7 @@ impl Engine {
             return Ok(None);
         }
         let progress = Progress::opened(now);
-        let loaded = Loaded { session, account, role_table_version: roles.version, resting: None };
+        let loaded = Loaded { session, account, role_table_version: roles.version };
         self.grant(loaded, &roles, &progress, progress.newest, RefreshPart::New, now).map(Some)
     }
 

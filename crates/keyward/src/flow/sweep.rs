@@ -5,8 +5,8 @@ use std::time::Duration;
 use keyward_core::change::Change;
 use keyward_core::event::{Event, EventType};
 use keyward_core::id::{SessionId, UserId};
-use keyward_core::policy::CLOCK_SKEW;
-use keyward_core::session::{End, EndReason, Refusal, Session};
+use keyward_core::policy::{CLOCK_SKEW, Policy};
+use keyward_core::session::{End, EndReason, Session};
 
 use crate::client::Client;
 use crate::engine::{About as _, Engine};
@@ -40,10 +40,12 @@ impl Engine {
             .await?;
         self.remove_past_events().await?;
         let mut idle = Change::default();
+        // By an access token of before that length was changed, somebody may be active for longer.
+        let policy = Policy { access_ttl: self.outlives_tokens(), ..self.settings.policy.clone() };
         for session in swept.open {
             let session = self.with_notes(session);
             // A little late: another node may hold a note of activity that it is about to write.
-            if session.over(true, now.before(CLOCK_SKEW), &self.settings.policy) == Some(Refusal::Idle) {
+            if session.is_surely_idle(now.before(CLOCK_SKEW), &policy) {
                 idle.writes.push(self.end(session.id, End { at: now, why: EndReason::Idle }));
                 idle.events.push(self.idle_event(&session));
             }

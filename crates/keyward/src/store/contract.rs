@@ -26,6 +26,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Committed, Conflict, Write};
@@ -63,9 +64,14 @@ pub(crate) trait Place: Send + Sync {
         false
     }
 
+    /// By how much it spares sessions that are past: what rests of them may be behind as much.
+    fn spares(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Takes away of what was loaded what need not be the same.
     fn overlook(&self, loaded: &mut Loaded) {
-        loaded.resting = None;
+        loaded.session.resting = None;
         if self.is_halved() && loaded.session.ended.is_some() {
             loaded.session.progress = None;
         }
@@ -271,8 +277,11 @@ impl World {
         self.store.account(&name).await.expect("readable").expect("there")
     }
 
+    /// Without what rests, which not every store keeps apart.
     async fn loaded(&self, n: u8) -> Loaded {
-        self.store.session(session_id(n)).await.expect("readable").expect("there")
+        let mut loaded = self.store.session(session_id(n)).await.expect("readable").expect("there");
+        loaded.session.resting = None;
+        loaded
     }
 
     async fn progress(&self, n: u8) -> Progress {
@@ -307,6 +316,8 @@ impl World {
         for loaded in &mut sessions {
             self.place.overlook(loaded);
         }
+        let mut open = store.sessions(session_id(0), 1_000).await.expect("readable");
+        open.iter_mut().for_each(|session| session.resting = None);
         let accounts = self.found(everybody()).await;
         let mut imported = Vec::new();
         for account in &accounts {
@@ -331,17 +342,14 @@ impl World {
             cost_classes: store.cost_classes().await.expect("readable"),
             imported,
             sessions,
-            open: store.sessions(session_id(0), 1_000).await.expect("readable"),
+            open,
             roles,
             keys_version: keys.version,
             keys: keys.keys,
             mac_keys: store.mac_keys().await.expect("readable"),
             access_ttls,
             service_keys: store.service_keys().await.expect("readable"),
-            figures: store
-                .figures(at(0), at(1 << 40), std::time::Duration::from_secs(900))
-                .await
-                .expect("readable"),
+            figures: store.figures(at(0), at(1 << 40), Duration::from_secs(900)).await.expect("readable"),
             revocations: self.revocations().await,
             trail: self.place.trail().await,
             links,
@@ -353,7 +361,7 @@ impl World {
     async fn refuses(&self, write: Write, conflict: Conflict) {
         let before = self.dump().await;
         let good = |n| Write::Revoke { revocation: Revocation::Key(format!("good {n}")), until: at(9) };
-        let ttl = Write::NoteAccessTtl { ttl: std::time::Duration::from_secs(77), at: at(1) };
+        let ttl = Write::NoteAccessTtl { ttl: Duration::from_secs(77), at: at(1) };
         for change in [
             Change::of([write.clone()]),
             Change::of([write.clone()]).with(event(250, EventType::Login)),
@@ -447,6 +455,7 @@ fn session(n: u8, user: u8) -> Session {
         user_agent: "Firefox".into(),
         ended: None,
         progress: Some(Progress::opened(opened_at)),
+        resting: None,
     }
 }
 

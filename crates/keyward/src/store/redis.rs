@@ -12,7 +12,7 @@
 //!   whoever loads the session pays before anything is decided on it.
 //!
 //! The store beneath sweeps by what rests there of the progress, which is written anew before it
-//! falls behind by more than [`Redis::lag`]; the sweep spares as much.
+//! falls behind by more than [`LAG`], whatever the configuration was and is; the sweep spares as much.
 
 mod budget;
 pub(crate) mod inspect;
@@ -32,7 +32,7 @@ use keyward_core::id::{EventId, SessionId, UserId};
 use keyward_core::mail::{Link, Mail, SecretHash};
 use keyward_core::revocation::Revocation;
 use keyward_core::role::Roles;
-use keyward_core::session::{Generation, Progress, Session};
+use keyward_core::session::{Generation, LAG, Progress, Session};
 use keyward_core::time::Timestamp;
 use tokio::task::JoinSet;
 
@@ -191,11 +191,6 @@ impl Redis {
         self.nodes.connect().await
     }
 
-    /// By how much what rests beneath may be behind.
-    fn lag(&self) -> Duration {
-        self.terms.refresh_ttl / 4
-    }
-
     fn lives(&self) -> Duration {
         self.terms.refresh_ttl + SLACK
     }
@@ -216,8 +211,7 @@ impl Redis {
         if let Some(owed) = known.and_then(|record| record.owed) {
             self.pay(id, owed).await?;
         }
-        loaded.resting = loaded.session.progress;
-        loaded.session.progress = known.map(|record| record.progress);
+        moved(&mut loaded.session, known);
         Ok(Some(loaded))
     }
 
@@ -258,8 +252,7 @@ impl Redis {
                 known => known?,
             };
             for (session, known) in some.iter_mut().zip(known) {
-                let known = known.as_deref().map(Record::parse).transpose()?;
-                session.progress = known.map(|record| record.progress);
+                moved(session, known.as_deref().map(Record::parse).transpose()?);
             }
         }
         Ok(())
@@ -306,7 +299,7 @@ impl Redis {
     /// tell it from one that is past.
     async fn rest(&self, advance: &Advance) -> Result<(), Fault> {
         let Some(resting) = advance.resting else { return Ok(()) };
-        if advance.after.made_at <= resting.made_at.after(self.lag()) {
+        if advance.after.made_at <= resting.made_at.after(LAG) {
             return Ok(());
         }
         let write = Write::Advance {
@@ -339,29 +332,35 @@ impl Redis {
     /// What Redis is told after the fact. Where it can't be, nothing is wrong: a session without its
     /// key is adopted at its first refresh, and one that has ended is over with a key, too.
     async fn follow(&self, opened: &[(SessionId, Progress)], committed: &Committed) {
-        let ended: Vec<String> = committed
-            .revocations
-            .iter()
-            .filter_map(|entry| match entry.revocation {
-                Revocation::Session(session) => Some(self.key(session)),
-                _ => None,
-            })
-            .collect();
-        let mut missed = None;
+        let ended = committed.revocations.iter().filter_map(|entry| match entry.revocation {
+            Revocation::Session(session) => Some(session),
+            _ => None,
+        });
+        let mut told = Ok(());
         for (session, progress) in opened {
-            let mut set = redis::cmd("SET");
-            set.arg(self.key(*session)).arg(Record::opened(progress));
-            // One that was given up for lost may come late, to what has come further since.
-            set.arg("PX").arg(record::millis(self.lives())).arg("NX");
-            missed = self.nodes.ask::<()>(&set).await.err().or(missed);
+            let set = record::open(&self.key(*session), progress, self.lives());
+            told = self.nodes.ask::<()>(&set).await.and(told);
         }
-        for some in ended.chunks(KEYS) {
-            missed = self.nodes.ask::<()>(&redis::Cmd::unlink(some)).await.err().or(missed);
-        }
-        if let Some(fault) = missed {
+        if let Err(fault) = self.forget(ended).await.and(told) {
             tracing::warn!("Redis was not told what was committed, which does no harm: {fault}");
         }
     }
+
+    /// Takes away the keys of sessions that have ended.
+    async fn forget(&self, ended: impl Iterator<Item = SessionId>) -> Result<(), Fault> {
+        let keys: Vec<String> = ended.map(|session| self.key(session)).collect();
+        let mut told = Ok(());
+        for some in keys.chunks(KEYS) {
+            told = self.nodes.ask::<()>(&redis::Cmd::unlink(some)).await.and(told);
+        }
+        told
+    }
+}
+
+/// Says of a session as it rests beneath what is known of its moving on.
+fn moved(session: &mut Session, known: Option<Record>) {
+    session.resting = session.progress;
+    session.progress = known.map(|record| record.progress);
 }
 
 impl Store for Redis {
@@ -379,15 +378,13 @@ impl Store for Redis {
         Box::pin(async move {
             // All of them: which are the most recently active ones is known only then.
             let mut sessions = self.durable.sessions_of(user, u32::MAX).await?;
-            let resting: Vec<Option<Progress>> = sessions.iter().map(|session| session.progress).collect();
             self.fill(sessions.iter_mut()).await?;
-            let mut ordered: Vec<_> = sessions.into_iter().zip(resting).collect();
-            ordered.sort_by_key(|(session, resting)| {
-                let active = session.progress.or(*resting).map(|progress| progress.last_active_at);
+            sessions.sort_by_key(|session| {
+                let active = session.progress.or(session.resting).map(|progress| progress.last_active_at);
                 Reverse((active, session.id))
             });
-            ordered.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            Ok(ordered.into_iter().map(|(session, _)| session).collect())
+            sessions.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            Ok(sessions)
         })
     }
 
@@ -417,7 +414,7 @@ impl Store for Redis {
 
     fn sweep(&self, sweep: Sweep) -> Answer<'_, Swept> {
         Box::pin(async move {
-            let sessions_before = sweep.sessions_before.before(self.lag());
+            let sessions_before = sweep.sessions_before.before(LAG);
             let mut swept = self.durable.sweep(Sweep { sessions_before, ..sweep }).await?;
             self.fill(swept.open.iter_mut()).await?;
             Ok(swept)

@@ -499,6 +499,7 @@ pub(super) fn session(row: &impl Row) -> Result<Session, Fault> {
             seen: row.bool(14)?,
             last_active_at: Timestamp::from_micros(row.int(15)?),
         }),
+        resting: None,
     })
 }
 
@@ -507,7 +508,6 @@ pub(super) fn loaded(row: &impl Row) -> Result<Loaded, Fault> {
         session: session(row)?,
         account: account_at(row, SESSION_WIDTH)?,
         role_table_version: natural(row, SESSION_WIDTH + ACCOUNT_WIDTH)?,
-        resting: None,
     })
 }
 

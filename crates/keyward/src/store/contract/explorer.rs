@@ -43,7 +43,7 @@ async fn all(world: &World, mut search: SessionSearch) -> (Vec<Session>, usize) 
         assert!(page.sessions.len() <= search.limit as usize);
         for (session, email) in page.sessions {
             assert_eq!(email, format!("user{}@example.com", session.user.as_bytes()[15]));
-            found.push(session);
+            found.push(Session { resting: None, ..session });
         }
         search.before = page.next;
         if search.before.is_none() {

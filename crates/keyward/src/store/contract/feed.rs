@@ -45,8 +45,8 @@ pub(crate) async fn news_come_in_pages(world: World) {
 pub(crate) async fn each_process_sees_what_another_wrote(world: World) {
     let other = world.another().await;
     world.signed_up(1, 2).await;
-    let loaded = other.session(session_id(2)).await.expect("readable").expect("there");
-    assert_eq!(loaded, world.loaded(2).await);
+    let loaded = other.session(session_id(2)).await.expect("readable");
+    assert_eq!(loaded, world.store.session(session_id(2)).await.expect("readable"));
     super::commit(&*other, Change::of([end(2)])).await.expect("open");
     assert!(world.loaded(2).await.session.ended.is_some());
     assert_eq!(world.revocations().await, other.news(0).await.expect("readable").revocations);

@@ -21,7 +21,10 @@ pub(super) fn sweep(now: i64) -> Sweep {
 
 impl World {
     pub(super) async fn swept(&self, sweep: Sweep) -> Swept {
-        self.store.sweep(sweep).await.expect("writable")
+        let sessions_before = sweep.sessions_before.after(self.place.spares());
+        let mut swept = self.store.sweep(Sweep { sessions_before, ..sweep }).await.expect("writable");
+        swept.open.iter_mut().for_each(|session| session.resting = None);
+        swept
     }
 }
 
@@ -76,11 +79,11 @@ pub(crate) async fn sessions_go_in_batches(world: World) {
 
 pub(crate) async fn a_session_that_was_just_refreshed_stays(world: World) {
     world.signed_up(1, 2).await;
-    let after = Progress { newest: 1, made_at: at(8_000), ..Progress::opened(at(1_002)) };
-    let resting = world.loaded(2).await.resting;
+    let after = Progress { newest: 1, made_at: at(80_000), ..Progress::opened(at(1_002)) };
+    let resting = world.store.session(session_id(2)).await.expect("readable").expect("there").session.resting;
     let advance = Write::Advance { session: session_id(2), newest: Some(0), unseen: false, after, resting };
     world.write([advance]).await;
-    let swept = world.swept(Sweep { sessions_before: at(8_000), ..sweep(0) }).await;
+    let swept = world.swept(Sweep { sessions_before: at(80_000), ..sweep(0) }).await;
     assert_eq!(swept.sessions, 1);
     assert_eq!(world.loaded(2).await.session.progress, Some(after));
     let left = world.store.sessions_of(user_id(1), 10).await.expect("readable");

@@ -12,7 +12,7 @@ use std::time::Duration;
 use keyward_core::id::SessionId;
 use keyward_core::session::{Generation, MadeBy, Progress};
 use keyward_core::time::Timestamp;
-use redis::{Script, ScriptInvocation};
+use redis::{Cmd, Script, ScriptInvocation};
 
 use crate::store::Fault;
 
@@ -75,11 +75,14 @@ impl Record {
         };
         next().is_none().then_some(record)
     }
+}
 
-    /// The text of a session that was just opened.
-    pub(super) fn opened(progress: &Progress) -> String {
-        format!("{} {} {NONE}", head(progress), progress.last_active_at.micros())
-    }
+/// Writes the progress of a session that was just opened.
+pub(super) fn open(key: &str, progress: &Progress, lives: Duration) -> Cmd {
+    let text = format!("{} {} {NONE}", head(progress), progress.last_active_at.micros());
+    let mut set = redis::cmd("SET");
+    set.arg(key).arg(text).arg("PX").arg(millis(lives));
+    set
 }
 
 fn moment(text: &str) -> Option<Timestamp> {
@@ -188,6 +191,6 @@ pub(super) fn paid(key: &str, owed: Owed) -> ScriptInvocation<'static> {
 }
 
 /// How long a key lives, as Redis takes it.
-pub(super) fn millis(lives: Duration) -> u64 {
+fn millis(lives: Duration) -> u64 {
     u64::try_from(lives.as_millis()).unwrap_or(u64::MAX)
 }

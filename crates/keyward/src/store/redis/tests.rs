@@ -18,12 +18,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use keyward_core::id::SessionId;
 use keyward_core::mail::{Link, Mail};
+use keyward_core::session::LAG;
+use keyward_core::time::Timestamp;
 
 use super::{Redis, Terms};
-use crate::store::Store;
 use crate::store::contract::{Later, Place, Row};
 use crate::store::sqlite::tests::Folder;
+use crate::store::{Store, Sweep};
 
 mod over_one {
     crate::store::contract::contract!(super::super::over_one_node);
@@ -31,6 +34,19 @@ mod over_one {
 
 mod over_a_cluster {
     crate::store::contract::moving!(super::super::over_a_cluster_of_three);
+}
+
+/// A sweep of all sessions that are a week past, and of nothing else.
+fn sweep(now: Timestamp) -> Sweep {
+    let never = Timestamp::from_seconds(0);
+    Sweep {
+        now: never,
+        sessions_before: now.before(WEEK),
+        mails_before: never,
+        figures_before: never,
+        after: SessionId::from_bytes([0; 16]),
+        limit: 100,
+    }
 }
 
 /// A file, and a place among the keys of Redis that nobody else has.
@@ -71,14 +87,18 @@ impl Place for Apart {
     fn is_halved(&self) -> bool {
         true
     }
+
+    fn spares(&self) -> Duration {
+        LAG
+    }
 }
 
-// The suite sweeps at exact moments, so nothing may lie between what moves and what rests.
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 async fn over_one_node() -> Box<dyn Place> {
-    Box::new(Apart::new(vec![server::one().url()], Duration::ZERO))
+    Box::new(Apart::new(vec![server::one().url()], WEEK))
 }
 
 async fn over_a_cluster_of_three() -> Box<dyn Place> {
-    Box::new(Apart::new(server::cluster().urls(), Duration::ZERO))
+    Box::new(Apart::new(server::cluster().urls(), WEEK))
 }

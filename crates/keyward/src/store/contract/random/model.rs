@@ -102,7 +102,6 @@ impl Model {
             session: session.clone(),
             account: self.accounts[&session.user].clone(),
             role_table_version: self.roles_version,
-            resting: None,
         };
         Dump {
             sessions: self.sessions.values().map(loaded).collect(),

@@ -8,7 +8,7 @@ use keyward_core::session::{End, EndReason, MadeBy, Progress, Verdict};
 use keyward_core::time::Timestamp;
 
 use super::play::Client;
-use super::{Apart, server};
+use super::{Apart, WEEK, server};
 use crate::store::Store as _;
 use crate::store::contract::Place as _;
 use crate::store::redis::record;
@@ -20,7 +20,7 @@ fn at(seconds: i64) -> Timestamp {
 #[tokio::test]
 async fn every_key_ends_and_is_as_large_as_at_first() {
     let server = server::Server::start(&[]);
-    let place = Apart::new(vec![server.url()], Duration::from_secs(604_800));
+    let place = Apart::new(vec![server.url()], WEEK);
     let store = place.open().await;
     // One that was opened, one that went on for long, one that was noted, one that was forgiven and
     // one that was adopted.
@@ -93,7 +93,7 @@ async fn every_key_ends_and_is_as_large_as_at_first() {
 
 #[tokio::test]
 async fn what_no_keyward_can_have_written_is_a_fault() {
-    let place = Apart::new(vec![server::one().url()], Duration::from_secs(604_800));
+    let place = Apart::new(vec![server::one().url()], WEEK);
     let store = place.over(place.folder.open().await).await;
     let client = Client::sign_up(&store).await;
     let key = store.key(client.session);

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use keyward_core::change::{Change, Write};
-use keyward_core::session::{End, EndReason, Refusal, Verdict};
+use keyward_core::policy::Policy;
+use keyward_core::session::{End, EndReason, LAG, Refusal, Verdict};
 use keyward_core::time::Timestamp;
 
-use super::play::Client;
-use super::{Apart, server};
+use super::play::{self, Client};
+use super::{Apart, WEEK, server, sweep};
 use crate::store::contract::Place as _;
 use crate::store::{Fault, Store};
-
-const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds)
@@ -168,6 +167,7 @@ async fn the_most_recently_active_are_told_by_what_moved() {
             user_agent: String::new(),
             ended: None,
             progress: Some(keyward_core::session::Progress::opened(opened_at)),
+            resting: None,
         };
         Write::OpenSession { session: Box::new(session), account_version: 0, limit: 10 }
     };
@@ -186,4 +186,61 @@ async fn the_most_recently_active_are_told_by_what_moved() {
     let expected = [3, 2].map(|n| keyward_core::id::SessionId::from_bytes([n; 16]));
     assert_eq!(told.iter().map(|session| session.id).collect::<Vec<_>>(), expected);
     assert_eq!(told[0].progress, None);
+}
+
+#[tokio::test]
+async fn nobody_is_idle_by_what_was_true_long_ago() {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let policy = Policy { idle_timeout: Some(HOUR), ..play::policy() };
+    let mut server = server::Server::start(&[]);
+    let place = Apart::new(vec![server.url()], WEEK);
+    let store = place.open().await;
+    let mut client = Client::sign_up(&*store).await;
+    server.ask::<()>(&redis::cmd("SAVE")).await;
+    // What is told of it, and whether a sweep ends it.
+    let idle = async |now: Timestamp| {
+        let swept = store.sweep(sweep(now)).await.expect("writable");
+        let [session] = swept.open.as_slice() else { panic!("{swept:?}") };
+        (session.over(true, now, &policy), session.is_surely_idle(now, &policy))
+    };
+    let mut now = at(2_000);
+    for _ in 0..30 {
+        now = now.after(HOUR / 6);
+        client.present(&*store, now).await.expect("writable");
+        let active = Write::Note { session: client.session, seen: None, active_at: Some(now) };
+        store.commit(Change::of([active])).await.expect("noted");
+    }
+    assert_eq!(idle(now).await, (None, false));
+    server = server.back_to_what_was_saved();
+    back(&*store).await;
+    assert_eq!(idle(now).await, (Some(Refusal::Idle), false), "so it says, and is not believed");
+    server.ask::<()>(&redis::cmd("FLUSHALL")).await;
+    assert_eq!(idle(now).await, (None, false));
+    // Of those who don't come back, what rests beneath says when nobody can have been active any more.
+    let last = at(1_002).after(LAG + policy.rotation_window + policy.access_ttl + HOUR);
+    assert_eq!(idle(last.before(Duration::from_secs(1))).await, (None, false));
+    assert_eq!(idle(last).await, (Some(Refusal::Idle), true));
+}
+
+#[tokio::test]
+async fn what_rests_tells_an_old_copy_where_redis_knows_nothing_yet() {
+    let place = Apart::new(vec![server::one().url()], WEEK);
+    let durable = place.folder.open().await;
+    let mut client = Client::sign_up(&*durable).await;
+    let mut held = Vec::new();
+    for n in 1..=4 {
+        held.push(client.clone());
+        let now = at(2_000).after(Duration::from_secs(600) * n);
+        assert!(matches!(client.present(&*durable, now).await, Ok(Verdict::Rotate { .. })));
+    }
+    // From now on with Redis: nobody's key is there.
+    let store = place.over(durable).await;
+    let now = at(6_000);
+    for copy in &held[..3] {
+        let (_, verdict) = copy.ask(&store, now).await.expect("readable");
+        assert_eq!(verdict, Verdict::Theft, "{}", copy.generation);
+    }
+    assert!(matches!(held[3].ask(&store, now).await, Ok((_, Verdict::Adopt { .. }))), "its answer was lost");
+    assert!(matches!(client.present(&store, now).await, Ok(Verdict::Adopt { .. })));
+    assert!(matches!(client.present(&store, at(7_000)).await, Ok(Verdict::Rotate { .. })));
 }

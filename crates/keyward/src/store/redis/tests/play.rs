@@ -74,7 +74,7 @@ impl Client {
         let session = self.session;
         let newest = loaded.session.progress.map(|progress| progress.newest);
         let advance = |after: &Progress, unseen| {
-            let (after, resting) = (*after, loaded.resting);
+            let (after, resting) = (*after, loaded.session.resting);
             Write::Advance { session, newest, unseen, after, resting }
         };
         let until = now.after(Duration::from_secs(3_600));
