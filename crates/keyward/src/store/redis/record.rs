@@ -77,11 +77,12 @@ impl Record {
     }
 }
 
-/// Writes the progress of a session that was just opened.
+/// Writes the progress of a session that was just opened, unless something is known of it: what was
+/// asked to be written here and was not answered may come after the session has moved on.
 pub(super) fn open(key: &str, progress: &Progress, lives: Duration) -> Cmd {
     let text = format!("{} {} {NONE}", head(progress), progress.last_active_at.micros());
     let mut set = redis::cmd("SET");
-    set.arg(key).arg(text).arg("PX").arg(millis(lives));
+    set.arg(key).arg(text).arg("NX").arg("PX").arg(millis(lives));
     set
 }
 

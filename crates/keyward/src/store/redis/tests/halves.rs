@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use keyward_core::change::{Change, Committed};
 use keyward_core::revocation::Revocation;
-use keyward_core::session::{LAG, MadeBy, Verdict};
+use keyward_core::session::{LAG, MadeBy, Progress, Verdict};
 use keyward_core::time::Timestamp;
 
 use super::play::{Act, Client, Staged};
@@ -183,4 +183,15 @@ async fn no_session_is_swept_because_tokens_live_for_less_than_before() {
     let store = place.open().await;
     assert_eq!(store.sweep(sweep(now.after(DAY))).await.expect("writable").sessions, 0);
     assert!(matches!(client.present(&*store, now.after(DAY)).await, Ok(Verdict::Rotate { .. })));
+}
+
+#[tokio::test]
+async fn an_opening_that_comes_late_turns_nothing_back() {
+    let place = Apart::new(vec![server::one().url()], WEEK);
+    let store = place.over(place.folder.open().await).await;
+    let mut client = Client::sign_up(&store).await;
+    assert!(matches!(client.present(&store, at(2_000)).await, Ok(Verdict::Rotate { .. })));
+    store.follow(&[(client.session, Progress::opened(at(1_002)))], &Committed::default()).await;
+    let known = store.load(client.session).await.expect("readable").expect("there").session.progress;
+    assert_eq!(known.expect("known").newest, 1);
 }
