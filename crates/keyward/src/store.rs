@@ -275,6 +275,8 @@ pub(crate) struct Swept {
     pub(crate) sessions: usize,
     /// The open sessions among those that were looked at, for whoever wants to see if they are idle.
     pub(crate) open: Vec<Session>,
+    /// Those of them that have ended.
+    pub(crate) ended: Vec<SessionId>,
     /// Where the next batch begins; `None` where this one was the last.
     pub(crate) next: Option<SessionId>,
 }

@@ -416,6 +416,10 @@ impl Store for Redis {
         Box::pin(async move {
             let sessions_before = sweep.sessions_before.before(LAG);
             let mut swept = self.durable.sweep(Sweep { sessions_before, ..sweep }).await?;
+            // Of those that ended with everybody's, or while Redis was away, it was told nothing.
+            if let Err(fault) = self.forget(swept.ended.iter().copied()).await {
+                tracing::debug!("keys of sessions that have ended stay for a while: {fault}");
+            }
             self.fill(swept.open.iter_mut()).await?;
             Ok(swept)
         })

@@ -36,6 +36,7 @@ pub(crate) async fn only_what_is_past_goes(world: World) {
     let before = world.dump().await;
     let swept = world.swept(sweep(0)).await;
     assert_eq!((swept.sessions, swept.next), (0, None));
+    assert_eq!(swept.ended, [session_id(3)]);
     assert_eq!(swept.open, before.open, "the open ones are shown to whoever wants to see if they are idle");
     assert_eq!(world.dump().await, before, "nothing is past");
     // Made at 1002, 1003 (ended), 1004 and 1005: what was made before 1004 goes, ended or not.

@@ -35,8 +35,9 @@ pub(in crate::store) fn take(sweep: &Sweep, seen: Vec<Session>) -> (Vec<Statemen
     statements.push(unconditional(mail::SWEEP_LINKS, [time(sweep.now), limit.clone()]));
     statements.push(unconditional(figures::SWEEP_FIGURES, [time(sweep.figures_before), limit.clone()]));
     statements.push(unconditional(mail::SWEEP_MAILS, [time(sweep.mails_before), limit]));
-    let open = left.into_iter().filter(|s| s.ended.is_none()).collect();
-    (statements, Swept { sessions: gone.len(), open, next })
+    let (open, ended): (Vec<Session>, Vec<Session>) = left.into_iter().partition(|s| s.ended.is_none());
+    let ended = ended.into_iter().map(|s| s.id).collect();
+    (statements, Swept { sessions: gone.len(), open, ended, next })
 }
 
 fn unconditional(sql: &'static str, params: impl Into<Vec<Value>>) -> Statement {

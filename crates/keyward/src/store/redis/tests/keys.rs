@@ -8,7 +8,7 @@ use keyward_core::session::{End, EndReason, MadeBy, Progress, Verdict};
 use keyward_core::time::Timestamp;
 
 use super::play::Client;
-use super::{Apart, WEEK, server};
+use super::{Apart, WEEK, server, sweep};
 use crate::store::Store as _;
 use crate::store::contract::Place as _;
 use crate::store::redis::record;
@@ -89,6 +89,11 @@ async fn every_key_ends_and_is_as_large_as_at_first() {
         .expect("writable");
     let left: Vec<String> = server.ask(redis::cmd("KEYS").arg("*")).await;
     assert_eq!(left.len(), 3);
+    // With everybody's they go at the next sweep: nobody lists a million sessions to end them all.
+    store.commit(Change::of([Write::EndEverySession { end, until }])).await.expect("writable");
+    store.sweep(sweep(now)).await.expect("writable");
+    let left: Vec<String> = server.ask(redis::cmd("KEYS").arg("*")).await;
+    assert_eq!(left.len(), 0);
 }
 
 #[tokio::test]
