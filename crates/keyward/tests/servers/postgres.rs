@@ -2,8 +2,10 @@
 //! and gone with the process, however that ends.
 //!
 //! Shared by path between the tests of the crates; it needs nothing but Debian's `postgresql`
-//! (`need_postgres` in scripts/lib.sh). A test takes a [`Database`] of its own.
+//! (`need_postgres` in scripts/lib.sh). A test takes a [`Database`] of its own, which no other has at
+//! the same time.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -41,12 +43,56 @@ as "$1/pg_ctl" -D data -s -m immediate stop >pg_ctl.log 2>&1
 rm -rf "$folder"
 "#;
 
+/// The database that others are copied from, and which nobody uses.
+const TEMPLATE: &str = "template";
+
+/// Lays aside what a database holds at first.
+const LAY_ASIDE: &str = "CREATE SCHEMA at_first; \
+    DO $$ DECLARE t TEXT; is_held BOOLEAN; BEGIN \
+        FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP \
+            EXECUTE format('SELECT EXISTS (TABLE public.%I)', t) INTO is_held; \
+            IF is_held THEN EXECUTE format('CREATE TABLE at_first.%I AS TABLE public.%1$I', t); END IF; \
+        END LOOP; \
+    END $$";
+
+/// Leaves nothing in a database but what was laid aside. No trigger fires, and nothing is looked up
+/// in other tables.
+const EMPTY: &str = "SET session_replication_role = replica; \
+    DO $$ DECLARE t TEXT; BEGIN \
+        FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP \
+            EXECUTE format('DELETE FROM public.%I', t); \
+        END LOOP; \
+        FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'at_first' LOOP \
+            EXECUTE format('INSERT INTO public.%I TABLE at_first.%1$I', t); \
+        END LOOP; \
+        FOR t IN SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' LOOP \
+            EXECUTE format('ALTER SEQUENCE public.%I RESTART', t); \
+        END LOOP; \
+    END $$";
+
+/// What a database is made of, and the settings of its own: another value where a test changed any.
+const SHAPE: &str = "SELECT md5(string_agg(part, ' ' ORDER BY part)) FROM ( \
+        SELECT concat(oid, relname, relacl, reloptions) AS part FROM pg_class WHERE relnamespace = 'public'::regnamespace \
+        UNION ALL SELECT concat(attrelid, attname, atttypid, attnotnull, attisdropped) FROM pg_attribute \
+            WHERE attnum > 0 AND attrelid::regclass IN (SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace) \
+        UNION ALL SELECT concat(oid, convalidated) FROM pg_constraint \
+        UNION ALL SELECT concat(oid, tgenabled) FROM pg_trigger \
+        UNION ALL SELECT concat(oid, md5(prosrc)) FROM pg_proc WHERE pronamespace = 'public'::regnamespace \
+        UNION ALL SELECT concat(oid, nspname, nspacl) FROM pg_namespace WHERE nspname !~ '^pg_' \
+        UNION ALL SELECT concat(s.setrole, s.setconfig) FROM pg_db_role_setting s \
+            JOIN pg_database d ON d.oid = s.setdatabase AND d.datname = current_database() \
+    ) parts";
+
 /// A server.
 pub(crate) struct Server {
     programs: PathBuf,
     folder: PathBuf,
     port: u16,
     made: AtomicUsize,
+    /// What [`TEMPLATE`] is made of, once it is there.
+    shape: OnceLock<String>,
+    /// Copies of it that nobody uses now, the one longest unused first.
+    idle: Mutex<VecDeque<String>>,
     /// Its standard input ends with this process.
     running: Mutex<Option<Child>>,
 }
@@ -81,7 +127,8 @@ impl Server {
             }
             let folder = PathBuf::from(folder.trim_end());
             let running = Mutex::new(Some(shell));
-            return Self { programs, folder, port, made: AtomicUsize::new(0), running };
+            let (made, shape, idle) = (AtomicUsize::new(0), OnceLock::new(), Mutex::default());
+            return Self { programs, folder, port, made, shape, idle, running };
         }
         panic!("Postgres does not start");
     }
@@ -93,23 +140,51 @@ impl Server {
 
     /// An empty database.
     pub(crate) fn database(&'static self) -> Database {
-        self.copy_of("template0")
+        self.copy_of("template0", false)
     }
 
-    /// A database that is as this one, which nobody uses.
-    pub(crate) fn copy_of(&'static self, template: &str) -> Database {
-        let name = format!("test_{}", self.made.fetch_add(1, Ordering::Relaxed));
+    /// A database that holds what `make` puts into one, which is asked once, and nothing else. One
+    /// that a test is done with is emptied for the next: that is much faster than to make one.
+    pub(crate) fn made(&'static self, make: impl FnOnce(&str)) -> Database {
+        self.shape.get_or_init(|| {
+            self.sql("postgres", &format!("CREATE DATABASE {TEMPLATE} TEMPLATE template0"));
+            make(&self.url(TEMPLATE));
+            self.sql(TEMPLATE, LAY_ASIDE);
+            self.sql(TEMPLATE, SHAPE)
+        });
+        loop {
+            let used = self.idle.lock().expect("no panic").pop_front();
+            let Some(name) = used else { return self.copy_of(TEMPLATE, true) };
+            let used = Database { server: self, name, is_handed_on: false };
+            if let Some(emptied) = used.emptied() {
+                return emptied;
+            }
+        }
+    }
+
+    fn copy_of(&'static self, template: &str, is_handed_on: bool) -> Database {
+        let name = self.free_name();
         self.sql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}"));
-        Database { server: self, name }
+        Database { server: self, name, is_handed_on }
+    }
+
+    fn free_name(&self) -> String {
+        format!("test_{}", self.made.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Has the server do this in that database; what it says.
     pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
+        self.psql(database, &[sql])
+    }
+
+    /// Has the server do one after the other, each for itself.
+    fn psql(&self, database: &str, commands: &[&str]) -> String {
         let done = Command::new(self.programs.join("psql"))
-            .args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-d", &self.url(database), "-c", sql])
+            .args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-d", &self.url(database)])
+            .args(commands.iter().flat_map(|command| ["-c", command]))
             .output()
             .expect("psql");
-        assert!(done.status.success(), "{sql}: {}", String::from_utf8_lossy(&done.stderr));
+        assert!(done.status.success(), "{commands:?}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).expect("text")
     }
 
@@ -160,10 +235,12 @@ impl Server {
     }
 }
 
-/// A database of one test, gone with it.
+/// A database of one test, and no longer its own once this is dropped.
 pub(crate) struct Database {
     server: &'static Server,
     pub(crate) name: String,
+    /// Whether another test may have it after this one, or it is taken away.
+    is_handed_on: bool,
 }
 
 impl Database {
@@ -175,13 +252,51 @@ impl Database {
     pub(crate) fn sql(&self, sql: &str) -> String {
         self.server.sql(&self.name, sql)
     }
+
+    /// All of it, as text.
+    pub(crate) fn dump(&self) -> String {
+        let done = Command::new(self.server.programs.join("pg_dump")).args(["-d", &self.url()]).output();
+        let done = done.expect("pg_dump");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let text = String::from_utf8(done.stdout).expect("text");
+        // Newer ones put a word that is another each time into commands to psql.
+        text.lines().filter(|line| !line.starts_with('\\')).map(|line| format!("{line}\n")).collect()
+    }
+
+    /// The same as it was at first, by a name that whoever used it doesn't know: who is still
+    /// connected is cut off and does not come back. `None` where more was changed of it than what
+    /// it holds.
+    pub(crate) fn emptied(mut self) -> Option<Self> {
+        let (old, new) = (&self.name, self.server.free_name());
+        let said = self.server.psql(
+            "postgres",
+            &[
+                &format!("ALTER DATABASE {old} ALLOW_CONNECTIONS false"),
+                &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{old}'"),
+                // It waits until they are gone.
+                &format!("ALTER DATABASE {old} RENAME TO {new}"),
+                &format!("ALTER DATABASE {new} ALLOW_CONNECTIONS true"),
+                &format!("\\connect {new}"),
+                EMPTY,
+                SHAPE,
+            ],
+        );
+        self.name = new;
+        self.is_handed_on = self.server.shape.get().is_some_and(|shape| said.ends_with(shape));
+        self.is_handed_on.then_some(self)
+    }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
         // A server that stands by drops nothing: that must not hide why a test failed.
         let is_running = self.server.running.lock().is_ok_and(|running| running.is_some());
-        if is_running && !std::thread::panicking() {
+        if !is_running || std::thread::panicking() {
+            return;
+        }
+        if self.is_handed_on {
+            self.server.idle.lock().expect("no panic").push_back(std::mem::take(&mut self.name));
+        } else {
             self.server.sql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", self.name));
         }
     }

@@ -4,6 +4,7 @@
 pub(crate) mod servers;
 
 mod faults;
+mod handed_on;
 mod nodes;
 mod pooler;
 mod schema;
@@ -14,40 +15,33 @@ use keyward_core::event::{Event, EventType};
 use keyward_core::id::{EventId, MailId, SessionId, UserId};
 use keyward_core::mail::{Link, Mail, Purpose, SecretHash};
 use keyward_core::time::Timestamp;
-use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 
 use self::servers::{Database, server};
 use super::options::Endpoint;
 use super::{Moves, Patience, Postgres, PostgresError, PostgresOptions, migrate};
 use crate::clock::Clock;
+use crate::store::Store;
 use crate::store::contract::{Later, Place, Row};
-use crate::store::{Store, contract};
 
-contract::moving!(super::fresh);
-
-/// Too long for every run: `scripts/stores`.
-mod at_rest {
-    crate::store::contract::resting!(super::super::fresh);
-}
-
-/// The name of the database that the others are copied from.
-const MADE: &str = "made";
+crate::store::contract::contract!(super::super::fresh);
 
 /// A database with all tables and nothing in them.
-async fn made() -> Database {
-    static ONCE: OnceCell<()> = OnceCell::const_new();
-    ONCE.get_or_init(|| async {
-        server().sql("postgres", &format!("CREATE DATABASE {MADE}"));
-        let endpoint = Endpoint::of(&server().url(MADE)).expect("an address");
-        migrate::run(&endpoint, &clock(), Moves::Here).await.expect("it can be made");
+fn made() -> Database {
+    server().made(|url| {
+        let endpoint = Endpoint::of(url).expect("an address");
+        // On a thread of its own: a test's runtime can't wait in place.
+        let make = move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(migrate::run(&endpoint, &clock(), Moves::Here))
+        };
+        std::thread::spawn(make).join().expect("no panic").expect("it can be made");
     })
-    .await;
-    server().copy_of(MADE)
 }
 
 async fn fresh() -> Box<dyn Place> {
-    Box::new(made().await)
+    Box::new(made())
 }
 
 /// A clock that stands still: no test goes by the server's.

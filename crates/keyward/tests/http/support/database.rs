@@ -152,7 +152,7 @@ impl App {
                 db.busy_timeout(std::time::Duration::from_secs(10)).expect("a timeout");
                 db.execute(sql, []).expect(sql)
             }
-            Some(server) => apart(&server.url(), async |client| {
+            Some(server) => asked(&server.url(), async |client| {
                 usize::try_from(client.execute(sql, &[]).await.expect(sql)).expect("some")
             }),
         }
@@ -233,7 +233,7 @@ impl App {
                 let rows = statement.query_map([], row).expect(sql);
                 rows.map(|row| row.expect("a row")).collect()
             }
-            Some(server) => apart(&server.url(), async |client| {
+            Some(server) => asked(&server.url(), async |client| {
                 let rows = client.query(sql, &[]).await.expect(sql);
                 rows.iter().map(|row| (0..row.len()).map(|at| row.get(at)).collect()).collect()
             }),
@@ -241,19 +241,24 @@ impl App {
     }
 }
 
-/// Asks a Postgres, on a thread of its own: a test's runtime can't wait in place.
-pub(super) fn apart<T: Send>(url: &str, ask: impl AsyncFnOnce(&Client) -> T + Send) -> T {
-    let asked = || {
+/// Asks a Postgres.
+fn asked<T: Send>(url: &str, ask: impl AsyncFnOnce(&Client) -> T + Send) -> T {
+    apart(async || {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("it answers");
+        tokio::select! {
+            answer = ask(&client) => answer,
+            broken = connection => panic!("{broken:?}"),
+        }
+    })
+}
+
+/// Does this on a thread of its own: a test's runtime can't wait in place.
+pub(super) fn apart<T: Send>(what: impl AsyncFnOnce() -> T + Send) -> T {
+    let done = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("it answers");
-            tokio::select! {
-                answer = ask(&client) => answer,
-                broken = connection => panic!("{broken:?}"),
-            }
-        })
+        runtime.block_on(what())
     };
-    thread::scope(|scope| scope.spawn(asked).join()).expect("an answer")
+    thread::scope(|scope| scope.spawn(done).join()).expect("it ends")
 }
 
 #[track_caller]

@@ -2,9 +2,8 @@
 //! `sqlite`, which it is where nothing is said, `postgres`, or `redis` over Postgres.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
-use keyward::{Builder, Keyward, PostgresOptions, Settings};
+use keyward::{Builder, Keyward, PostgresOptions, Settings, StartError};
 use tempfile::TempDir;
 
 use super::database::apart;
@@ -19,17 +18,15 @@ pub(crate) struct Place {
 
 enum Kept {
     Sqlite,
-    Postgres { database: Option<postgres::Database>, redis: Option<String> },
+    Postgres { database: postgres::Database, redis: Option<String> },
 }
 
 impl Place {
     pub(super) fn new() -> Self {
         let kept = match std::env::var("KEYWARD_TEST_STORE").as_deref() {
             Err(_) | Ok("sqlite") => Kept::Sqlite,
-            Ok("postgres") => Kept::Postgres { database: Some(database()), redis: None },
-            Ok("redis") => {
-                Kept::Postgres { database: Some(database()), redis: Some(redis::server().database()) }
-            }
+            Ok("postgres") => Kept::Postgres { database: database(), redis: None },
+            Ok("redis") => Kept::Postgres { database: database(), redis: Some(redis::server().database()) },
             Ok(other) => panic!("KEYWARD_TEST_STORE={other}: there is sqlite, postgres and redis"),
         };
         Self { folder: folder(), kept }
@@ -51,7 +48,6 @@ impl Place {
         match &self.kept {
             Kept::Sqlite => builder.sqlite(self.file()),
             Kept::Postgres { database, redis } => {
-                let database = database.as_ref().expect("until it is dropped");
                 let options = PostgresOptions::new(database.url()).max_connections(4);
                 let builder = builder.postgres(options);
                 match redis {
@@ -66,7 +62,7 @@ impl Place {
     pub(super) fn server(&self) -> Option<&postgres::Database> {
         match &self.kept {
             Kept::Sqlite => None,
-            Kept::Postgres { database, .. } => database.as_ref(),
+            Kept::Postgres { database, .. } => Some(database),
         }
     }
 
@@ -85,52 +81,15 @@ fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-/// Databases that nobody uses now. To empty one is a hundred times faster than to make one.
-static IDLE: Mutex<Vec<postgres::Database>> = Mutex::new(Vec::new());
-
 /// A database with Keyward's tables and nothing in them.
 fn database() -> postgres::Database {
-    let idle = || IDLE.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    let database = idle().unwrap_or_else(|| {
-        let database = postgres::server().database();
-        let options = PostgresOptions::new(database.url()).max_connections(1);
-        let made = std::thread::spawn(move || {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let keyward = Keyward::builder(super::settings()).postgres(options).master_key(master_key());
-                keyward.beside().open().await.expect("opens").close().await.expect("closed");
-            });
-        });
-        made.join().expect("made");
-        database
-    });
-    // Whoever had it may not be quite gone.
-    let mut empty = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-                     WHERE datname = current_database() AND pid <> pg_backend_pid(); "
-        .to_owned();
-    empty.push_str(
-        "DO $$ DECLARE t TEXT; BEGIN FOR t IN SELECT tablename FROM pg_tables \
-         WHERE schemaname = 'public' AND tablename NOT IN ('schema', 'counter') \
-         LOOP EXECUTE format('DELETE FROM %I', t); END LOOP; END $$; ",
-    );
-    empty.push_str("INSERT INTO role (name, permissions) VALUES ('admin', ''), ('user', ''); ");
-    empty.push_str("UPDATE counter SET value = 0; ");
-    // Where a test had to have a row that none can be.
-    empty.push_str(
-        "ALTER TABLE session DROP CONSTRAINT IF EXISTS session_transport_check, \
-         ADD CONSTRAINT session_transport_check CHECK (transport IN ('cookie', 'bearer'))",
-    );
-    apart(&database.url(), async |client| client.batch_execute(&empty).await.expect("emptied"));
-    database
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Kept::Postgres { database, .. } = &mut self.kept
-            && let Some(database) = database.take()
-        {
-            IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(database);
-        }
-    }
+    postgres::server().made(|url| {
+        // Without its Redis it gets as far as to make the tables, and puts nothing of its own there.
+        let keyward = Keyward::builder(super::settings())
+            .postgres(PostgresOptions::new(url).max_connections(1))
+            .redis(["redis://127.0.0.1:1"])
+            .master_key(master_key());
+        let opened = apart(async || keyward.beside().open().await);
+        assert!(matches!(opened, Err(StartError::Redis(_))), "it can be made");
+    })
 }

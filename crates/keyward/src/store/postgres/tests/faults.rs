@@ -37,7 +37,7 @@ fn is_unavailable<T>(result: &Result<T, NotCommitted>) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_were_cut_are_replaced_unseen() {
-    let database = made().await;
+    let database = made();
     let store = open(&database).await;
     for round in 0..5 {
         // As many as there can be, and then none of them.
@@ -79,7 +79,7 @@ async fn a_restart_costs_no_more_than_an_answer_of_unavailable() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_held_up_is_told_so_in_time() {
-    let database = made().await;
+    let database = made();
     let store = impatient(&database, 2).await;
     store.commit(Change::of([note(1)])).await.expect("no condition");
     let holder = raw(&database).await;
@@ -95,7 +95,7 @@ async fn who_is_held_up_is_told_so_in_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_more_wait_than_may() {
-    let database = made().await;
+    let database = made();
     let store = std::sync::Arc::new(impatient(&database, 1).await);
     store.ping().await.expect("it answers");
     let holder = raw(&database).await;
@@ -114,7 +114,7 @@ async fn no_more_wait_than_may() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deadlock_is_decided_anew() {
-    let database = made().await;
+    let database = made();
     let store = open(&database).await;
     store.commit(Change::of([note(1), note(2)])).await.expect("no condition");
     let holder = raw(&database).await;
@@ -140,7 +140,7 @@ async fn a_deadlock_is_decided_anew() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_goes_away_leaves_no_transaction_behind() {
-    let database = made().await;
+    let database = made();
     let options = PostgresOptions::new(database.url()).max_connections(1);
     let store = std::sync::Arc::new(Postgres::open(&options, false, &clock()).await.expect("it opens"));
     let holder = raw(&database).await;
@@ -165,7 +165,7 @@ async fn who_goes_away_leaves_no_transaction_behind() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_stops_reading_leaves_no_question_behind() {
-    let database = made().await;
+    let database = made();
     let options = PostgresOptions::new(database.url()).max_connections(1);
     let patience = Patience { lock: LONG, statement: LONG, ..Patience::default() };
     let store = Postgres::open_with(&options, false, &clock(), patience).await.expect("it opens");
@@ -199,7 +199,7 @@ async fn a_standby_is_not_believed() {
     let error = Postgres::open(&options, false, &clock()).await.err().expect("refused").to_string();
     assert!(error.contains("give the address of the primary"), "{error}");
     // The other one is taken.
-    let other = made().await;
+    let other = made();
     let port = |url: String| url.rsplit(':').next().and_then(|end| end.split('/').next().map(str::to_owned));
     let (here, there) = (port(database.url()).expect("a port"), port(other.url()).expect("a port"));
     let both = format!("postgres://keyward@127.0.0.1:{here},127.0.0.1:{there}/{}", other.name);
@@ -210,7 +210,7 @@ async fn a_standby_is_not_believed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_answered_is_durable_whatever_the_database_says() {
-    let database = made().await;
+    let database = made();
     database.sql(&format!(
         "ALTER DATABASE {0} SET synchronous_commit = off; ALTER DATABASE {0} SET default_transaction_isolation = 'serializable'",
         database.name

@@ -33,7 +33,7 @@ async fn listening(database: &Database) -> Postgres {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_position_is_seen_before_any_above_it() {
-    let database = made().await;
+    let database = made();
     let store = Arc::new(open(&database).await);
     let slow = raw(&database).await;
     slow.batch_execute(
@@ -60,7 +60,7 @@ async fn a_position_is_seen_before_any_above_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_reads_on_from_the_last_position_misses_none() {
     const EACH: usize = 60;
-    let database = made().await;
+    let database = made();
     let stores = [Arc::new(open(&database).await), Arc::new(open(&database).await)];
     let mut writers = JoinSet::new();
     for writer in 0..8 {
@@ -99,7 +99,7 @@ async fn who_reads_on_from_the_last_position_misses_none() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_node_is_told_when_there_may_be_news() {
-    let database = made().await;
+    let database = made();
     let (node, other) = (listening(&database).await, open(&database).await);
     let told = || async { timeout(LONG, node.may_have_news()).await.expect("it is told") };
     // That it listens now.
@@ -121,7 +121,7 @@ async fn each_node_is_told_when_there_may_be_news() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_go_by_the_clock_of_the_database() {
-    let database = made().await;
+    let database = made();
     let now = || {
         let micros = database.sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint");
         Timestamp::from_micros(micros.trim().parse().expect("a number"))
@@ -145,7 +145,7 @@ async fn nodes_go_by_the_clock_of_the_database() {
 /// A standby that took over had not heard of everything: its positions are given out once more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_database_of_before_revokes_is_heard_of() {
-    let database = made().await;
+    let database = made();
     let store = open(&database).await;
     let clock = super::clock();
     let feed = Feed::new([0; 8]);
@@ -182,7 +182,7 @@ async fn what_a_database_of_before_revokes_is_heard_of() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_swept_is_no_loss() {
-    let database = made().await;
+    let database = made();
     let store = open(&database).await;
     let clock = super::clock();
     let feed = Feed::new([0; 8]);
@@ -200,7 +200,7 @@ async fn what_is_swept_is_no_loss() {
 
 #[tokio::test]
 async fn who_waits_for_an_answer_asks_no_more_when_it_came() {
-    let database = made().await;
+    let database = made();
     let all = Arc::new((open(&database).await, Clock::system(), Feed::new([0; 8])));
     let mut polls = JoinSet::new();
     for _ in 0..50 {
@@ -213,7 +213,7 @@ async fn who_waits_for_an_answer_asks_no_more_when_it_came() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_revoked_is_known_whoever_holds_all_connections() {
-    let database = made().await;
+    let database = made();
     let options = PostgresOptions::new(database.url()).max_connections(1);
     let store = Arc::new(Postgres::open(&options, false, &super::clock()).await.expect("it opens"));
     let holder = raw(&database).await;
@@ -232,7 +232,7 @@ async fn what_was_revoked_is_known_whoever_holds_all_connections() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revocation_outlives_the_tokens_of_every_node() {
-    let database = made().await;
+    let database = made();
     let clock = Clock::manual(Timestamp::from_seconds(1_000_000));
     let start = async |minutes: u64| {
         let mut settings = Settings { background: false, ..Settings::default() };
@@ -263,7 +263,7 @@ async fn a_revocation_outlives_the_tokens_of_every_node() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_role_is_not_given_while_it_is_deleted() {
-    let database = made().await;
+    let database = made();
     let store = Arc::new(open(&database).await);
     let (user, session) =
         (keyward_core::id::UserId::from_bytes([1; 16]), keyward_core::id::SessionId::from_bytes([2; 16]));
@@ -286,7 +286,7 @@ async fn a_role_is_not_given_while_it_is_deleted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn however_many_sessions_there_are_they_all_end() {
-    let database = made().await;
+    let database = made();
     let one = node(&database, false).await;
     let client = Client::new([127, 0, 0, 1].into(), "a test");
     let password = Password::try_from("Correct-Horse-7".to_owned()).expect("good");
@@ -305,7 +305,7 @@ async fn however_many_sessions_there_are_they_all_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_ends_with_all_sessions_of_a_user_is_revoked_however_it_came_there() {
-    let database = made().await;
+    let database = made();
     let store = Arc::new(open(&database).await);
     let (user, session) =
         (keyward_core::id::UserId::from_bytes([1; 16]), keyward_core::id::SessionId::from_bytes([2; 16]));
@@ -346,7 +346,7 @@ async fn node(database: &Database, background: bool) -> Keyward {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_node_gives_and_takes_holds_on_the_other() {
-    let database = made().await;
+    let database = made();
     let (one, other) = (node(&database, false).await, node(&database, true).await);
     let client = Client::new([127, 0, 0, 1].into(), "a test");
     let password = Password::try_from("Correct-Horse-7".to_owned()).expect("good");

@@ -15,16 +15,16 @@ use tokio::time::timeout;
 
 use super::servers::{Database, server};
 use super::{Postgres, PostgresOptions, clock, made};
+use crate::store::Store;
 use crate::store::contract::{Later, Place, Row};
-use crate::store::{Store, contract};
 
-contract::moving!(super::fresh);
+crate::store::contract::contract!(super::super::fresh, moving);
 
 /// A database, and the pooler before it.
 struct Pooled(Database);
 
 async fn fresh() -> Box<dyn Place> {
-    Box::new(Pooled(made().await))
+    Box::new(Pooled(made()))
 }
 
 impl Pooled {
@@ -94,7 +94,7 @@ fn pooler() -> &'static Pooler {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_freezes_holds_nobody_up() {
-    let place = Pooled(made().await);
+    let place = Pooled(made());
     let store = Pooled::open(&place, false).await;
     let frozen =
         super::Endpoint::of(&place.pooler()).expect("an address").connect().await.expect("it answers");
@@ -113,7 +113,7 @@ async fn a_node_that_freezes_holds_nobody_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_addresses_are_of_one_database() {
-    let (place, other) = (Pooled(made().await), made().await);
+    let (place, other) = (Pooled(made()), made().await);
     let refused = async |options: PostgresOptions| {
         Postgres::open(&options, false, &clock()).await.err().expect("refused").to_string()
     };
@@ -142,7 +142,7 @@ async fn a_pooler_is_known_without_being_named() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_way_past_the_pooler_may_be_closed_for_a_while() {
-    let place = Pooled(made().await);
+    let place = Pooled(made());
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
     let options = PostgresOptions::new(place.pooler())
         .direct_url(format!("postgres://keyward@127.0.0.1:{closed}/{}", place.0.name));
@@ -152,7 +152,7 @@ async fn the_way_past_the_pooler_may_be_closed_for_a_while() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn news_come_past_the_pooler() {
-    let place = Pooled(made().await);
+    let place = Pooled(made());
     let (node, other) = (Pooled::open(&place, true).await, Pooled::open(&place, false).await);
     let told = || async {
         timeout(Duration::from_secs(20), node.may_have_news()).await.expect("it is told");

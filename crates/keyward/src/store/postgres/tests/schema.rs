@@ -43,7 +43,7 @@ async fn of_many_nodes_that_start_at_once_one_makes_the_schema() {
 
 #[tokio::test]
 async fn a_newer_schema_is_used_as_long_as_it_allows() {
-    let database = made().await;
+    let database = made();
     database.sql("INSERT INTO schema VALUES (9, 8, 0)");
     opened(database.url()).await.expect("the release before may");
     database.sql("INSERT INTO schema VALUES (10, 9, 0)");
@@ -77,7 +77,7 @@ async fn tables_of_others_stay_as_they_are() {
 
 #[tokio::test]
 async fn what_cannot_be_used_is_told_in_one_line() {
-    let database = made().await;
+    let database = made();
     let name = &database.name;
     database.sql(&format!("CREATE ROLE {name} LOGIN"));
     let at = |role: &str, database: &str| server().url(database).replace("keyward@", role);
@@ -118,7 +118,7 @@ fn moments(database: &Database) -> Vec<i64> {
 /// A database whose sessions move in Redis: what rests of one is of a day after 1970, and so is that
 /// of one that has ended.
 async fn with_redis() -> Database {
-    let database = made().await;
+    let database = made();
     for _ in 0..2 {
         moving(&database, Moves::InRedis).await.expect("with Redis");
     }
