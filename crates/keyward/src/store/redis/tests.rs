@@ -29,11 +29,11 @@ use crate::store::sqlite::tests::Folder;
 use crate::store::{Store, Sweep};
 
 mod over_one {
-    crate::store::contract::contract!(super::super::over_one_node);
+    crate::store::contract::contract!(super::super::super::over_one_node);
 }
 
 mod over_a_cluster {
-    crate::store::contract::moving!(super::super::over_a_cluster_of_three);
+    crate::store::contract::contract!(super::super::super::over_a_cluster_of_three, moving);
 }
 
 /// A sweep of all sessions that are a week past, and of nothing else.

@@ -17,13 +17,13 @@ use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
 use super::Sqlite;
+use crate::store::Store;
 use crate::store::contract::{Later, Place, Row};
-use crate::store::{Store, contract};
 
 /// A statement that makes the writer panic.
 pub(super) const PANIC: &str = "PANIC";
 
-contract::contract!(super::fresh);
+crate::store::contract::contract!(super::super::fresh);
 
 /// A file of its own.
 pub(in crate::store) struct Folder(TempDir);
