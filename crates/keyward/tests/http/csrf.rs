@@ -73,10 +73,10 @@ async fn a_request_by_cookie_comes_from_us_or_changes_nothing() {
         post("/api/auth/reauthenticate").json(json!({"password": PASSWORD})),
         delete(&format!("/api/auth/sessions/{session}")),
     ];
+    let before = app.dump();
     for (site, origin, ours) in table().into_iter().filter(|(.., ours)| !ours) {
         assert!(!ours);
         for ask in &asks {
-            let before = app.dump();
             let reply = app.send(sent(ask.clone(), site, origin).header("cookie", &cookies)).await;
             reply.refused(403, "cross_site_request");
             assert_eq!(app.dump(), before, "{site:?} {origin:?} {ask:?}");
@@ -95,6 +95,7 @@ async fn signing_in_or_out_in_a_browser_comes_from_us_even_without_a_cookie() {
     let tokens = app.signup(ADA).await;
     let credentials = json!({"email": ADA, "password": PASSWORD});
     let new = json!({"email": "eve@example.com", "password": PASSWORD});
+    let (before, hashes) = (app.dump(), app.keyward.password_hashes());
     for (site, origin, ours) in table() {
         // With neither header it is no browser.
         if ours || (site.is_none() && origin.is_none()) {
@@ -107,10 +108,9 @@ async fn signing_in_or_out_in_a_browser_comes_from_us_even_without_a_cookie() {
             post("/api/auth/logout").bearer(&tokens.access),
             post("/api/auth/logout-all").bearer(&tokens.access),
         ] {
-            let before = app.dump();
-            let hashes = app.keyward.password_hashes();
             app.send(sent(ask, site, origin)).await.refused(403, "cross_site_request");
-            assert_eq!((app.dump(), app.keyward.password_hashes()), (before, hashes), "{site:?} {origin:?}");
+            assert_eq!(app.dump(), before, "{site:?} {origin:?}");
+            assert_eq!(app.keyward.password_hashes(), hashes, "{site:?} {origin:?}");
         }
     }
     app.session(&tokens.access).await.ok(200);

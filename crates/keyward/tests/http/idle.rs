@@ -3,7 +3,9 @@
 use http::Method;
 use keyward::core::id::SessionId;
 
-use crate::support::{ADA, App, Ask, Browser, HOUR, MINUTE, START, claims, get, moment, post, text};
+use crate::support::{
+    ADA, App, Ask, Browser, HOUR, MINUTE, START, claims, get, moment, post, settings, text,
+};
 
 /// When the browser's session ends unless somebody does something; asked as a poll.
 async fn idle_deadline(app: &App, browser: &Browser) -> String {
@@ -161,7 +163,7 @@ async fn that_something_was_seen_is_written_and_counts_after_a_kill() {
 
 #[tokio::test]
 async fn the_sweep_ends_what_is_idle_and_forgets_what_is_long_past() {
-    let app = App::new().await;
+    let app = App::without_redis(settings()).await;
     let browser = Browser::signed_up(&app, ADA).await;
     let session = text(&browser.clone().session(&app).await.ok(200), "session_id").to_owned();
     app.events();

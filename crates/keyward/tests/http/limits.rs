@@ -12,6 +12,11 @@ async fn with(limits: Limits) -> App {
     App::with(Settings { limits, ..settings() }).await
 }
 
+/// The same for what comes back as the clock goes on that a test moves: budgets in Redis go by its own.
+async fn by_the_clock(limits: Limits) -> App {
+    App::without_redis(Settings { limits, ..settings() }).await
+}
+
 /// That a budget is used up, told to the letter; in how many seconds there is one more.
 fn over(reply: &Reply, name: &str, count: u32, window: u64) -> u64 {
     reply.refused(429, "rate_limited");
@@ -23,7 +28,7 @@ fn over(reply: &Reply, name: &str, count: u32, window: u64) -> u64 {
 
 #[tokio::test]
 async fn the_sixth_login_of_an_address_is_not_even_looked_at() {
-    let app = with(Limits { login: limit("5/1m"), ..Limits::OFF }).await;
+    let app = by_the_clock(Limits { login: limit("5/1m"), ..Limits::OFF }).await;
     app.signup(ADA).await;
     app.events();
     let hashes = app.keyward.password_hashes();
@@ -81,7 +86,7 @@ async fn of_many_at_once_as_many_are_looked_at_as_the_limit_says() {
 
 #[tokio::test]
 async fn failures_count_for_an_account_over_all_addresses_and_for_nobody_alike() {
-    let app = with(Limits { login_failures: limit("20/1h"), ..Limits::OFF }).await;
+    let app = by_the_clock(Limits { login_failures: limit("20/1h"), ..Limits::OFF }).await;
     app.signup(ADA).await;
     app.signup(BOB).await;
     for who in [ADA, "nobody@example.com", "no address"] {
@@ -209,7 +214,7 @@ async fn signing_up_has_a_budget_of_each_address() {
 
 #[tokio::test]
 async fn change_and_reauthentication_have_one_each_for_every_session() {
-    let app = with(Limits { password: limit("5/1m"), ..Limits::OFF }).await;
+    let app = by_the_clock(Limits { password: limit("5/1m"), ..Limits::OFF }).await;
     let tokens = app.signup(ADA).await;
     let other = app.login(ADA).await;
     app.events();
@@ -242,7 +247,7 @@ async fn change_and_reauthentication_have_one_each_for_every_session() {
 
 #[tokio::test]
 async fn refreshing_has_one_for_every_session_and_none_is_lost_by_it() {
-    let app = with(Limits { refresh: limit("60/1m"), ..Limits::OFF }).await;
+    let app = by_the_clock(Limits { refresh: limit("60/1m"), ..Limits::OFF }).await;
     let tokens = app.signup(ADA).await;
     let other = app.login(ADA).await;
     app.events();

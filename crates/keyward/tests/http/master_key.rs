@@ -22,11 +22,11 @@ async fn open(app: &App, present: u8, previous: Option<u8>) -> Result<Keyward, S
     .await
 }
 
-/// How many secrets of the file are sealed under this key.
+/// How many secrets of the database are sealed under this key.
 fn sealed_under(app: &App, byte: u8) -> i64 {
     let name = format!("{:?}", key(byte));
     let fingerprint = name.trim_start_matches("MasterKey(").trim_end_matches(')').to_uppercase();
-    let sealed = format!("WHERE substr(hex(sealed), 3, 16) = '{fingerprint}'");
+    let sealed = format!("WHERE substr({}, 3, 16) = '{fingerprint}'", app.hex("sealed"));
     ["signing_key", "mac_key", "event_key", "outbox"]
         .map(|table| app.count(&format!("{table} {sealed}")))
         .iter()

@@ -1,6 +1,7 @@
 //! A Keyward to ask: over a real store, by a clock that is moved by hand.
 
 mod ask;
+mod asked;
 mod browser;
 mod database;
 mod described;
@@ -102,6 +103,12 @@ impl App {
 
     pub(crate) async fn with(settings: Settings) -> Self {
         Self::at(Place::new(), settings).await
+    }
+
+    /// One without Redis, whatever the others are run over, for what goes by the clock that a test
+    /// moves, or by what the database knows of a session.
+    pub(crate) async fn without_redis(settings: Settings) -> Self {
+        Self::at(Place::without_redis(), settings).await
     }
 
     /// One whose database is an SQLite file, for what only that can do.

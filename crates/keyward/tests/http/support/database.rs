@@ -2,13 +2,11 @@
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::thread;
 
 use keyward::core::id::SessionId;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use tokio_postgres::types::{FromSql, Type};
-use tokio_postgres::{Client, NoTls};
 
 use super::App;
 
@@ -126,8 +124,15 @@ impl App {
         self.count("session WHERE ended_at IS NULL")
     }
 
-    /// One column of a session.
+    /// One column of a session: of what moves in it, as Redis has it where that is there.
     pub(crate) fn of_session<T: Read>(&self, session: &str, column: &str) -> T {
+        let moving = ["newest", "parent", "made_by", "made_at", "seen", "last_active_at"];
+        if let Some(at) = moving.iter().position(|name| *name == column)
+            && let Some(said) = self.place.ask_redis(&format!("GET keyward:{{{session}}}"))
+        {
+            let word = said.lines().nth(1).and_then(|record| record.split(' ').nth(at)).expect("a record");
+            return get(&[word.parse().map_or_else(|_| Cell::Text(word.to_owned()), Cell::Int)], 0);
+        }
         let id: SessionId = session.parse().expect("an id");
         let id = self.literal(id.as_bytes());
         get(&self.rows(&format!("SELECT {column} FROM session WHERE id = {id}"))[0], 0)
@@ -144,6 +149,14 @@ impl App {
         }
     }
 
+    /// The bytes of this column in digits, as a statement asks for them.
+    pub(crate) fn hex(&self, column: &str) -> String {
+        match self.place.server() {
+            None => format!("hex({column})"),
+            Some(_) => format!("upper(encode({column}, 'hex'))"),
+        }
+    }
+
     /// Changes the database by hand, as an accident or a former version might have.
     pub(crate) fn write(&self, sql: &str) -> usize {
         match self.place.server() {
@@ -152,9 +165,7 @@ impl App {
                 db.busy_timeout(std::time::Duration::from_secs(10)).expect("a timeout");
                 db.execute(sql, []).expect(sql)
             }
-            Some(server) => asked(&server.url(), async |client| {
-                usize::try_from(client.execute(sql, &[]).await.expect(sql)).expect("some")
-            }),
+            Some(server) => server.execute(sql),
         }
     }
 
@@ -204,10 +215,10 @@ impl App {
     }
 
     fn dump_of(&self, tables: &[String]) -> String {
+        let statements: Vec<String> = tables.iter().map(|table| format!("SELECT * FROM {table}")).collect();
         let mut out = String::new();
-        for table in tables {
-            let mut lines: Vec<String> = self
-                .rows(&format!("SELECT * FROM {table}"))
+        for (table, rows) in tables.iter().zip(self.rows_of(&statements)) {
+            let mut lines: Vec<String> = rows
                 .iter()
                 .map(|row| format!("{table}: {}", row.iter().map(written).collect::<Vec<_>>().join("|")))
                 .collect();
@@ -219,46 +230,33 @@ impl App {
     }
 
     fn rows(&self, sql: &str) -> Vec<Vec<Cell>> {
+        self.rows_of(&[sql.to_owned()]).pop().expect("one")
+    }
+
+    /// The rows of each of these statements.
+    fn rows_of(&self, statements: &[String]) -> Vec<Vec<Vec<Cell>>> {
         match self.place.server() {
             None => {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
                 let db = Connection::open_with_flags(self.place.file(), flags).expect("opens");
-                let mut statement = db.prepare(sql).expect(sql);
-                let columns = statement.column_count();
-                let row = |row: &rusqlite::Row<'_>| {
-                    (0..columns)
-                        .map(|at| row.get_ref(at).map(Cell::from))
-                        .collect::<rusqlite::Result<Vec<_>>>()
-                };
-                let rows = statement.query_map([], row).expect(sql);
-                rows.map(|row| row.expect("a row")).collect()
+                statements.iter().map(|sql| rows_of_file(&db, sql)).collect()
             }
-            Some(server) => asked(&server.url(), async |client| {
-                let rows = client.query(sql, &[]).await.expect(sql);
-                rows.iter().map(|row| (0..row.len()).map(|at| row.get(at)).collect()).collect()
-            }),
+            Some(server) => {
+                let cells = |row: &tokio_postgres::Row| (0..row.len()).map(|at| row.get(at)).collect();
+                server.query(statements).iter().map(|rows| rows.iter().map(cells).collect()).collect()
+            }
         }
     }
 }
 
-/// Asks a Postgres.
-fn asked<T: Send>(url: &str, ask: impl AsyncFnOnce(&Client) -> T + Send) -> T {
-    apart(async || {
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("it answers");
-        tokio::select! {
-            answer = ask(&client) => answer,
-            broken = connection => panic!("{broken:?}"),
-        }
-    })
-}
-
-/// Does this on a thread of its own: a test's runtime can't wait in place.
-pub(super) fn apart<T: Send>(what: impl AsyncFnOnce() -> T + Send) -> T {
-    let done = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(what())
+fn rows_of_file(db: &Connection, sql: &str) -> Vec<Vec<Cell>> {
+    let mut statement = db.prepare(sql).expect(sql);
+    let columns = statement.column_count();
+    let row = |row: &rusqlite::Row<'_>| {
+        (0..columns).map(|at| row.get_ref(at).map(Cell::from)).collect::<rusqlite::Result<Vec<_>>>()
     };
-    thread::scope(|scope| scope.spawn(done).join()).expect("it ends")
+    let rows = statement.query_map([], row).expect(sql);
+    rows.map(|row| row.expect("a row")).collect()
 }
 
 #[track_caller]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use keyward::{Builder, Keyward, PostgresOptions, Settings, StartError};
 use tempfile::TempDir;
 
-use super::database::apart;
+use super::asked::{Asked, apart};
 use super::master_key;
 use crate::servers::{postgres, redis};
 
@@ -18,18 +18,30 @@ pub(crate) struct Place {
 
 enum Kept {
     Sqlite,
-    Postgres { database: postgres::Database, redis: Option<String> },
+    Postgres { server: Asked, redis: Option<String> },
 }
 
 impl Place {
     pub(super) fn new() -> Self {
         let kept = match std::env::var("KEYWARD_TEST_STORE").as_deref() {
             Err(_) | Ok("sqlite") => Kept::Sqlite,
-            Ok("postgres") => Kept::Postgres { database: database(), redis: None },
-            Ok("redis") => Kept::Postgres { database: database(), redis: Some(redis::server().database()) },
+            Ok("postgres") => Kept::Postgres { server: Asked::new(database()), redis: None },
+            Ok("redis") => {
+                Kept::Postgres { server: Asked::new(database()), redis: Some(redis::server().database()) }
+            }
             Ok(other) => panic!("KEYWARD_TEST_STORE={other}: there is sqlite, postgres and redis"),
         };
         Self { folder: folder(), kept }
+    }
+
+    /// The same without the Redis over it, if there was one: for what goes by a clock that is moved by
+    /// hand, which Redis' own is not, or by what the database knows of a session, which it is told later.
+    pub(super) fn without_redis() -> Self {
+        let mut place = Self::new();
+        if let Kept::Postgres { redis, .. } = &mut place.kept {
+            *redis = None;
+        }
+        place
     }
 
     /// An SQLite file, whatever the others are run over: for what only that can do.
@@ -47,8 +59,8 @@ impl Place {
         let builder = Keyward::builder(settings).data_folder(self.folder.path());
         match &self.kept {
             Kept::Sqlite => builder.sqlite(self.file()),
-            Kept::Postgres { database, redis } => {
-                let options = PostgresOptions::new(database.url()).max_connections(4);
+            Kept::Postgres { server, redis } => {
+                let options = PostgresOptions::new(server.database.url()).max_connections(4);
                 let builder = builder.postgres(options);
                 match redis {
                     Some(url) => builder.redis([url]),
@@ -59,11 +71,19 @@ impl Place {
     }
 
     /// The database, where that is a server.
-    pub(super) fn server(&self) -> Option<&postgres::Database> {
+    pub(super) fn server(&self) -> Option<&Asked> {
         match &self.kept {
             Kept::Sqlite => None,
-            Kept::Postgres { database, .. } => Some(database),
+            Kept::Postgres { server, .. } => Some(server),
         }
+    }
+
+    /// What Redis says to this, where that is over the database.
+    pub(super) fn ask_redis(&self, command: &str) -> Option<String> {
+        let Kept::Postgres { redis: Some(url), .. } = &self.kept else { return None };
+        let number = url.rsplit('/').next().expect("the number of its database");
+        let said = redis::server().ask(&format!("SELECT {number}\r\n{command}"));
+        Some(said.strip_prefix("+OK\r\n").expect("it is there").to_owned())
     }
 
     /// The file of the database, where that is a file.

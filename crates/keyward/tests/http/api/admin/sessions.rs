@@ -284,7 +284,7 @@ async fn one_that_ran_out_or_idle_says_since_when() {
 
 #[tokio::test]
 async fn one_whose_record_is_gone_is_told_from_its_events() {
-    let app = App::new().await;
+    let app = App::without_redis(settings()).await;
     let (one, two, three) = (app.signup(ADA).await, app.login(ADA).await, app.login(ADA).await);
     app.send(post("/api/auth/logout").bearer(&one.access)).await.ok(200);
     app.pass(1);

@@ -21,7 +21,7 @@ fn there(body: &Value, what: &str) -> Vec<(String, u64)> {
 #[tokio::test]
 async fn everything_is_counted_in_the_span_that_it_happened_in() {
     let limits = Limits { signup: limit("3/1h"), ..Limits::OFF };
-    let app = App::with(keyward::Settings { limits, ..settings() }).await;
+    let app = App::without_redis(keyward::Settings { limits, ..settings() }).await;
     let reader = app.service_key(&["admin:read"]).await;
     let begin = app.now();
     let empty = asked(&app, &reader, "").await;

@@ -191,7 +191,7 @@ async fn presenting_the_newest_refresh_token_counts_as_a_use() {
 
 #[tokio::test]
 async fn a_token_ahead_of_the_store_is_adopted() {
-    let app = App::new().await;
+    let app = App::without_redis(settings()).await;
     let (first, second) = rotated_once(&app).await;
     // What a restored backup does.
     app.write(&format!(
@@ -301,7 +301,7 @@ async fn a_bearer_session_can_end_of_idleness_too() {
 
 #[tokio::test]
 async fn the_reasons_are_told_in_their_order() {
-    let app = App::new().await;
+    let app = App::without_redis(settings()).await;
     let mut browser = Browser::signed_up(&app, ADA).await;
     // Everything at once, then one reason less at a time.
     let session = text(&browser.session(&app).await.ok(200), "session_id").to_owned();
