@@ -87,6 +87,42 @@ fn the_units_configuration_is_in_order() {
     assert_eq!(home.done(&["config", "check"]), "The configuration is in order.\n");
 }
 
+/// What the image sets and what the set of containers sets over it, as a container of it has them.
+fn in_a_container() -> Vec<(String, String)> {
+    let image = file("container/Dockerfile");
+    let image = image.lines().filter_map(|line| {
+        let pair = line.trim_start_matches("ENV ").trim().trim_end_matches(" \\");
+        pair.starts_with("KEYWARD_").then(|| pair.split_once('=')).flatten()
+    });
+    let compose = file("container/compose.yaml");
+    let compose = compose.lines().filter_map(|line| {
+        line.strip_prefix("    ").filter(|pair| pair.starts_with("KEYWARD_"))?.split_once(": ")
+    });
+    image.chain(compose).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+#[test]
+fn what_the_image_and_the_set_of_containers_say_goes_together() {
+    let home = Home::new();
+    let script = home.path("secrets");
+    fs::copy(folder().join("container/secrets"), &script).expect("copied");
+    let made = std::process::Command::new("bash").arg(&script).status();
+    assert!(made.expect("bash").success());
+    let variables = in_a_container();
+    let count = |of: &str| variables.iter().filter(|(name, _)| name.starts_with(of)).count();
+    assert!(count("KEYWARD_SERVER__LISTEN") == 1 && count("KEYWARD_DATABASE__URL") == 1, "{variables:?}");
+    let home = variables.iter().fold(home, |home, (name, value)| {
+        let Some(secret) = value.strip_prefix("/run/secrets/") else {
+            return home.with_variable(name, value);
+        };
+        let path = home.path("secrets.d").join(secret);
+        // Where Docker puts it the modes of others don't matter.
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o400)).expect("its mode");
+        home.with_variable(name, path.to_str().expect("text"))
+    });
+    assert_eq!(home.done(&["config", "check"]), "The configuration is in order.\n");
+}
+
 #[test]
 fn a_stop_takes_no_longer_than_it_may() {
     let grace = length(&Home::new().done(&["config", "default"]), "\nshutdown_grace = \"");
