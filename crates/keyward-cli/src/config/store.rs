@@ -13,6 +13,9 @@ use super::secret::Secret;
 
 /// What the address of a Postgres is like.
 const POSTGRES: &str = "postgres://user:password@host/database";
+/// What stands for itself before the host is the end of it to whoever reads an address.
+const UNESCAPED: &str = "before its last @ stands a /, ?, # or @; in a user and a password write %2F for /, \
+                         %3F for ?, %23 for # and %40 for @";
 
 /// The database that `database.url` names.
 #[derive(Debug, Clone)]
@@ -23,7 +26,8 @@ pub(crate) enum DatabaseUrl {
     Postgres(ServerUrl),
 }
 
-/// The address of a server, which may hold a password. Printed, that is masked.
+/// The address of a server, which may hold a password. Printed, that is masked: none is made of a text
+/// of which it can't be said where its password ends.
 #[derive(Debug, Clone)]
 pub(crate) struct ServerUrl {
     url: Secret<String>,
@@ -92,7 +96,7 @@ impl ServerUrl {
             // Writing to a String can't fail.
             let _ = write!(encoded, "%{byte:02X}");
         }
-        Self::parse(&Zeroizing::new(format!("{scheme}://{user}:{}@{server}{path}", *encoded)))
+        Self::parse(&Zeroizing::new(format!("{scheme}://{user}:{}@{server}{path}", *encoded))).ok()
     }
 
     /// The address with its password.
@@ -132,11 +136,13 @@ impl ServerUrl {
         self.rest.len() > 1
     }
 
-    /// `None` for what has no form of an address.
-    fn parse(text: &str) -> Option<Self> {
-        let (scheme, rest) = text.split_once("://")?;
+    fn parse(text: &str) -> Result<Self, Refusal> {
+        let (scheme, rest) = text.split_once("://").ok_or_else(Refusal::default)?;
+        if rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(['/', '?', '#', '@'])) {
+            return Err(Refusal::because(UNESCAPED));
+        }
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) || rest.contains('#') {
-            return None;
+            return Err(Refusal::default());
         }
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (user, server) = match authority.rsplit_once('@') {
@@ -148,7 +154,7 @@ impl ServerUrl {
             Some(None) => format!("{}@", user.unwrap_or_default()),
             Some(Some((user, _))) => format!("{user}:***@"),
         };
-        Some(Self {
+        Ok(Self {
             url: Secret::new(text.to_owned()),
             masked: format!("{scheme}://{user}{server}{path}"),
             server: server.to_owned(),
@@ -177,14 +183,15 @@ fn sqlite(path: &str) -> Result<PathBuf, Refusal> {
 }
 
 fn postgres(text: &str) -> Result<ServerUrl, Refusal> {
-    let url = ServerUrl::parse(text).ok_or_else(Refusal::default)?;
+    let url = ServerUrl::parse(text)?;
     let (path, query) = url.rest.split_once('?').unwrap_or((&url.rest, ""));
     let names_host = !url.server.is_empty() || query.split('&').any(|pair| pair.starts_with("host="));
     if !matches!(text.split_once("://"), Some(("postgres" | "postgresql", _))) || !names_host {
         return Err(Refusal::default());
     }
     // It would be shown.
-    if query.to_ascii_lowercase().contains("password") {
+    let is_escaped = |pair: &str| pair.split('=').next().is_some_and(|name| name.contains('%'));
+    if query.to_ascii_lowercase().contains("password") || query.split('&').any(is_escaped) {
         return Err(Refusal::because("a password stands before the host, user:password@host"));
     }
     if path.len() < 2 {
@@ -194,7 +201,7 @@ fn postgres(text: &str) -> Result<ServerUrl, Refusal> {
 }
 
 fn redis(text: &str) -> Result<ServerUrl, Refusal> {
-    let url = ServerUrl::parse(text).ok_or_else(Refusal::default)?;
+    let url = ServerUrl::parse(text)?;
     let (host, port) = match url.server.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port),
         _ => (url.server.as_str(), "6379"),
@@ -256,7 +263,7 @@ mod tests {
                 "postgres://ada:p%40ss:w@db/keyward?sslmode=require",
                 "postgres://ada:***@db/keyward?sslmode=require",
             ),
-            ("postgres://ada:p@ss@[::1]/keyward", "postgres://ada:***@[::1]/keyward"),
+            ("postgres://ada:p%40ss@[::1]/keyward", "postgres://ada:***@[::1]/keyward"),
             ("postgres:///keyward?host=/run/postgresql", "postgres:///keyward?host=/run/postgresql"),
             ("postgres://a,b:5433/keyward", "postgres://a,b:5433/keyward"),
         ] {
@@ -272,13 +279,50 @@ mod tests {
             ("postgres://db/", "it names no database"),
             ("postgres://db/?sslmode=require", "it names no database"),
             ("postgres://db/keyward?password=pw", "before the host"),
-            ("postgres://db/key ward", "allowed: "),
-            ("postgres://db/keyward#x", "allowed: "),
-            ("mysql://db/keyward", "allowed: "),
+            ("postgres://db/keyward?p%61ssword=pw", "before the host"),
+            ("postgres://ada:p@w@db/keyward", "write %2F for /"),
         ] {
             let said = rule.read(&Raw::Word(text.into())).expect_err(text);
             assert!(said.contains(why) && !said.contains("pw"), "{said}");
         }
+    }
+
+    /// Whatever a password is, nothing that is said of its address holds it.
+    #[test]
+    fn no_password_is_ever_shown() {
+        const MADE_OF: &[u8] = b"aZ09+=/@?#:%&,[]!.-_ 25F40";
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut below = |most: usize| {
+            random = random.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            usize::try_from(random >> 33).unwrap_or_default() % most
+        };
+        let said = |rule: Rule<ServerUrl>, text: String| {
+            let read = rule.read(&Raw::Word(text));
+            read.map(|url| (true, url.to_string())).unwrap_or_else(|said| (false, said))
+        };
+        let [mut taken, mut refused] = [0, 0];
+        for _ in 0..10_000 {
+            let middle: String = (0..below(6)).map(|_| char::from(MADE_OF[below(MADE_OF.len())])).collect();
+            // So that each half of it can be told from everything else.
+            let password = format!("HEAD{middle}TAIL");
+            let options = ["", "?sslmode=require", "?application_name=k"][below(3)];
+            for (rule, text) in [
+                (
+                    Rule::text(POSTGRES, postgres, ServerUrl::to_string).secret(),
+                    format!("postgres://ada:{password}@db:5432/keyward{options}"),
+                ),
+                (
+                    Rule::text("", redis, ServerUrl::to_string).secret(),
+                    format!("redis://:{password}@r:6379/1"),
+                ),
+            ] {
+                let (is_taken, said) = said(rule, text.clone());
+                *if is_taken { &mut taken } else { &mut refused } += 1;
+                assert!(!said.contains("HEAD") && !said.contains("TAIL"), "{text}: {said}");
+                assert!(!is_taken || said.contains(":***@"), "{text}: {said}");
+            }
+        }
+        assert!(taken > 1_000 && refused > 1_000, "{taken} {refused}");
     }
 
     #[test]

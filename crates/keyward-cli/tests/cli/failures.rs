@@ -190,6 +190,43 @@ fn a_configuration_that_is_wrong() {
     home.with("PORT", "tcp://10.0.0.1:8080").done(&["config", "check"]);
 }
 
+/// `openssl rand -base64` makes passwords that an address would end at.
+#[test]
+fn a_password_that_is_not_escaped_is_not_told() {
+    for password in ["pw/SECRET1", "SECRET1/x", "a/@SECRET1", "SECRET1?x=SECRET1", "SECRET1#x", "a@SECRET1"] {
+        let url = format!("postgres://slash:{password}@127.0.0.1:1/keyward");
+        let home = Home::new().with("KEYS__MASTER_KEY", KEY);
+        let sqlite = with_data();
+        let toml = format!("[database]\nurl = '{url}'\n");
+        std::fs::write(home.path("in.toml"), toml).expect("written");
+        let told = |ran: crate::support::Ran| {
+            assert!(!ran.err.contains("SECRET1") && !ran.out.contains("SECRET1"), "{ran:?}");
+            assert_eq!(ran.code, 2, "{ran:?}");
+            assert!(ran.err.contains("write %2F for /, %3F for ?, %23 for # and %40 for @"), "{ran:?}");
+        };
+        for arguments in [
+            &["--config", "in.toml", "config", "check"][..],
+            &["--config", "in.toml", "config", "show"],
+            &["--config", "in.toml", "doctor"],
+        ] {
+            told(home.run(arguments));
+        }
+        told(sqlite.run(&["migrate", "--to", &url]));
+        let home = home.with("DATABASE__URL", "postgres://keyward@127.0.0.1:1/keyward");
+        told(home.with("DATABASE__DIRECT_URL", &url).run(&["config", "show"]));
+        let home = Home::new().with("DATABASE__URL", &url);
+        for arguments in [
+            &["serve"][..],
+            &["config", "show"],
+            &["user", "create", EMAIL, "--invite"],
+            &["admin", "upsert", EMAIL, "--password-stdin"],
+            &["migrate"],
+        ] {
+            told(home.run_with(arguments, crate::support::PASSWORD));
+        }
+    }
+}
+
 #[test]
 fn all_that_is_wrong_is_told_at_once() {
     let home = Home::new().with("LOG__LEVEL", "loud").with("TOKENS__LEEWAY", "2m");

@@ -103,6 +103,13 @@ impl Endpoint {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(refused("it has to begin with postgres://".to_owned()));
         }
+        // The driver would take what follows the first of these for a host, which is told.
+        let user = url.split_once("://").and_then(|(_, rest)| Some(rest.rsplit_once('@')?.0));
+        if user.is_some_and(|user| user.contains(['/', '?', '#', '@'])) {
+            return Err(refused(
+                "its user or password holds a /, ?, # or @; write %2F, %3F, %23 and %40 for them".to_owned(),
+            ));
+        }
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let (mut mode, mut root, mut others) = (None, None, Vec::new());
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
