@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use keyward::clock::Clock;
+use keyward::master_key::{self, MasterKeyError};
 use keyward::{Keyward, MasterKey, OpenError, PostgresOptions, Settings, StartError, inspect_postgres};
 
-use crate::config::{self, Config, DatabaseUrl, Loaded, ServerUrl};
+use crate::config::{self, Config, DatabaseUrl, Loaded, MASTER_KEY, ServerUrl};
 use crate::failure::Failure;
 use crate::settings::settings;
 
@@ -86,6 +87,23 @@ fn builder_of(config: &Config, change: impl FnOnce(&mut Settings)) -> Result<key
     Ok(match &config.keys.previous_master_key {
         Some(former) => builder.previous_master_key(MasterKey::from_bytes(former.expose())),
         None => builder,
+    })
+}
+
+/// The master key that is in force, with the one before it; `None` where none was made yet.
+///
+/// # Errors
+/// Where the file in the data folder can't be read, or holds none.
+pub(crate) fn master_key(config: &Config) -> Result<Option<MasterKey>, MasterKeyError> {
+    let keys = &config.keys;
+    let key = match &keys.master_key {
+        Some(key) => Some(MasterKey::from_bytes(key.expose())),
+        None => master_key::load(&config.data_folder().join(MASTER_KEY))?,
+    };
+    let former = keys.previous_master_key.as_ref().map(|former| MasterKey::from_bytes(former.expose()));
+    Ok(match (key, former) {
+        (Some(key), Some(former)) => Some(key.replacing(former)),
+        (key, _) => key,
     })
 }
 

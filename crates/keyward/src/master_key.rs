@@ -50,14 +50,25 @@ pub fn beside(database: &Path) -> Result<MasterKey, MasterKeyError> {
 /// # Errors
 /// Where the file can't be read or made, can be read by others, or holds no key.
 pub fn load_or_make(path: &Path) -> Result<MasterKey, MasterKeyError> {
-    let error = |message: String| MasterKeyError { path: path.to_owned(), message };
-    match File::open(path) {
-        Ok(file) => read(file, path),
-        Err(e) if e.kind() == ErrorKind::NotFound => {
-            make(path).map_err(|e| error(e.to_string()))?;
-            File::open(path).map_err(|e| error(e.to_string())).and_then(|file| read(file, path))
+    match load(path)? {
+        Some(key) => Ok(key),
+        None => {
+            let error = |e: std::io::Error| MasterKeyError { path: path.to_owned(), message: e.to_string() };
+            make(path).map_err(error)?;
+            File::open(path).map_err(error).and_then(|file| read(file, path))
         }
-        Err(e) => Err(error(e.to_string())),
+    }
+}
+
+/// The master key in the file; `None` where it is not there.
+///
+/// # Errors
+/// Where the file can't be read, can be read by others, or holds no key.
+pub fn load(path: &Path) -> Result<Option<MasterKey>, MasterKeyError> {
+    match File::open(path) {
+        Ok(file) => read(file, path).map(Some),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(MasterKeyError { path: path.to_owned(), message: e.to_string() }),
     }
 }
 

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use keyward::core::policy::CLOCK_SKEW;
+use keyward::core::seal::OpenError;
 use keyward::core::time::Timestamp;
 use keyward::{DatabaseReport, inspect_database};
 
 use crate::config::Config;
+use crate::open;
 use keyward::diagnosis::Finding;
 
 /// Before this was written no clock can have been right: 2026-11-01T00:00:00Z.
@@ -42,7 +44,28 @@ pub(super) fn held(report: &DatabaseReport, config: &Config, now: Timestamp) -> 
     let mut findings = vec![schema(report)];
     findings.extend(report.has_admin.map(administrator));
     findings.push(signing_key(report, config.keys.rotation, now));
+    findings.extend(master_key(report, config));
     findings
+}
+
+/// Whether the master key opens what is sealed here. Of one that can't be read others tell.
+fn master_key(report: &DatabaseReport, config: &Config) -> Option<Finding> {
+    const WHAT: &str = "master key";
+    let key = open::master_key(config).ok().flatten()?;
+    Some(match report.opens_with(&key)? {
+        Ok(()) => Finding::ok(WHAT, "is the one of this database"),
+        Err(OpenError::WrongMasterKey) => Finding::error(
+            WHAT,
+            "is not the one of this database: no node starts, and no backup is of use without the right one",
+            "set keys.master_key to the one that this database was made with, or restore the database that goes \
+             with this one",
+        ),
+        Err(OpenError::Corrupt) => Finding::error(
+            WHAT,
+            "what it sealed in this database is damaged",
+            "stop the server, keep a copy of the data, and restore a backup",
+        ),
+    })
 }
 
 fn whole(report: &DatabaseReport) -> Finding {

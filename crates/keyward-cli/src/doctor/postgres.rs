@@ -184,6 +184,7 @@ mod tests {
                 has_admin: Some(true),
                 signs_since: None,
                 newest_event: None,
+                mac_key: None,
             },
             version: "17.2".to_owned(),
             is_tried: true,

@@ -241,6 +241,36 @@ fn a_master_key_beside_the_data_is_found() {
     is_among(&found, "error", "keys.master_key", "is not there, though the database is", "from a backup");
 }
 
+/// What restoring a backup rests on.
+#[test]
+fn a_master_key_of_another_database_is_found() {
+    const OTHER: &str = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=";
+    let home = installed(sound());
+    assert!(home.done(&["doctor"]).contains("ok       master key: is the one of this database\n"));
+    let before = home.snapshot();
+    let home = home.with("KEYS__MASTER_KEY", OTHER);
+    is_found(
+        &home,
+        "error",
+        "master key",
+        "is not the one of this database",
+        "set keys.master_key to the one",
+    );
+    let home = home.with("KEYS__PREVIOUS_MASTER_KEY", KEY);
+    assert!(findings(&home).iter().all(|finding| finding[1] == "disk"), "while it is being changed");
+    assert_eq!(home.snapshot(), before);
+    // One of a release before, as a backup is.
+    let home = home.with("KEYS__PREVIOUS_MASTER_KEY", "");
+    execute(&home, "DELETE FROM schema WHERE version = (SELECT max(version) FROM schema)");
+    assert!(findings(&home).iter().any(|finding| finding[1] == "master key" && finding[0] == "error"));
+    // The one that is made beside the data.
+    let local = sound().with("SERVER__PUBLIC_URL", "http://127.0.0.1:8080").with("KEYS__MASTER_KEY", "");
+    let local = installed(local);
+    assert!(local.done(&["doctor"]).contains("ok       master key: "));
+    fs::write(local.path("keyward-data/master.key"), OTHER).expect("written");
+    assert!(findings(&local).iter().any(|finding| finding[1] == "master key" && finding[0] == "error"));
+}
+
 #[test]
 fn a_database_that_this_user_can_not_write_is_found() {
     let home = installed(sound());

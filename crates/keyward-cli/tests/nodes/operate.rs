@@ -34,6 +34,10 @@ fn the_doctor_looks_at_both() {
     // The tests' own server saves what it can't afford to lose nowhere.
     assert_eq!(found(&home, "durability")[0].0, "error");
     assert!(found(&home, "administrator")[0].1.contains("there is none"));
+    assert_eq!(found(&home, "master key")[0].0, "ok");
+    let other = home_with(&database.url(), "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=");
+    let (level, message) = &found(&other, "master key")[0];
+    assert!(level == "error" && message.contains("is not the one of this database"), "{message}");
     assert!(!found(&home, "redis").is_empty());
     server.stop();
     let gone = home.with("DATABASE__URL", "postgres://keyward@127.0.0.1:1/keyward");

@@ -5,7 +5,7 @@
 
 use keyward_core::change::{Change, Sealed, Write};
 use keyward_core::event::EventType;
-use keyward_core::seal::OpenError;
+use keyward_core::seal::{MasterKey, OpenError};
 use keyward_core::time::Timestamp;
 
 use super::audit::chain;
@@ -17,6 +17,7 @@ use crate::clock;
 use crate::engine::{About as _, Engine};
 use crate::error::Error;
 use crate::mail;
+use crate::store::sqlite::inspect::DatabaseReport;
 use crate::store::{Fault, StoredKeys};
 
 /// Every mail that is still to be sent is due by then.
@@ -33,6 +34,17 @@ impl Keyward {
     /// [`Error::Fault`] where the store does not answer, or neither of the two opens a secret.
     pub async fn rotate_master_key(&self, client: &Client) -> Result<usize, Error> {
         self.engine.rotate_master_key(client).await
+    }
+}
+
+impl DatabaseReport {
+    /// Whether this master key opens what rests in the database; `None` where nothing does yet.
+    ///
+    /// # Errors
+    /// Where another one sealed it, or it was damaged.
+    pub fn opens_with(&self, master: &MasterKey) -> Option<Result<(), OpenError>> {
+        let (id, sealed) = self.mac_key.as_ref()?;
+        Some(master.open(&purpose(*id), sealed).map(drop))
     }
 }
 

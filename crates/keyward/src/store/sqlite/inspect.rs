@@ -26,6 +26,8 @@ pub struct DatabaseReport {
     pub signs_since: Option<Timestamp>,
     /// When the newest event happened.
     pub newest_event: Option<Timestamp>,
+    /// The id of the newest key for refresh tokens, and that key as the master key sealed it.
+    pub mac_key: Option<(u16, Vec<u8>)>,
 }
 
 /// Looks at a database file from one end to the other, beside a server or without, and changes
@@ -48,7 +50,12 @@ pub fn inspect(path: &Path) -> Result<DatabaseReport, OpenError> {
         has_admin: None,
         signs_since: None,
         newest_event: None,
+        mac_key: None,
     };
+    if schema > 0 {
+        let newest = connection.query_row(sql::MAC_KEYS, [], |row| Ok((row.get(0)?, row.get(1)?)));
+        report.mac_key = newest.optional().map_err(failed)?;
+    }
     if schema < known {
         return Ok(report);
     }
@@ -119,6 +126,7 @@ mod tests {
             has_admin: Some(false),
             signs_since: None,
             newest_event: None,
+            mac_key: None,
         };
         let before = listed();
         assert_eq!(inspect(&path).expect("beside a server"), fresh);
