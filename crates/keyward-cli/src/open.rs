@@ -6,7 +6,10 @@ use std::sync::atomic::AtomicU64;
 
 use keyward::clock::Clock;
 use keyward::master_key::{self, MasterKeyError};
-use keyward::{Keyward, MasterKey, OpenError, PostgresOptions, Settings, StartError, inspect_postgres};
+use keyward::{
+    Keyward, MasterKey, OpenError, PostgresError, PostgresOptions, RedisOpenError, Settings, StartError,
+    inspect_postgres,
+};
 
 use crate::config::{self, Config, DatabaseUrl, Loaded, MASTER_KEY, ServerUrl};
 use crate::failure::Failure;
@@ -127,10 +130,17 @@ async fn has_data(config: &Config) -> Result<bool, Failure> {
 }
 
 fn failure(error: &StartError) -> Failure {
-    Failure::new(match error {
+    match error {
         StartError::Open(OpenError::File { .. }) => {
-            format!("{error}; let this user write there, or set database.url to another file")
+            Failure::new(format!("{error}; let this user write there, or set database.url to another file"))
         }
-        _ => error.to_string(),
-    })
+        // What is set is wrong: to start again mends nothing.
+        StartError::WrongMasterKey
+        | StartError::NoMasterKey(_)
+        | StartError::PlainHttp(_)
+        | StartError::RedisAlone
+        | StartError::Postgres(PostgresError::Address(_))
+        | StartError::Redis(RedisOpenError::Url(_)) => Failure::usage(error.to_string()),
+        _ => Failure::new(error.to_string()),
+    }
 }

@@ -101,14 +101,14 @@ impl Place {
 
     /// The master key that is made for development on this machine; `None` where the data is
     /// elsewhere, and another node may make another one.
-    fn master_key(&self, folder: &Path) -> Result<Option<MasterKey>, MasterKeyError> {
-        match self {
-            Self::Sqlite(path) => master_key::beside(path).map(Some),
-            Self::Postgres(options) if options.is_local() => {
-                master_key::load_or_make(&self.beside(folder, master_key::FILE)).map(Some)
+    fn master_key(&self, folder: &Path) -> Result<Option<MasterKey>, StartError> {
+        Ok(match self {
+            Self::Sqlite(path) => Some(master_key::beside(path)?),
+            Self::Postgres(options) if options.is_local()? => {
+                Some(master_key::load_or_make(&self.beside(folder, master_key::FILE))?)
             }
-            Self::Postgres(_) => Ok(None),
-        }
+            Self::Postgres(_) => None,
+        })
     }
 
     async fn open(&self, exclusive: bool, moves: Moves, clock: &Clock) -> Result<Arc<dyn Store>, StartError> {

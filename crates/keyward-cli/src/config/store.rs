@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use keyward::{PostgresError, PostgresOptions};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -197,7 +198,11 @@ fn postgres(text: &str) -> Result<ServerUrl, Refusal> {
     if path.len() < 2 {
         return Err(Refusal::because("it names no database"));
     }
-    Ok(url)
+    match PostgresOptions::new(text).check() {
+        Ok(()) => Ok(url),
+        Err(PostgresError::Address(said)) => Err(Refusal::because(said)),
+        Err(error) => Err(Refusal::because(error.to_string())),
+    }
 }
 
 fn redis(text: &str) -> Result<ServerUrl, Refusal> {
@@ -281,6 +286,13 @@ mod tests {
             ("postgres://db/keyward?password=pw", "before the host"),
             ("postgres://db/keyward?p%61ssword=pw", "before the host"),
             ("postgres://ada:p@w@db/keyward", "write %2F for /"),
+            ("postgres://db:99999/keyward", "port"),
+            ("postgres://db/keyward?sslmode=bogus", "sslmode=\"bogus\" is none of disable, prefer"),
+            ("postgres://db/keyward?sslrootcert=/none.pem", "sslrootcert=/none.pem: "),
+            ("postgres://db/keyward?colour=red", "unknown option `colour`"),
+            ("postgres://db/key ward", "allowed: "),
+            ("postgres://db/keyward#x", "allowed: "),
+            ("mysql://db/keyward", "allowed: "),
         ] {
             let said = rule.read(&Raw::Word(text.into())).expect_err(text);
             assert!(said.contains(why) && !said.contains("pw"), "{said}");

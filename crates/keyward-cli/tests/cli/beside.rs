@@ -322,5 +322,5 @@ fn the_master_key_is_changed_while_the_server_runs() {
     assert_eq!(server.refresh(&text(&session["refresh_token"])).status, 200);
     server.stop();
     let home = home.with("KEYS__MASTER_KEY", "");
-    assert!(home.run(&["key", "list"]).refused(1).contains("is not the one this database was made with"));
+    assert!(home.run(&["key", "list"]).refused(2).contains("is not the one this database was made with"));
 }

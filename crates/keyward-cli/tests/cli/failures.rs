@@ -81,7 +81,7 @@ fn the_wrong_master_key() {
     Server::start(&home).stop();
     home.user(EMAIL);
     let home = home.with("KEYS__MASTER_KEY", OTHER_KEY);
-    refused(&home, 1, &["the master key is not the one this database was made with", "keys.master_key"]);
+    refused(&home, 2, &["the master key is not the one this database was made with", "keys.master_key"]);
     let home = home.with("KEYS__MASTER_KEY", KEY);
     home.done(&["user", "list"]);
 }
@@ -183,6 +183,21 @@ fn a_configuration_that_is_wrong() {
         refused(&home, 2, &[part]);
         let ran = home.run(&["config", "check"]);
         assert!(ran.refused(2).contains(part), "{ran:?}");
+    }
+    // With a master key of its own, and with one that would be made.
+    for home in [Home::new as fn() -> Home, || Home::new().with("KEYS__MASTER_KEY", KEY)] {
+        for (options, part) in [
+            (":99999/keyward", "invalid value for option `port`"),
+            ("/keyward?sslmode=bogus", "sslmode=\"bogus\" is none of disable, prefer, require, verify-full"),
+            ("/keyward?sslrootcert=gone.pem", "sslrootcert=gone.pem: "),
+            ("/keyward?colour=red", "unknown option `colour`"),
+        ] {
+            let home = home().with("DATABASE__URL", &format!("postgres://keyward@127.0.0.1{options}"));
+            let parts = ["database.url (KEYWARD_DATABASE__URL): the value is refused: ", part];
+            refused(&home, 2, &parts);
+            let ran = home.run(&["config", "check"]);
+            assert!(parts.iter().all(|part| ran.refused(2).contains(part)), "{ran:?}");
+        }
     }
     let ran = home.run(&["--config", "gone.toml", "config", "check"]);
     assert!(ran.refused(2).contains("gone.toml: can't be read"), "{ran:?}");

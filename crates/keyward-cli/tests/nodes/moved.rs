@@ -109,7 +109,7 @@ fn what_can_not_be_moved_stays_where_it_is() {
     refused(&home, 1, &url.replace("/test_", "/none_"), "make it (CREATE DATABASE), or give another");
     refused(&home, 1, "postgres://keyward@127.0.0.1:1/keyward", "is Postgres running there");
     let home = home.with("KEYS__MASTER_KEY", "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=");
-    refused(&home, 1, &url, "the master key is not the one this database was made with");
+    refused(&home, 2, &url, "the master key is not the one this database was made with");
     let home = home.with("KEYS__MASTER_KEY", MASTER_KEY).with("DATABASE__URL", &url);
     refused(&home, 2, &url, "database.url is Postgres already");
     refused(&Home::new(), 1, &url, "there is no database");

@@ -70,9 +70,18 @@ impl PostgresOptions {
         self
     }
 
+    /// Whether the addresses can be understood, without asking anybody.
+    ///
+    /// # Errors
+    /// [`PostgresError::Address`], which holds no password.
+    pub fn check(&self) -> Result<(), PostgresError> {
+        Endpoint::of(&self.url)?;
+        self.direct_url.as_deref().map(Endpoint::of).transpose().map(drop)
+    }
+
     /// Whether it is on this machine.
-    pub(crate) fn is_local(&self) -> bool {
-        Endpoint::of(&self.url).is_ok_and(|endpoint| endpoint.is_local)
+    pub(crate) fn is_local(&self) -> Result<bool, PostgresError> {
+        Ok(Endpoint::of(&self.url)?.is_local)
     }
 }
 
