@@ -1,12 +1,13 @@
 //! `keyward migrate`: brings the database up to date, as every start does; with `--to` it moves all
-//! of an SQLite database into a Postgres, with `--leave-redis` it does without Redis from then on.
+//! of an SQLite database into a Postgres, with `--take-back` it makes the file good again, and with
+//! `--leave-redis` it does without Redis from then on.
 
 use std::path::Path;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use keyward::clock::Clock;
-use keyward::{Moved, PostgresOptions, move_to_postgres};
+use keyward::{Moved, PostgresOptions, move_to_postgres, take_back};
 
 use crate::config::{MASTER_KEY, ServerUrl};
 use crate::failure::Failure;
@@ -27,6 +28,9 @@ pub(crate) struct Migrate {
     /// meanwhile, and nobody is signed out
     #[arg(long, conflicts_with = "to")]
     leave_redis: bool,
+    /// Make an SQLite database that was moved good again, as it was then
+    #[arg(long, conflicts_with_all = ["to", "leave_redis"])]
+    take_back: bool,
 }
 
 impl Migrate {
@@ -38,6 +42,7 @@ impl Migrate {
                 let config = open::to_leave_redis(file).await?;
                 print::line(&format!("Sessions move in {} from now on: start every node.", config.data()))
             }
+            None if self.take_back => back(file),
             None => {
                 let (_, config) = open::beside(file, Missing::Make).await?;
                 print::line(&format!("{} is up to date.", config.data()))
@@ -73,8 +78,9 @@ impl Migrate {
         })
         .await;
         bar.end();
+        // It held the file, and has nothing to write.
+        drop(keyward);
         let moved = moved.map_err(|e| Failure::new(e.to_string()))?;
-        keyward.close().await?;
         let rows: Vec<[String; 2]> =
             moved.iter().map(|Moved { table, rows }| [(*table).to_owned(), rows.to_string()]).collect();
         print::table(["TABLE", "ROWS"], &rows)?;
@@ -88,10 +94,27 @@ impl Migrate {
         print::text(&format!(
             "\nEverything is in {to}, and every row was counted. Now set database.url to that, {key}, and \
              start; nobody has to sign in anew.\n`keyward event verify` says whether the audit trail is whole. \
-             {} is as it was: destroy it when you need it no more, and serve it no more.\n",
+             {} says that it was moved, so that nothing serves it any more: destroy it when you need it no \
+             more. `keyward migrate --take-back` makes it good again, as it is now.\n",
             database.display()
         ))
     }
+}
+
+/// Makes the file that was moved good again.
+fn back(file: Option<&Path>) -> Result<(), Failure> {
+    let loaded = open::configuration(file)?;
+    let Some(database) = loaded.config.database_file() else {
+        return Err(Failure::usage(
+            "database.url is Postgres: set it to the SQLite database that is to be taken back",
+        ));
+    };
+    take_back(database).map_err(|e| Failure::new(e.to_string()))?;
+    print::text(&format!(
+        "{} is good again, as it was when it was moved. What happened in Postgres since is not in it: whoever was \
+         signed out there is signed in here, so run `keyward session revoke --all` before you serve it.\n",
+        database.display()
+    ))
 }
 
 /// What a terminal is shown meanwhile.

@@ -139,6 +139,7 @@ fn failure(error: &StartError) -> Failure {
         | StartError::NoMasterKey(_)
         | StartError::PlainHttp(_)
         | StartError::RedisAlone
+        | StartError::Open(OpenError::Moved { .. })
         | StartError::Postgres(PostgresError::Address(_))
         | StartError::Redis(RedisOpenError::Url(_)) => Failure::usage(error.to_string()),
         _ => Failure::new(error.to_string()),

@@ -87,7 +87,7 @@
 //! - Refer to a person by `account (id)`, sixteen bytes ([`UserId::as_bytes`]); of Keyward's tables
 //!   rely on nothing else, and write to none of them.
 //! - These names are taken: `access_ttl`, `account`, `account_role`, `counter`, `event`, `event_key`,
-//!   `event_seal`, `figure`, `imported`, `mac_key`, `mail_link`, `outbox`, `revocation`, `role`,
+//!   `event_seal`, `figure`, `imported`, `mac_key`, `mail_link`, `moved`, `outbox`, `revocation`, `role`,
 //!   `schema`, `service_key`, `session`, `signing_key`. A release may add some: a prefix of your own,
 //!   such as `app_`, never meets them.
 //!
@@ -244,6 +244,7 @@ pub use crate::store::redis::RedisOpenError;
 pub use crate::store::redis::inspect::inspect as inspect_redis;
 pub use crate::store::sqlite::OpenError;
 pub use crate::store::sqlite::inspect::{DatabaseReport, inspect as inspect_database};
+pub use crate::store::sqlite::moved::take_back;
 pub use crate::store::trail::{Suspect, SuspicionKind};
 pub use crate::subscription::{Missed, Subscription};
 

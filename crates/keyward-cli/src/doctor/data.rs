@@ -29,7 +29,12 @@ pub(super) fn look(path: &Path, config: &Config, now: Timestamp) -> Vec<Finding>
     let report = match inspect_database(path) {
         Ok(report) => report,
         Err(error) => {
-            let next = "see that database.url names Keyward's database, or restore a backup";
+            let next = match error {
+                keyward::OpenError::Moved { .. } => {
+                    "set database.url to where it was moved, or take the file back"
+                }
+                _ => "see that database.url names Keyward's database, or restore a backup",
+            };
             return vec![Finding::error("database", error.to_string(), next), clock(Some(path), None, now)];
         }
     };

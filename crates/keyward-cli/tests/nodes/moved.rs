@@ -1,13 +1,16 @@
 //! Does an installation move from SQLite to Postgres without anybody noticing?
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::client::{Load, ask, login, verdict};
 use crate::node::MASTER_KEY;
 use crate::servers::{postgres, redis};
-use crate::support::{EMAIL, Home, Server, text};
+use crate::support::{EMAIL, Home, PATIENCE, Server, text, until};
 
 /// An installation on SQLite, at an address that it keeps.
 fn embedded() -> Home {
@@ -77,9 +80,22 @@ fn moved_under_load(beside: impl FnOnce(Home) -> Home, rotates: bool) {
     server.stop();
     assert!(home.done(&["event", "verify"]).starts_with("The audit trail is whole"));
 
-    let again = home.with("DATABASE__URL", "sqlite://keyward-data/keyward.db").with("REDIS__URLS", "");
-    let said = again.run(&to);
-    assert!(said.refused(1).contains("holds data already"), "{said:?}");
+    // What was left behind does nothing any more, and says where everything is.
+    let left = home.with("DATABASE__URL", "sqlite://keyward-data/keyward.db").with("REDIS__URLS", "");
+    for arguments in [&["serve"][..], &["session", "revoke", "--all", "--yes"], &["migrate"], &to] {
+        let said = left.run(arguments);
+        let place = format!("/{} at 20", database.name);
+        assert!(said.refused(2).contains("this database was moved to 127.0.0.1:"), "{said:?}");
+        assert!(said.err.contains(&place) && said.err.contains("migrate --take-back"), "{said:?}");
+    }
+    let examined = left.run(&["doctor"]);
+    assert!(examined.code == 1 && examined.out.contains("error    database: "), "{examined:?}");
+    assert!(left.done(&["migrate", "--take-back"]).contains("session revoke --all"));
+    assert!(left.run(&["migrate", "--take-back"]).refused(1).contains("never moved"));
+    assert_eq!(listed(&left), before);
+    let said = left.run(&to);
+    assert!(said.refused(1).contains("holds data of Keyward already"), "{said:?}");
+    Server::start(&left).stop();
 }
 
 #[test]
@@ -113,6 +129,45 @@ fn what_can_not_be_moved_stays_where_it_is() {
     let home = home.with("KEYS__MASTER_KEY", MASTER_KEY).with("DATABASE__URL", &url);
     refused(&home, 2, &url, "database.url is Postgres already");
     refused(&Home::new(), 1, &url, "there is no database");
+}
+
+/// What a command says that it did is in the copy, or it says that it was not done.
+#[test]
+fn nothing_is_done_to_a_file_that_is_being_moved() {
+    let home = embedded();
+    let server = Server::start(&home);
+    login(server.address());
+    server.stop();
+    let file = home.path("keyward-data/keyward.db");
+    let database = postgres::server().database();
+    // Who holds this lock keeps the move from going on.
+    let mut psql = Command::new("psql")
+        .args(["-XqAt", "-d", &database.url()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("psql");
+    let mut hold = psql.stdin.take().expect("piped");
+    hold.write_all(b"SELECT pg_advisory_lock(1802989156, hashtext('public'));\n\\echo held\n")
+        .expect("asked");
+    let mut told = BufReader::new(psql.stdout.take().expect("piped")).lines();
+    assert!(told.any(|line| line.expect("readable") == "held"));
+    let moving = home.command(&["migrate", "--to", &database.url()]).spawn().expect("it runs");
+    let other = rusqlite::Connection::open(&file).expect("opens");
+    other.busy_timeout(Duration::ZERO).expect("set");
+    until(PATIENCE, "a move that has begun", || other.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err());
+    let revoke = ["session", "revoke", "--all", "--yes"];
+    let said = home.run(&revoke);
+    assert!(!said.refused(1).is_empty(), "{said:?}");
+    let waits = home.command(&revoke).spawn().expect("it runs");
+    drop(hold);
+    psql.wait().expect("it ends");
+    let moved = moving.wait_with_output().expect("it ends");
+    assert!(moved.status.success(), "{}", String::from_utf8_lossy(&moved.stderr));
+    let waited = waits.wait_with_output().expect("it ends");
+    assert!(!waited.status.success(), "{}", String::from_utf8_lossy(&waited.stdout));
+    let home = home.with("DATABASE__URL", &database.url());
+    assert_eq!(home.json(&["session", "list", "--json"])["sessions"].as_array().map(Vec::len), Some(1));
 }
 
 /// Half of a move is none.

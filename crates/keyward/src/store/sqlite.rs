@@ -9,6 +9,7 @@
 mod file;
 pub(crate) mod inspect;
 mod migrate;
+pub(crate) mod moved;
 mod row;
 #[cfg(test)]
 pub(super) mod tests;
@@ -83,6 +84,19 @@ pub enum OpenError {
         path: PathBuf,
         /// What was found.
         message: String,
+    },
+    /// Everything of it was moved to a Postgres.
+    #[error(
+        "{path}: this database was moved to {to} at {at}: set database.url to that; `keyward migrate --take-back` \
+         makes it good again, as it was then"
+    )]
+    Moved {
+        /// Which.
+        path: PathBuf,
+        /// Where everything is.
+        to: String,
+        /// Since when.
+        at: Timestamp,
     },
     /// It was written by a newer release, which this one can't stand in for.
     #[error(

@@ -3,11 +3,12 @@
 //! Row by row as it is, in one transaction behind the lock that migrations take: ids, seals, marks
 //! and what is sealed under the master key stay the same bytes, so every token, every link and the
 //! audit trail go on. Which tables and columns there are is asked of both, so that none can be left
-//! out; what was written is counted before it stands.
+//! out; what was written is counted before it stands. The file is then marked as moved.
 
 use std::path::Path;
 use std::pin::pin;
 
+use keyward_core::time::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
@@ -19,6 +20,7 @@ use super::options::Endpoint;
 use super::{Moves, PostgresOptions, inspect, migrate};
 use crate::clock::Clock;
 use crate::store::sql::Value;
+use crate::store::sqlite::moved;
 
 /// Tables in which a migration itself puts rows.
 const SEEDED: [&str; 2] = ["role", "counter"];
@@ -34,7 +36,7 @@ pub enum MoveError {
     Target(#[from] PostgresError),
     /// It holds something already.
     #[error(
-        "{at} holds data already (table {table:?}); give an empty database, or a schema that is empty; nothing was changed"
+        "{at} holds data of Keyward already (table {table:?}); give a database, or a schema, where it has none; nothing was changed"
     )]
     NotEmpty {
         /// Where.
@@ -45,6 +47,19 @@ pub enum MoveError {
     /// The file can't be read.
     #[error("{file}: {message}; nothing was moved")]
     Source {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// Everything was moved, and the file can't be told so.
+    #[error(
+        "everything is in {at}, and {file} can't be marked as moved ({message}): set database.url to that, and never \
+         serve the file again"
+    )]
+    NotMarked {
+        /// Where everything is.
+        at: String,
         /// The file.
         file: String,
         /// What is wrong.
@@ -69,12 +84,14 @@ pub struct Moved {
     pub rows: u64,
 }
 
-/// Moves everything of the SQLite file into an empty Postgres, whose tables are made. The file stays
-/// as it is, and nobody else writes to it meanwhile. `progress` is told the table, the rows that are
+/// Moves everything of the SQLite file into a Postgres where Keyward has nothing yet. Nobody else
+/// writes to the file meanwhile, and nobody opens it afterwards ([`take_back`](crate::take_back)
+/// makes it good again). `progress` is told the table, the rows that are
 /// there by now, and all that it will have.
 ///
 /// # Errors
-/// [`MoveError`]; in the Postgres there is then nothing, but for empty tables.
+/// [`MoveError`]; in the Postgres there is then nothing, but for empty tables, unless it is
+/// [`MoveError::NotMarked`].
 pub async fn move_to_postgres(
     file: &Path,
     options: &PostgresOptions,
@@ -92,7 +109,8 @@ pub async fn move_to_postgres(
     let (client, connection) = endpoint.connect().await?;
     // That it broke is told to whoever asks.
     let connection = tokio::spawn(connection);
-    let done = Move { source, client: &client, at: endpoint.name.clone() }.run(&mut progress).await;
+    let moving = Move { source, client: &client, at: endpoint.name.clone(), now: clock.now() };
+    let done = moving.run(&mut progress).await;
     // A transaction that was not committed ends with its connection.
     drop(client);
     let _ = connection.await;
@@ -103,6 +121,7 @@ struct Move<'a> {
     source: Source,
     client: &'a Client,
     at: String,
+    now: Timestamp,
 }
 
 impl Move<'_> {
@@ -139,7 +158,13 @@ impl Move<'_> {
         let value = i64::try_from(position).unwrap_or(i64::MAX);
         let position = "INSERT INTO counter (name, value) VALUES ('position', $1)";
         self.client.execute(position, &[&value]).await.map_err(|e| self.failed(&e))?;
+        // All that can go wrong with it goes wrong before there are two that could be served.
+        moved::mark(&self.source.connection, &self.at, self.now).map_err(|e| self.source.failed(&e))?;
         self.statement("COMMIT").await?;
+        if let Err(error) = self.source.connection.execute_batch("COMMIT") {
+            let (at, file) = (self.at.clone(), self.source.file.clone());
+            return Err(MoveError::NotMarked { at, file, message: error.to_string() });
+        }
         // So that the first questions find their way; it would be done some minutes later anyway.
         if let Err(error) = self.statement(&format!("ANALYZE {}", migrate::TABLES.join(", "))).await {
             tracing::debug!("no statistics were made: {error}");

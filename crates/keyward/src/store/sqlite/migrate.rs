@@ -8,8 +8,8 @@ use std::path::Path;
 use keyward_core::time::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::OpenError;
 use super::file::foreign;
+use super::{OpenError, moved};
 
 struct Step {
     /// The schema that this step makes.
@@ -31,7 +31,7 @@ const STEPS: &[Step] = &[
 ];
 
 /// Marks a file as Keyward's (`PRAGMA application_id`), for it and for `file(1)`: "kwrd".
-const APPLICATION: i32 = 0x6b77_7264;
+pub(super) const APPLICATION: i32 = 0x6b77_7264;
 
 /// Whether this release may write to the file. Changes nothing of it.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenError> {
@@ -42,6 +42,7 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), OpenErro
 
 fn may_write(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let foreign_error = |e: rusqlite::Error| foreign(path, &e);
+    moved::check(connection, path)?;
     let known = known();
     let found = current(connection).map_err(foreign_error)?.ok_or_else(|| OpenError::Foreign {
         path: path.to_owned(),

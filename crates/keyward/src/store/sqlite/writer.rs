@@ -12,7 +12,7 @@ use keyward_core::change::{Committed, Conflict};
 use rusqlite::{CachedStatement, Connection, ErrorCode, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::fault;
+use super::{fault, moved};
 use crate::store::sql::{self, Expect, Statement, Value};
 use crate::store::{Fault, NotCommitted};
 
@@ -32,7 +32,7 @@ pub(super) type Written = Result<Committed, NotCommitted>;
 
 /// Why a whole transaction came to nothing.
 enum Broken {
-    /// Another process holds the database and does not let go.
+    /// Another process holds the database and does not let go, or has moved all of it away.
     Busy(Fault),
     /// Something that one of the changes may have brought about.
     Other(Fault),
@@ -106,6 +106,10 @@ fn write(connection: &mut Connection, batch: &[Job]) -> Result<Vec<Written>, Bro
 
 fn write_batch(connection: &mut Connection, batch: &[Job]) -> Result<Vec<Written>, Broken> {
     let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Who waited for a move to end would write what nobody reads any more.
+    if moved::is_moved(&transaction)? {
+        return Err(Broken::Busy(Fault::Unavailable("the database was moved to a Postgres".to_owned())));
+    }
     let mut results = Vec::with_capacity(batch.len());
     for job in batch {
         results.push(match write_one(&mut transaction, &job.statements) {
