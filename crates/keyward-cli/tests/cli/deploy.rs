@@ -87,6 +87,66 @@ fn the_units_configuration_is_in_order() {
     assert_eq!(home.done(&["config", "check"]), "The configuration is in order.\n");
 }
 
+/// Runs `keyward-beside` as the unit does, with what is in a folder of secrets.
+fn handed_in(home: &Home, secrets: &[(&str, &str)], arguments: &[&str]) -> std::process::Output {
+    let credentials = home.path("credentials");
+    fs::create_dir(&credentials).expect("made");
+    for (name, value) in secrets {
+        let path = credentials.join(format!("keyward_{name}"));
+        fs::write(&path, format!("{value}\n")).expect("written");
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o400)).expect("its mode");
+    }
+    let script = file("systemd/keyward-beside");
+    assert_eq!(script.matches("/usr/local/bin/keyward --config /etc/keyward/keyward.toml").count(), 1);
+    let script = script
+        .replace("/usr/local/bin/keyward", env!("CARGO_BIN_EXE_keyward"))
+        .replace("/etc/keyward/keyward.toml", home.path("keyward.toml").to_str().expect("text"));
+    fs::write(home.path("beside"), script).expect("written");
+    let mut shell = std::process::Command::new("sh");
+    shell.arg(home.path("beside")).arg("--handed-in").args(arguments).current_dir(home.path("")).env_clear();
+    shell.env("CREDENTIALS_DIRECTORY", &credentials).output().expect("a shell")
+}
+
+#[test]
+fn every_secret_is_handed_in() {
+    const KEY: &str = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=";
+    let secrets = [
+        ("master_key", KEY),
+        ("previous_master_key", "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI="),
+        ("database_url", "postgres://keyward@db.example.com/keyward"),
+        ("direct_url", "postgres://keyward@direct.example.com/keyward"),
+        ("redis_urls", "rediss://a.example.com,rediss://b.example.com"),
+        ("smtp_url", "smtps://mail.example.com"),
+        ("hs256_secret", "3fq0pKzv1wVYbM8sTqz5uH4n2cJxRkLdGoWeA7iB9y0="),
+    ];
+    // Every one that can have a file of its own.
+    assert_eq!(variables().iter().filter(|name| name.ends_with("_FILE")).count(), secrets.len());
+    let home = Home::new();
+    fs::write(home.path("keyward.toml"), "[server]\npublic_url = \"https://auth.example.com\"\n")
+        .expect("written");
+    let ran = handed_in(&home, &secrets, &["config", "show", "--json"]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let shown = String::from_utf8(ran.stdout).expect("text");
+    for (name, _) in secrets {
+        assert!(
+            shown.contains(&format!("/credentials/keyward_{name}, named by KEYWARD_")),
+            "{name}: {shown}"
+        );
+    }
+    // What is not there is no secret.
+    let home = Home::new();
+    fs::write(home.path("keyward.toml"), file("systemd/keyward.toml")).expect("written");
+    let ran = handed_in(&home, &[("master_key", KEY)], &["config", "check"]);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    // As the unit has it, and commands.
+    assert!(file("systemd/keyward.service").contains("\nLoadCredential=keyward:/etc/keyward\n"));
+    assert!(
+        file("systemd/keyward.service")
+            .contains("\nExecStart=/usr/local/bin/keyward-beside --handed-in serve\n")
+    );
+    assert!(file("systemd/keyward-beside").contains("--property=LoadCredential=keyward:/etc/keyward "));
+}
+
 /// What the image sets and what the set of containers sets over it, as a container of it has them.
 fn in_a_container() -> Vec<(String, String)> {
     let image = file("container/Dockerfile");
