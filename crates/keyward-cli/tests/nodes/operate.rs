@@ -1,8 +1,10 @@
 //! What do commands say of a Postgres and a Redis?
 
+use std::sync::atomic::Ordering;
+
 use serde_json::Value;
 
-use crate::client::{login, verdict};
+use crate::client::{Load, login, verdict};
 use crate::node::{self, MASTER_KEY};
 use crate::servers::{postgres, redis};
 use crate::support::{EMAIL, Home, PATIENCE, Server, text, until};
@@ -42,6 +44,38 @@ fn the_doctor_looks_at_both() {
     server.stop();
     let gone = home.with("DATABASE__URL", "postgres://keyward@127.0.0.1:1/keyward");
     assert_eq!(found(&gone, "database")[0].0, "error");
+}
+
+/// The user that docs/operations.md says to make.
+#[test]
+fn a_user_of_redis_who_may_little_suffices() {
+    let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operations.md"));
+    let docs = docs.expect("the page").replace("\n ", "");
+    let (_, command) = docs.split_once("`ACL SETUSER keyward on >PASSWORD ").expect("a command");
+    let (may, _) = command.split_once('`').expect("its end");
+    let server = redis::server();
+    let made = server.ask(&format!("ACL SETUSER keyward on >PASSWORD {may}"));
+    assert!(made.starts_with("+OK"), "{made}");
+    let database = node::database();
+    let url = server.database().replace("redis://", "redis://keyward:PASSWORD@");
+    let home = node::home(&database.url()).with("REDIS__URLS", &url).with("RATE_LIMITS__LOGIN", "100/1m");
+    let node = Server::start(&home);
+    let load = Load::of(2, &[node.address().to_owned()]);
+    load.until_answered(50);
+    let counts = load.end("a user of Redis who may little");
+    assert_eq!(counts.unavailable.load(Ordering::Relaxed), 0);
+    let tokens = node.login(EMAIL);
+    let listed = node.call("GET", "/api/auth/sessions", Some(&text(&tokens["token"])), None);
+    assert_eq!(listed.status, 200, "{}", listed.text);
+    assert_eq!(node.get("/readyz").status, 200);
+    assert!(found(&home, "redis").iter().all(|(level, _)| level != "error"), "{:?}", found(&home, "redis"));
+    home.done(&["session", "revoke", &text(&tokens["session_id"])]);
+    node.stop();
+    // But for its name, which the library tells a Redis that wants to know it.
+    let log = server.ask("ACL LOG");
+    let denied: Vec<&str> =
+        log.split("\r\nobject\r\n").skip(1).filter_map(|rest| rest.lines().nth(1)).collect();
+    assert!(denied.iter().all(|command| command.starts_with("client")), "{log}");
 }
 
 #[test]

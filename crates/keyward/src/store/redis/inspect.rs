@@ -8,6 +8,8 @@ use redis::InfoDict;
 use super::nodes::{self, RedisOpenError};
 use crate::diagnosis::Finding;
 
+/// What is too little room: in hundredths of what it may take, this is in use.
+const NEARLY_FULL: u64 = 90;
 /// The oldest release that this was tried with.
 const OLDEST: u32 = 7;
 
@@ -17,6 +19,10 @@ struct Told {
     version: String,
     /// Whether every write goes to a file.
     appends: bool,
+    /// Whether it is one that follows another.
+    is_replica: bool,
+    /// When what goes to the file is on the disk; `None` where that can't be read.
+    on_disk: Option<String>,
     /// When it writes all of it to a file; `None` where it does not let that be read, as managed ones
     /// often don't.
     saves: Option<String>,
@@ -24,6 +30,8 @@ struct Told {
     policy: String,
     /// How much that is; 0: all there is.
     most: u64,
+    /// How much of it is in use.
+    used: u64,
     /// `ok` or not, where it is of a cluster.
     cluster: Option<String>,
 }
@@ -45,6 +53,9 @@ pub async fn inspect(urls: &[String]) -> Vec<Finding> {
                 "redis",
                 error.to_string(),
                 match urls.len() {
+                    _ if error.to_string().contains("NOPERM") => {
+                        "let its user do what docs/operations.md lists (ACL SETUSER)"
+                    }
                     1 => "start it: what moves in sessions is there",
                     _ => "start it, or take it out of redis.urls and leave the other nodes of its cluster there",
                 },
@@ -69,13 +80,19 @@ async fn ask(url: &str) -> Result<(String, Told), RedisOpenError> {
             }
             false => None,
         };
-        let saves = redis::cmd("CONFIG").arg("GET").arg("save").query_async(&mut node).await;
+        let mut setting = async |name: &str| {
+            let told = redis::cmd("CONFIG").arg("GET").arg(name).query_async(&mut node).await;
+            told.ok().map(|(_, value): (String, String)| value)
+        };
         Ok(Told {
+            is_replica: all.get::<String>("role").as_deref() == Some("slave"),
+            on_disk: setting("appendfsync").await,
             version: all.get("redis_version").unwrap_or_default(),
             appends: all.get::<u8>("aof_enabled") == Some(1),
-            saves: saves.ok().map(|(_, saves): (String, String)| saves),
+            saves: setting("save").await,
             policy: all.get("maxmemory_policy").unwrap_or_default(),
             most: all.get("maxmemory").unwrap_or_default(),
+            used: all.get("used_memory").unwrap_or_default(),
             cluster,
         })
     };
@@ -89,6 +106,21 @@ async fn ask(url: &str) -> Result<(String, Told), RedisOpenError> {
 impl Told {
     fn findings(&self, subject: &str) -> Vec<Finding> {
         let mut findings = vec![self.release(subject), self.persistence(subject), self.eviction(subject)];
+        // Of a cluster any node says which ones take writes.
+        if self.is_replica && self.cluster.is_none() {
+            findings.push(Finding::error(
+                subject,
+                "is a replica, which takes no writes: nobody can sign in or refresh",
+                "give the address of the primary in redis.urls",
+            ));
+        }
+        if self.most > 0 && self.used.saturating_mul(100) / self.most >= NEARLY_FULL {
+            findings.push(Finding::warning(
+                subject,
+                format!("{} of {} MB are in use", self.used / 1_000_000, self.most / 1_000_000),
+                "raise maxmemory, or add primaries to its cluster, before it is full",
+            ));
+        }
         findings.extend(self.cluster.as_deref().map(|state| match state {
             "ok" => Finding::ok(subject, "its cluster is whole"),
             _ => Finding::error(
@@ -115,6 +147,12 @@ impl Told {
     fn persistence(&self, subject: &str) -> Finding {
         const NEXT: &str = "set appendonly yes, with appendfsync everysec";
         match (self.appends, self.saves.as_deref()) {
+            (true, _) if self.on_disk.as_deref() == Some("no") => Finding::warning(
+                subject,
+                "writes every change to a file, and leaves it to the system when that is on the disk (appendfsync \
+                 no): a crash of the machine takes half a minute of sessions back",
+                "set appendfsync everysec",
+            ),
             (true, _) => Finding::ok(subject, "writes every change to a file"),
             (false, Some("")) => Finding::warning(
                 subject,
@@ -188,8 +226,31 @@ mod tests {
         let good = told_of(&Server::start(&["--appendonly", "yes", "--maxmemory", "100mb"])).await;
         assert!(good.iter().all(|(level, _)| *level == Level::Ok), "{good:?}");
         assert!(has(&good, Level::Ok, "refused (503)"));
+        let lazy = told_of(&Server::start(&["--appendonly", "yes", "--appendfsync", "no"])).await;
+        assert!(has(&lazy, Level::Warning, "appendfsync no"), "{lazy:?}");
+        let full = told_of(&Server::start(&["--appendonly", "yes", "--maxmemory", "1100kb"])).await;
+        assert!(has(&full, Level::Warning, " of 1 MB are in use"), "{full:?}");
         let managed = told_of(&Server::start(&["--rename-command", "CONFIG", ""])).await;
         assert!(has(&managed, Level::Warning, "can't be read from here"), "{managed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_replica_is_no_place_for_sessions() {
+        let primary = Server::start(&[]);
+        let port = primary.port.to_string();
+        let replica = told_of(&Server::start(&["--replicaof", "127.0.0.1", &port])).await;
+        assert!(has(&replica, Level::Error, "is a replica, which takes no writes"), "{replica:?}");
+        assert!(!told_of(&primary).await.iter().any(|(level, _)| *level == Level::Error));
+    }
+
+    #[tokio::test]
+    async fn a_user_who_may_not_is_told_what_it_needs() {
+        let server = Server::start(&[]);
+        let user = ["SETUSER", "poor", "on", ">pw", "~keyward:*", "+ping"];
+        server.ask::<()>(redis::cmd("ACL").arg(&user)).await;
+        let told = inspect(&[format!("redis://poor:pw@127.0.0.1:{}", server.port)]).await;
+        let advised = |f: &Finding| f.next.as_deref().is_some_and(|next| next.contains("docs/operations.md"));
+        assert!(told.iter().any(|f| f.level == Level::Error && advised(f)), "{told:?}");
     }
 
     #[tokio::test]
@@ -215,9 +276,12 @@ mod tests {
         let told = Told {
             version: "6.2.14".into(),
             appends: true,
+            is_replica: false,
+            on_disk: None,
             saves: None,
             policy: "noeviction".into(),
             most: 0,
+            used: 0,
             cluster: None,
         };
         let levels: Vec<_> = told.findings("redis").iter().map(|finding| finding.level).collect();
