@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use keyward::clock::Clock;
-use keyward::{Moved, PostgresOptions, move_to_postgres, take_back};
+use keyward::{MoveError, Moved, PostgresError, PostgresOptions, move_to_postgres, take_back};
 
 use crate::config::{MASTER_KEY, ServerUrl};
 use crate::failure::Failure;
@@ -17,8 +17,8 @@ use crate::{password, print};
 /// What is brought where.
 #[derive(Args)]
 pub(crate) struct Migrate {
-    /// Move everything of the SQLite database into the empty Postgres at this address,
-    /// postgres://user@host/database; nobody is signed out
+    /// Move everything of the SQLite database into the Postgres at this address,
+    /// postgres://user@host/database, where Keyward has nothing yet; nobody is signed out
     #[arg(long, value_name = "URL")]
     to: Option<String>,
     /// Read the password of the user of that Postgres from standard input
@@ -80,7 +80,12 @@ impl Migrate {
         bar.end();
         // It held the file, and has nothing to write.
         drop(keyward);
-        let moved = moved.map_err(|e| Failure::new(e.to_string()))?;
+        let moved = moved.map_err(|e| match &e {
+            MoveError::Target(PostgresError::Refused { .. }) if !to.has_password() => {
+                Failure::new(format!("{e}: hand it in with --password-stdin"))
+            }
+            _ => Failure::new(e.to_string()),
+        })?;
         let rows: Vec<[String; 2]> =
             moved.iter().map(|Moved { table, rows }| [(*table).to_owned(), rows.to_string()]).collect();
         print::table(["TABLE", "ROWS"], &rows)?;

@@ -54,7 +54,15 @@ pub(crate) async fn to_serve(loaded: &Loaded, log_drops: Arc<AtomicU64>) -> Resu
 
 /// The data, for this process alone: nobody serves it meanwhile.
 pub(crate) async fn to_move(loaded: &Loaded) -> Result<Keyward, Failure> {
-    builder_of(&loaded.config, |settings| settings.background = false)?.open().await.map_err(|e| failure(&e))
+    let opened = builder_of(&loaded.config, |settings| settings.background = false)?.open().await;
+    opened.map_err(|e| match e {
+        StartError::Open(OpenError::Served(path)) => Failure::new(format!(
+            "{}: `keyward serve` is running on this database; stop it first, for what it wrote meanwhile would be \
+             left behind; nothing was moved",
+            path.display()
+        )),
+        e => failure(&e),
+    })
 }
 
 /// Brings home what moved in Redis until now.

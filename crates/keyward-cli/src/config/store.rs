@@ -100,6 +100,11 @@ impl ServerUrl {
         Self::parse(&Zeroizing::new(format!("{scheme}://{user}:{}@{server}{path}", *encoded))).ok()
     }
 
+    /// Whether a password is in it.
+    pub(crate) fn has_password(&self) -> bool {
+        self.masked.contains(":***@")
+    }
+
     /// The address with its password.
     pub(crate) fn expose(&self) -> &str {
         self.url.expose()

@@ -56,7 +56,8 @@ fn moved_under_load(beside: impl FnOnce(Home) -> Home, rotates: bool) {
     let database = postgres::server().database();
     let to = ["migrate", "--to", &database.url()];
     let said = home.run(&to);
-    assert!(said.refused(1).contains("another `keyward serve` is running"), "{said:?}");
+    assert!(said.refused(1).contains("is running on this database; stop it first"), "{said:?}");
+    assert!(!said.err.contains("of its own"), "{said:?}");
     assert_eq!(database.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").trim(), "0");
 
     server.stop();
@@ -124,6 +125,12 @@ fn what_can_not_be_moved_stays_where_it_is() {
     refused(&home, 2, "sqlite://other.db", "postgres://user:password@host/database");
     refused(&home, 1, &url.replace("/test_", "/none_"), "make it (CREATE DATABASE), or give another");
     refused(&home, 1, "postgres://keyward@127.0.0.1:1/keyward", "is Postgres running there");
+    database.sql("CREATE ROLE locked LOGIN PASSWORD 'pw'");
+    let locked = url.replace("keyward@", "locked@");
+    refused(&home, 1, &locked, "give the password of that user: hand it in with --password-stdin");
+    let other = home.run_with(&["migrate", "--to", &locked, "--password-stdin"], "other");
+    assert!(other.refused(1).ends_with("; give the password of that user\n"), "{other:?}");
+    database.sql("DROP ROLE locked");
     let home = home.with("KEYS__MASTER_KEY", "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=");
     refused(&home, 2, &url, "the master key is not the one this database was made with");
     let home = home.with("KEYS__MASTER_KEY", MASTER_KEY).with("DATABASE__URL", &url);
