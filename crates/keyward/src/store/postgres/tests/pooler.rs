@@ -113,7 +113,7 @@ async fn a_node_that_freezes_holds_nobody_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_addresses_are_of_one_database() {
-    let (place, other) = (Pooled(made()), made().await);
+    let (place, other) = (Pooled(made()), made());
     let refused = async |options: PostgresOptions| {
         Postgres::open(&options, false, &clock()).await.err().expect("refused").to_string()
     };

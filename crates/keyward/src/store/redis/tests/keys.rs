@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyward_core::change::{Change, Write};
+use keyward_core::id::UserId;
 use keyward_core::session::{End, EndReason, MadeBy, Progress, Verdict};
 use keyward_core::time::Timestamp;
 
@@ -90,7 +91,9 @@ async fn every_key_ends_and_is_as_large_as_at_first() {
     let left: Vec<String> = server.ask(redis::cmd("KEYS").arg("*")).await;
     assert_eq!(left.len(), 3);
     // With everybody's they go at the next sweep: nobody lists a million sessions to end them all.
-    store.commit(Change::of([Write::EndEverySession { end, until }])).await.expect("writable");
+    let everybody = (UserId::from_bytes([0; 16]), UserId::from_bytes([0xff; 16]));
+    let end_all = Write::EndSessionsBetween { after: everybody.0, to: everybody.1, end };
+    store.commit(Change::of([end_all])).await.expect("writable");
     store.sweep(sweep(now)).await.expect("writable");
     let left: Vec<String> = server.ask(redis::cmd("KEYS").arg("*")).await;
     assert_eq!(left.len(), 0);
