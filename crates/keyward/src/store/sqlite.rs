@@ -165,12 +165,13 @@ impl Sqlite {
         read: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, Fault>>,
     ) -> Result<T, Fault> {
         self.reads.fetch_add(1, Ordering::Relaxed);
-        let start = self.next_reader.fetch_add(1, Ordering::Relaxed);
-        let free = (0..READERS).find_map(|i| self.readers[(start + i) % READERS].try_lock().ok());
-        let connection = match free {
-            Some(connection) => connection,
-            None => self.readers[start % READERS].lock().unwrap_or_else(PoisonError::into_inner),
-        };
+        // Always the first that is free: a commit makes each connection read its pages anew, so the
+        // fewer take part, the less is read.
+        let free = self.readers.iter().find_map(|reader| reader.try_lock().ok());
+        let connection = free.unwrap_or_else(|| {
+            let next = self.next_reader.fetch_add(1, Ordering::Relaxed);
+            self.readers[next % READERS].lock().unwrap_or_else(PoisonError::into_inner)
+        });
         read(&connection).map_err(|e| fault(&e))?
     }
 
