@@ -37,7 +37,9 @@ CREATE TABLE session (
     ended_why      TEXT,
     newest         INTEGER NOT NULL CHECK (newest >= 0),
     parent         INTEGER CHECK (parent < newest),
-    made_by        TEXT    NOT NULL CHECK (made_by IN ('opening', 'rotation', 'forgiveness', 'adoption')),
+    -- Not IN: of more than two, SQLite would make a temporary table of them at each refresh.
+    made_by        TEXT    NOT NULL CHECK (made_by = 'opening' OR made_by = 'rotation'
+                                           OR made_by = 'forgiveness' OR made_by = 'adoption'),
     made_at        INTEGER NOT NULL,
     seen           INTEGER NOT NULL,
     last_active_at INTEGER NOT NULL,

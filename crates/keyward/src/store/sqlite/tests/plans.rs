@@ -2,13 +2,15 @@
 
 use std::fmt::Write as _;
 
+use keyward_core::change::{Change, Write};
 use keyward_core::event::EventType;
 use keyward_core::id::{EventId, SessionId, UserId};
+use keyward_core::session::Progress;
 use keyward_core::time::Timestamp;
 use rusqlite::Connection;
 
 use super::Folder;
-use crate::store::sql::{explorer, figures, trail as sql};
+use crate::store::sql::{Statement, explorer, figures, plan as statements, trail as sql};
 use crate::store::sqlite::Sqlite;
 use crate::store::trail::{EventQuery, SuspicionKind};
 
@@ -126,5 +128,23 @@ fn the_chain_is_found_by_its_indexes() {
         let plan = plan(&connection, query);
         assert!(plan.contains(index), "{query}: {plan}");
         assert!(!plan.contains("SCAN e") && !plan.contains("TEMP B-TREE"), "{query}: {plan}");
+    }
+}
+
+#[test]
+fn a_refresh_makes_no_temporary_table() {
+    let (_folder, connection) = file();
+    let session = SessionId::from_bytes([1; 16]);
+    let after = Progress::opened(Timestamp::default());
+    let advance = Write::Advance { session, newest: Some(0), unseen: true, after, resting: None };
+    for Statement { sql, .. } in statements(Change::of([advance])) {
+        let mut statement = connection.prepare(&format!("EXPLAIN {sql}")).expect("a statement");
+        let mut rows = statement.raw_query();
+        let mut steps = Vec::new();
+        while let Some(row) = rows.next().expect("a step") {
+            steps.push(row.get::<_, String>(1).expect("a text"));
+        }
+        assert!(steps.contains(&"IdxInsert".to_owned()), "the row is written: {steps:?}");
+        assert!(!steps.contains(&"OpenEphemeral".to_owned()), "{steps:?}");
     }
 }
