@@ -174,9 +174,9 @@ pub fn random<const N: usize>() -> [u8; N] {
 
 /// A name for a request: unique in this process, and across processes with overwhelming odds.
 pub fn request_id() -> String {
-    static START: LazyLock<u64> = LazyLock::new(|| u64::from_be_bytes(random()));
+    static START: LazyLock<String> = LazyLock::new(|| format!("{:016x}", u64::from_be_bytes(random())));
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("{:016x}-{:x}", *START, COUNT.fetch_add(1, Ordering::Relaxed))
+    format!("{}-{:x}", *START, COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The operating system, or its generator, could not make a key.

@@ -59,7 +59,7 @@ pub(crate) fn is_allowed(origin: &[u8], settings: &Settings) -> bool {
 /// Whether the request shows that a person did something: an unsafe method, a navigation by the
 /// user, or any request of a client that is no browser with Fetch Metadata.
 pub(crate) fn is_activity(method: &Method, headers: &HeaderMap) -> bool {
-    is_unsafe(method, headers) || !headers.contains_key(SEC_FETCH_SITE) || is_navigation_by_user(headers)
+    !headers.contains_key(SEC_FETCH_SITE) || is_navigation_by_user(headers) || is_unsafe(method, headers)
 }
 
 /// Whether the request fetches a page to show it.
