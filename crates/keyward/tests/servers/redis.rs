@@ -105,9 +105,15 @@ impl Server {
 
     /// What it answers to this: a text, or of a list its texts.
     pub(crate) fn say(&self, command: &str) -> Vec<String> {
+        self.say_in("0", command)
+    }
+
+    /// The same in the database of this number.
+    pub(crate) fn say_in(&self, number: &str, command: &str) -> Vec<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it answers");
-        write!(stream, "{command}\r\n").expect("written");
+        write!(stream, "SELECT {number}\r\n{command}\r\n").expect("written");
         let mut answer = BufReader::new(stream);
+        read(&mut answer).expect("it has such a database");
         let told = read(&mut answer).unwrap_or_else(|error| panic!("{command}: {error}"));
         let stream = answer.get_mut();
         // The server ends the connection: else this end would keep the port for a while.

@@ -163,7 +163,8 @@ async fn settle(client: &Client, at: &str, now: Timestamp, moves: Moves) -> Resu
     let lag = i64::try_from(LAG.as_micros()).unwrap_or(i64::MAX);
     client
         .execute_typed(TAKE_FOR_ACTIVE, &[(&now.micros(), Type::INT8), (&lag, Type::INT8)])
-        .await.map_err(wrong)?;
+        .await
+        .map_err(wrong)?;
     client.batch_execute(UNMARK_REDIS).await.map_err(wrong)
 }
 

@@ -130,7 +130,7 @@ impl App {
         if let Some(at) = moving.iter().position(|name| *name == column)
             && let Some(said) = self.place.ask_redis(&format!("GET keyward:{{{session}}}"))
         {
-            let word = said.lines().nth(1).and_then(|record| record.split(' ').nth(at)).expect("a record");
+            let word = said.split(' ').nth(at).expect("a record");
             return get(&[word.parse().map_or_else(|_| Cell::Text(word.to_owned()), Cell::Int)], 0);
         }
         let id: SessionId = session.parse().expect("an id");

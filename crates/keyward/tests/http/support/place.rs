@@ -18,17 +18,18 @@ pub(crate) struct Place {
 
 enum Kept {
     Sqlite,
-    Postgres { server: Asked, redis: Option<String> },
+    Postgres { server: Box<Asked>, redis: Option<String> },
 }
 
 impl Place {
     pub(super) fn new() -> Self {
         let kept = match std::env::var("KEYWARD_TEST_STORE").as_deref() {
             Err(_) | Ok("sqlite") => Kept::Sqlite,
-            Ok("postgres") => Kept::Postgres { server: Asked::new(database()), redis: None },
-            Ok("redis") => {
-                Kept::Postgres { server: Asked::new(database()), redis: Some(redis::server().database()) }
-            }
+            Ok("postgres") => Kept::Postgres { server: Box::new(Asked::new(database())), redis: None },
+            Ok("redis") => Kept::Postgres {
+                server: Box::new(Asked::new(database())),
+                redis: Some(redis::server().database()),
+            },
             Ok(other) => panic!("KEYWARD_TEST_STORE={other}: there is sqlite, postgres and redis"),
         };
         Self { folder: folder(), kept }
@@ -51,7 +52,10 @@ impl Place {
 
     /// A Postgres, under the Redis at this address: for what only that can do.
     pub(super) fn under_redis(url: String) -> Self {
-        Self { folder: folder(), kept: Kept::Postgres { database: Some(database()), redis: Some(url) } }
+        Self {
+            folder: folder(),
+            kept: Kept::Postgres { server: Box::new(Asked::new(database())), redis: Some(url) },
+        }
     }
 
     /// A Keyward that has this place for its data.
@@ -82,8 +86,7 @@ impl Place {
     pub(super) fn ask_redis(&self, command: &str) -> Option<String> {
         let Kept::Postgres { redis: Some(url), .. } = &self.kept else { return None };
         let number = url.rsplit('/').next().expect("the number of its database");
-        let said = redis::server().ask(&format!("SELECT {number}\r\n{command}"));
-        Some(said.strip_prefix("+OK\r\n").expect("it is there").to_owned())
+        redis::server().say_in(number, command).pop()
     }
 
     /// The file of the database, where that is a file.
@@ -109,7 +112,9 @@ fn database() -> postgres::Database {
             .postgres(PostgresOptions::new(url).max_connections(1))
             .redis(["redis://127.0.0.1:1"])
             .master_key(master_key());
-        let opened = apart(async || keyward.beside().open().await);
+        let opened = apart(async || keyward.open().await);
         assert!(matches!(opened, Err(StartError::Redis(_))), "it can be made");
+        let name = url.rsplit('/').next().expect("the name of the database");
+        postgres::server().sql(name, "DELETE FROM counter WHERE name = 'redis'");
     })
 }
