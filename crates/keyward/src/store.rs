@@ -30,6 +30,7 @@ use keyward_core::revocation::Entry;
 use keyward_core::role::Roles;
 use keyward_core::service_key::ServiceKey;
 use keyward_core::session::{Session, Transport};
+use keyward_core::throttle::Throttle;
 use keyward_core::time::Timestamp;
 
 /// The store could not be asked, or what it holds can't be. Nothing was written, unless the
@@ -388,8 +389,8 @@ pub(crate) trait Store: trail::Trail + Send + Sync + 'static {
     /// How often the store was read since it was opened.
     fn reads(&self) -> u64;
 
-    /// Where all nodes spend from the same budgets; `None`: each node has its own.
-    fn budgets(&self) -> Option<&dyn budget::Budgets> {
+    /// Where all nodes spend from the same budgets of this kind; `None`: each node has its own.
+    fn budgets(&self, _: Throttle) -> Option<&dyn budget::Budgets> {
         None
     }
 }

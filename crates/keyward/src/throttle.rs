@@ -1,4 +1,5 @@
-//! May this be asked once more? The budgets of one node, in memory.
+//! May this be asked once more? The budgets of one node, in memory; and of those that nodes share,
+//! which were told to be used up.
 //!
 //! Each key of a budget holds one number, the moment at which all of its budget will have come
 //! back (GCRA's theoretical arrival time); the arithmetic is that of `governor`. What is kept is
@@ -92,6 +93,24 @@ impl Throttles {
         Some(budget.take(throttle, self.key(key), nanos(now)))
     }
 
+    /// What is known to be left to come back of this key's budget, where none of it is left. Spends
+    /// nothing.
+    pub(crate) fn used_up(&self, throttle: Throttle, key: &str, now: Duration) -> Option<Spent> {
+        let budget = self.budgets[throttle as usize].as_ref()?;
+        let until_full = budget.until_full(self.key(key), nanos(now));
+        let left_of_one = budget.interval() * u64::from(budget.limit.count().get() - 1);
+        (until_full > left_of_one)
+            .then(|| Spent { allowed: false, until_full: Duration::from_nanos(until_full) })
+    }
+
+    /// Takes over from elsewhere when all of this key's budget will have come back.
+    pub(crate) fn remember(&self, throttle: Throttle, key: &str, full_at: Duration, now: Duration) {
+        if let Some(budget) = &self.budgets[throttle as usize] {
+            let key = self.key(key);
+            lock(budget.shard(key)).set(key, nanos(full_at), nanos(now));
+        }
+    }
+
     /// Undoes one [`Self::take`] that was allowed, for what turned out not to count.
     pub(crate) fn give_back(&self, throttle: Throttle, key: &str, now: Duration) {
         if let Some(budget) = &self.budgets[throttle as usize] {
@@ -150,6 +169,10 @@ impl Budget {
             Err(not_until) => (false, 0, not_until.wait_time_from(Nanos::new(now))),
         };
         Decision { throttle, limit: self.limit, allowed, remaining, reset_after }
+    }
+
+    fn until_full(&self, key: Key, now: u64) -> u64 {
+        lock(self.shard(key)).get(key).unwrap_or_default().saturating_sub(now)
     }
 
     fn give_back(&self, key: Key, now: u64) {
@@ -316,6 +339,25 @@ mod tests {
         throttles.give_back(Throttle::LoginFailures, "a", START + Duration::from_secs(86_400));
         let later = throttles.take(Throttle::LoginFailures, "a", START + Duration::from_secs(86_400));
         assert_eq!(later.map(|d| d.remaining), Some(19));
+    }
+
+    #[test]
+    fn who_was_refused_elsewhere_is_until_one_comes_back() {
+        let throttles = throttles();
+        let known = |after: u64| throttles.used_up(Throttle::Login, "a", START + Duration::from_secs(after));
+        assert_eq!(known(0), None);
+        // Four of the five are away.
+        throttles.remember(Throttle::Login, "a", START + Duration::from_secs(48), START);
+        assert_eq!(known(0), None);
+        throttles.remember(Throttle::Login, "a", START + Duration::from_secs(60), START);
+        let told = known(5).expect("none is left");
+        assert_eq!((told.allowed, told.until_full), (false, Duration::from_secs(55)));
+        assert_eq!(known(5), Some(told), "nothing is spent by it");
+        assert!(known(11).is_some());
+        assert_eq!(known(12), None, "one came back: whether it is still there is to be asked");
+        throttles.give_back(Throttle::Login, "a", START);
+        assert_eq!(known(0), None);
+        assert!(throttles.used_up(Throttle::Login, "b", START).is_none());
     }
 
     #[test]

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::client::{BOUND, Load, ask, login, verdict};
 use crate::node;
-use crate::support::{Home, Server, text, until};
+use crate::servers::redis;
+use crate::support::{EMAIL, Home, Server, text, until};
 
 /// How often somebody signs out while it is measured.
 const LOGOUTS: usize = 100;
@@ -97,11 +98,52 @@ fn whatever_is_done_on_one_is_done() {
     let there = other.refresh(&text(&ada["refresh_token"])).json();
     assert_eq!(there["rotated"], true);
     assert_eq!(one.refresh(&text(&there["refresh_token"])).json()["rotated"], false);
-    home.done(&["user", "deactivate", crate::support::EMAIL]);
+    home.done(&["user", "deactivate", EMAIL]);
     for node in &nodes {
         until(BOUND, "a deactivation", || verdict(node.address(), &there["token"]) == "session_revoked");
         assert_eq!(node.refresh(&text(&there["refresh_token"])).status, 401);
     }
     nodes.into_iter().for_each(|node| drop(node.stop()));
     assert!(home.done(&["event", "verify"]).starts_with("The audit trail is whole"));
+}
+
+/// What comes of so many logins with a wrong password, at one node after the other.
+fn tried(nodes: &[Server], times: usize) -> Vec<String> {
+    let body = json!({ "email": EMAIL, "password": "Wrong1horse" });
+    let of = |n: usize| ask(nodes[n % nodes.len()].address(), "POST", "/api/auth/login", None, Some(&body));
+    (0..times).map(|n| of(n).expect("an answer").verdict()).collect()
+}
+
+fn five_and_no_more(codes: &[String]) {
+    let (looked_at, refused) = codes.split_at(5);
+    assert!(looked_at.iter().all(|code| code == "invalid_credentials"), "{codes:?}");
+    assert!(refused.iter().all(|code| code == "rate_limited"), "{codes:?}");
+}
+
+/// However somebody shares out what they try among the nodes, they may try as much as at one.
+#[test]
+fn a_limit_is_one_for_all_nodes() {
+    let database = node::database();
+    let home = || node::home(&database.url()).with("RATE_LIMITS__LOGIN", "5/1h");
+    let nodes = [Server::start(&home()), Server::start(&home())];
+    five_and_no_more(&tried(&nodes, 9));
+    // What was forgotten is asked of nobody: a full budget again.
+    database.sql("TRUNCATE budget");
+    let more = tried(&[Server::start(&home())], 7);
+    five_and_no_more(&more);
+    nodes.into_iter().for_each(|node| drop(node.stop()));
+}
+
+/// Where budgets can't be asked for, a node has its own: nobody is let through, and nobody is refused.
+#[test]
+fn a_limit_holds_without_whoever_keeps_it() {
+    let database = node::database();
+    let mut redis = redis::Server::start();
+    let home = || node::home(&database.url()).with("RATE_LIMITS__LOGIN", "5/1h");
+    let over_redis = Server::start(&home().with("REDIS__URLS", &redis.database()));
+    redis.kill();
+    five_and_no_more(&tried(&[over_redis], 9));
+    let over_postgres = Server::start(&home());
+    database.sql("DROP TABLE budget");
+    five_and_no_more(&tried(&[over_postgres], 9));
 }

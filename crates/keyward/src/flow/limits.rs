@@ -51,9 +51,19 @@ impl Engine {
 
     async fn take(&self, throttle: Throttle, key: &str) -> (Option<Decision>, Purse) {
         let Some(limit) = self.settings.limits.of(throttle) else { return (None, Purse::Own) };
-        if let Some(budgets) = self.store.budgets() {
+        if let Some(budgets) = self.store.budgets(throttle) {
+            let asked = self.clock.monotonic();
+            // Who was told to wait is told so again without a question: no flood reaches the store.
+            if let Some(spent) = self.throttles.used_up(throttle, key, asked) {
+                return (Some(Decision::of(throttle, limit, spent)), Purse::Shared);
+            }
             match budgets.take(&self.budget_name(throttle, key), limit).await {
-                Ok(spent) => return (Some(Decision::of(throttle, limit, spent)), Purse::Shared),
+                Ok(spent) => {
+                    if !spent.allowed {
+                        self.throttles.remember(throttle, key, asked + spent.until_full, asked);
+                    }
+                    return (Some(Decision::of(throttle, limit, spent)), Purse::Shared);
+                }
                 // Nobody is refused for that, and no flood is free.
                 Err(fault) => tracing::debug!("this node's own budgets decide: {fault}"),
             }
@@ -64,13 +74,12 @@ impl Engine {
     /// Gives back what was taken from a budget for what turned out not to count.
     pub(super) async fn give_back(&self, throttle: Throttle, key: &str, purse: Purse) {
         let Some(limit) = self.settings.limits.of(throttle) else { return };
-        match (purse, self.store.budgets()) {
-            (Purse::Shared, Some(budgets)) => {
-                if let Err(fault) = budgets.give_back(&self.budget_name(throttle, key), limit).await {
-                    tracing::debug!("one is not given back, and comes back by itself: {fault}");
-                }
-            }
-            _ => self.throttles.give_back(throttle, key, self.clock.monotonic()),
+        self.throttles.give_back(throttle, key, self.clock.monotonic());
+        if purse == Purse::Shared
+            && let Some(budgets) = self.store.budgets(throttle)
+            && let Err(fault) = budgets.give_back(&self.budget_name(throttle, key), limit).await
+        {
+            tracing::debug!("one is not given back, and comes back by itself: {fault}");
         }
     }
 

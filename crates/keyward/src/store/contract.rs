@@ -6,6 +6,7 @@
 //! with what it held before.
 
 pub(crate) mod accounts;
+pub(crate) mod budget;
 pub(crate) mod chain;
 pub(crate) mod ends;
 pub(crate) mod explorer;

@@ -6,6 +6,7 @@
 //! of revocations are in commit order, because they are taken from one row that stays locked until
 //! the commit. Time is the database's.
 
+mod budget;
 mod error;
 pub(crate) mod inspect;
 mod listen;
@@ -31,6 +32,7 @@ use keyward_core::id::{SessionId, UserId};
 use keyward_core::mail::{Link, Mail, SecretHash};
 use keyward_core::role::Roles;
 use keyward_core::session::Session;
+use keyward_core::throttle::Throttle;
 use keyward_core::time::Timestamp;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -41,6 +43,7 @@ pub(crate) use self::migrate::Moves;
 use self::options::Endpoint;
 pub use self::options::PostgresOptions;
 use self::pool::{Patience, Pool, Question};
+use super::budget::Budgets;
 use super::sql::{self, Value, explorer, search};
 use super::{
     Answer, CLASSES, Counted, Fault, Loaded, NEWS_LIMIT, Name, News, NotCommitted, Page, Search, SessionPage,
@@ -61,6 +64,7 @@ pub(crate) struct Postgres {
     pool: Pool,
     /// A connection for what every node has to know each second, whoever holds the others up.
     known: Pool,
+    clock: Clock,
     reads: AtomicU64,
     news: Arc<Notify>,
     listening: Option<JoinHandle<()>>,
@@ -99,6 +103,7 @@ impl Postgres {
         let store = Self {
             pool: Pool::new(&endpoint, options.max_connections.max(1), pooled, patience)?,
             known: Pool::new(&endpoint, 1, pooled, patience)?,
+            clock: clock.clone(),
             reads: AtomicU64::new(0),
             listening: heard
                 .filter(|_| serve)
@@ -336,6 +341,7 @@ impl Store for Postgres {
             let seen = self.all(look.sql, look.params, sql::session).await?;
             let (statements, swept) = sql::sweep::take(&sweep, seen);
             self.pool.write(statements).await.map_err(NotCommitted::fault)?;
+            budget::sweep(&self.pool, sweep.now, sweep.limit).await?;
             Ok(swept)
         })
     }
@@ -346,6 +352,10 @@ impl Store for Postgres {
 
     fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
+    }
+
+    fn budgets(&self, throttle: Throttle) -> Option<&dyn Budgets> {
+        budget::is_shared(throttle).then_some(self)
     }
 }
 

@@ -33,6 +33,7 @@ use keyward_core::mail::{Link, Mail, SecretHash};
 use keyward_core::revocation::Revocation;
 use keyward_core::role::Roles;
 use keyward_core::session::{Generation, LAG, Progress, Session};
+use keyward_core::throttle::Throttle;
 use keyward_core::time::Timestamp;
 use tokio::task::JoinSet;
 
@@ -440,7 +441,7 @@ impl Store for Redis {
         self.durable.reads() + self.nodes.asked()
     }
 
-    fn budgets(&self) -> Option<&dyn Budgets> {
+    fn budgets(&self, _: Throttle) -> Option<&dyn Budgets> {
         Some(self)
     }
 }

@@ -62,6 +62,9 @@ pub(super) const LOCK: &str =
 /// The table that says which schema this is.
 pub(super) const SCHEMA: &str = "schema";
 
+/// How much may still be asked, by whom. It is of this moment, so a move leaves it behind.
+pub(super) const BUDGET: &str = "budget";
+
 /// All other tables of Keyward's, in an order in which rows refer to none that come later: whatever
 /// else goes by one of these names is in the way.
 pub(super) const TABLES: [&str; 17] = [
@@ -191,7 +194,7 @@ async fn current(client: &Client, at: &str, schema: &str) -> Result<u32, Postgre
     let named = "SELECT c.relname::text, c.relkind::text, obj_description(c.oid, 'pg_class') FROM pg_class c \
                  JOIN pg_namespace n ON n.oid = c.relnamespace \
                  WHERE n.nspname = $1 AND c.relname = ANY($2) ORDER BY c.relname = 'schema' DESC, c.relname";
-    let names: Vec<&str> = TABLES.into_iter().chain([SCHEMA]).collect();
+    let names: Vec<&str> = TABLES.into_iter().chain([SCHEMA, BUDGET]).collect();
     let rows = client
         .query_typed(named, &[(&schema, Type::TEXT), (&names, Type::TEXT_ARRAY)])
         .await

@@ -3,6 +3,7 @@
 #[path = "../../../tests/servers/postgres.rs"]
 pub(crate) mod servers;
 
+mod budget;
 mod faults;
 mod handed_on;
 mod nodes;

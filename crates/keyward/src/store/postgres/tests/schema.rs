@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::store::Store as _;
 use crate::store::contract;
 use crate::store::postgres::inspect::inspect;
-use crate::store::postgres::migrate::{SCHEMA, TABLES};
+use crate::store::postgres::migrate::{BUDGET, SCHEMA, TABLES};
 
 async fn opened(url: String) -> Result<Postgres, PostgresError> {
     Postgres::open(&PostgresOptions::new(url).max_connections(2), false, &clock()).await
@@ -33,7 +33,7 @@ async fn of_many_nodes_that_start_at_once_one_makes_the_schema() {
         .map(str::to_owned)
         .collect();
     tables.sort_unstable();
-    let mut named: Vec<_> = TABLES.into_iter().chain([SCHEMA]).collect();
+    let mut named: Vec<_> = TABLES.into_iter().chain([SCHEMA, BUDGET]).collect();
     named.sort_unstable();
     assert_eq!(tables, named, "each is moved, and looked for where it might be somebody else's");
     let other = "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' \

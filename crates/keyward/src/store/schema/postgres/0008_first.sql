@@ -195,6 +195,16 @@ CREATE TABLE event_seal (
 -- The next batch whose rows may go.
 CREATE INDEX event_seal_kept ON event_seal (newest) WHERE removed_at IS NULL;
 
+-- How much may still be asked: all of a budget will have come back at full_at. What a crash takes away
+-- of it is nobody's loss, so nothing of it is logged.
+CREATE UNLOGGED TABLE budget (
+    full_at BIGINT  NOT NULL,
+    allowed BOOLEAN NOT NULL,                            -- whether who asked last was allowed to
+    name    TEXT    COLLATE "C" NOT NULL PRIMARY KEY     -- keyed hash
+);
+
+CREATE INDEX budget_full_at ON budget (full_at);
+
 -- What is needed to know a link in a mail by: never its secret. It refers to nothing: for an address
 -- that nobody has one is written as well, for nobody.
 CREATE TABLE mail_link (
