@@ -279,15 +279,15 @@ impl Plan {
                 self.push(
                     "INSERT INTO revocation (kind, subject, value, until) \
                      SELECT 'session', CAST(id AS BLOB), 0, CAST(?2 AS BIGINT) FROM session \
-                     WHERE user_id = ?1 AND ended_why = '' \
+                     WHERE user_id = ?1 AND ended_at = ?3 AND ended_why = '' \
                      RETURNING position, kind, subject, value, until",
                     Expect::Revocations,
-                    [id(user), time(until)],
+                    [id(user), time(until), time(end.at)],
                 );
                 self.push(
-                    "UPDATE session SET ended_why = ?2 WHERE user_id = ?1 AND ended_why = ''",
+                    "UPDATE session SET ended_why = ?2 WHERE user_id = ?1 AND ended_at = ?3 AND ended_why = ''",
                     Anything,
-                    [id(user), text(end.why.as_str())],
+                    [id(user), text(end.why.as_str()), time(end.at)],
                 );
             }
             Write::EndSessionsBetween { after, to, end } => self.push(

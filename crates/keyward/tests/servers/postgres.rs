@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -188,6 +189,11 @@ impl Server {
         String::from_utf8(done.stdout).expect("text")
     }
 
+    /// What it wrote into its log.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).expect("readable")
+    }
+
     /// Ends it for good.
     pub(crate) fn end(&self) {
         if let Some(mut shell) = self.running.lock().expect("no panic").take() {
@@ -203,10 +209,23 @@ impl Server {
         self.control("start");
     }
 
+    /// Has it take encrypted connections by this certificate, too.
+    pub(crate) fn encrypt(&self, certificate: &Path, key: &Path) {
+        let owner = fs::metadata(&self.folder).expect("its folder");
+        for (from, name) in [(certificate, "server.crt"), (key, "server.key")] {
+            let to = self.folder.join("data").join(name);
+            fs::copy(from, &to).expect("copied");
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).expect("its own");
+            chown(&to, Some(owner.uid()), Some(owner.gid())).expect("its own");
+        }
+        self.sql("postgres", "ALTER SYSTEM SET ssl = on");
+        self.control("stop");
+        self.control("start");
+    }
+
     /// Stops it, as fast as it can without a loss, or starts it again.
     pub(crate) fn control(&self, action: &str) {
-        let is_root =
-            fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
+        let is_root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
         let mut control = if is_root {
             let mut control = Command::new("setpriv");
             control.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);

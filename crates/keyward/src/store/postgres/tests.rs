@@ -1,5 +1,7 @@
 //! What does every store do, over a real Postgres? And what is Postgres' own.
 
+// What other tests do with it is not missed here.
+#[allow(dead_code)]
 #[path = "../../../tests/servers/postgres.rs"]
 pub(crate) mod servers;
 
@@ -7,6 +9,7 @@ mod budget;
 mod faults;
 mod handed_on;
 mod nodes;
+mod plans;
 mod pooler;
 mod schema;
 

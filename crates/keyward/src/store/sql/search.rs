@@ -14,7 +14,8 @@ struct Index {
     /// Where a range has to be cut: `?1` is its first key, `?2` the one after its last, `?3` how
     /// many rows; `?4` the role, of the index that begins with it.
     cut: &'static str,
-    /// The accounts: `?1` to `?4` as above, `?5` and `?6` how active they may be.
+    /// The accounts: `?1` to `?4` as above, `?5` and `?6` how active they may be. Whether one has the
+    /// role is counted: for what EXISTS an engine may read everybody who has it first.
     page: &'static str,
 }
 
@@ -44,8 +45,8 @@ macro_rules! index {
                 $key,
                 " >= ?1 AND ",
                 $key,
-                " < ?2 AND (?4 = '' OR EXISTS (SELECT 1 FROM account_role h \
-                 WHERE h.user_id = a.id AND h.role = ?4)) AND a.is_active IN (?5, ?6) ORDER BY ",
+                " < ?2 AND (?4 = '' OR (SELECT count(*) FROM account_role h \
+                 WHERE h.user_id = a.id AND h.role = ?4) = 1) AND a.is_active IN (?5, ?6) ORDER BY ",
                 $key,
                 " LIMIT ?3"
             ),

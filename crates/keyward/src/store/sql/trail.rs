@@ -69,17 +69,44 @@ impl Query {
         self
     }
 
-    /// The rows that an index gives for these filters, in order of time, down to that one.
-    fn range(&mut self, filters: &Filters, query: &EventQuery, down_to: Option<EventId>) {
-        self.push(" FROM event e WHERE ");
-        if let Some((column, value)) = &filters.driving {
-            self.push(&format!("{column} = ")).bind(value.clone()).push(" AND ");
-        }
+    /// The rows that an index gives for these filters, the latest first, down to that one. What the
+    /// index begins with stands in the bounds and in the order: so no engine can take them from
+    /// another index that is in order of time, and pass by all that others did meanwhile.
+    fn range(
+        &mut self,
+        filters: &Filters,
+        query: &EventQuery,
+        down_to: Option<EventId>,
+        others: &[(&'static str, Value)],
+    ) {
         let until = [query.until.map(first_of), query.before].into_iter().flatten().min();
-        self.push("e.id < ").bind(id(until.unwrap_or(EventId::from_bytes([0xff; 16]))));
+        let until = id(until.unwrap_or(EventId::from_bytes([0xff; 16])));
         // One bound: of two an engine goes by one, and reads all that only the other keeps away.
         let from = [query.since.map(first_of), down_to].into_iter().flatten().max();
-        self.push(" AND e.id >= ").bind(id(from.unwrap_or(EventId::from_bytes([0; 16]))));
+        let from = id(from.unwrap_or(EventId::from_bytes([0; 16])));
+        self.push(" FROM event e WHERE ");
+        match &filters.driving {
+            Some((column, value)) => {
+                // Some indexes hold nothing else.
+                self.push(&format!("{column} IS NOT NULL AND ({column}, e.id) < ("))
+                    .bind(value.clone())
+                    .push(", ")
+                    .bind(until);
+                self.push(&format!(") AND ({column}, e.id) >= (?1, ")).bind(from).push(")");
+            }
+            None => {
+                self.push("e.id < ").bind(until).push(" AND e.id >= ").bind(from);
+            }
+        }
+        for (column, value) in others {
+            // Not the bare column: no engine may take another index and sort what that gives.
+            self.push(&format!(" AND coalesce({column}, {column}) = ")).bind(value.clone());
+        }
+        self.push(" ORDER BY ");
+        if let Some((column, _)) = &filters.driving {
+            self.push(&format!("{column} DESC, "));
+        }
+        self.push("e.id DESC LIMIT ");
     }
 }
 
@@ -115,8 +142,8 @@ pub(in crate::store) fn event_horizon(query: &EventQuery) -> Option<Query> {
         return None;
     }
     let mut sql = Query::of("SELECT e.id");
-    sql.range(&filters, query, None);
-    sql.push(" ORDER BY e.id DESC LIMIT 1 OFFSET ").bind(Value::Int(i64::from(EXAMINED - 1)));
+    sql.range(&filters, query, None, &[]);
+    sql.push("1 OFFSET ").bind(Value::Int(i64::from(EXAMINED - 1)));
     Some(sql)
 }
 
@@ -124,12 +151,8 @@ pub(in crate::store) fn event_horizon(query: &EventQuery) -> Option<Query> {
 pub(in crate::store) fn event_list(query: &EventQuery, down_to: Option<EventId>) -> Query {
     let filters = Filters::of(query);
     let mut sql = Query::of(concat!("SELECT ", event_columns!()));
-    sql.range(&filters, query, down_to);
-    for (column, value) in filters.others {
-        // Not the bare column: no engine may take another index and sort what that gives.
-        sql.push(&format!(" AND coalesce({column}, {column}) = ")).bind(value);
-    }
-    sql.push(" ORDER BY e.id DESC LIMIT ").bind(Value::Int(i64::from(query.limit)));
+    sql.range(&filters, query, down_to, &filters.others);
+    sql.bind(Value::Int(i64::from(query.limit)));
     sql
 }
 

@@ -50,16 +50,22 @@ fn a_list_is_a_range_of_one_index_in_order() {
             limit: 50,
         };
         let index = match &query {
-            EventQuery { session: Some(_), .. } => "event_by_session (session_id=? AND id>? AND id<?)",
-            EventQuery { user: Some(_), .. } => "event_by_user (user_id=? AND id>? AND id<?)",
-            EventQuery { network: Some(_), .. } => "event_by_network (network=? AND id>? AND id<?)",
-            EventQuery { kind: Some(_), .. } => "event_by_type (type=? AND id>? AND id<?)",
-            EventQuery { success: Some(_), .. } => "event_by_success (success=? AND id>? AND id<?)",
+            EventQuery { session: Some(_), .. } => {
+                "event_by_session ((session_id,id)>(?,?) AND (session_id,id)<(?,?))"
+            }
+            EventQuery { user: Some(_), .. } => "event_by_user ((user_id,id)>(?,?) AND (user_id,id)<(?,?))",
+            EventQuery { network: Some(_), .. } => {
+                "event_by_network ((network,id)>(?,?) AND (network,id)<(?,?))"
+            }
+            EventQuery { kind: Some(_), .. } => "event_by_type ((type,id)>(?,?) AND (type,id)<(?,?))",
+            EventQuery { success: Some(_), .. } => {
+                "event_by_success ((success,id)>(?,?) AND (success,id)<(?,?))"
+            }
             _ => "PRIMARY KEY (id>? AND id<?)",
         };
         let list = sql::event_list(&query, Some(EventId::from_bytes([2; 16])));
         // Of two bounds on one side the plan shows one, and does not say that it is the looser.
-        assert_eq!((list.sql.matches("e.id >=").count(), list.sql.matches("e.id <").count()), (1, 1));
+        assert_eq!((list.sql.matches(">=").count(), list.sql.matches('<').count()), (1, 1));
         let mut plans = vec![plan(&connection, &list.sql)];
         plans.extend(sql::event_horizon(&query).map(|horizon| plan(&connection, &horizon.sql)));
         for plan in plans {
