@@ -295,7 +295,9 @@ mod tests {
             ("postgres://db/keyward?sslmode=bogus", "sslmode=\"bogus\" is none of disable, prefer"),
             ("postgres://db/keyward?sslrootcert=/none.pem", "sslrootcert=/none.pem: "),
             ("postgres://db/keyward?colour=red", "unknown option `colour`"),
+            ("postgres://db/keyward?sslPassword=pw", "before the host"),
             ("postgres://db/key ward", "allowed: "),
+            ("postgres://db/key\u{1b}ward", "allowed: "),
             ("postgres://db/keyward#x", "allowed: "),
             ("mysql://db/keyward", "allowed: "),
         ] {

@@ -49,7 +49,7 @@ fn fresh(store: &Postgres) -> Box<dyn contract::Told> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_decides_as_memory_does() {
-    let database = made().await;
+    let database = made();
     let store = open(&database).await;
     contract::it_decides_as_memory_does(|| {
         let told = fresh(&store);
@@ -59,20 +59,20 @@ async fn it_decides_as_memory_does() {
 
 #[tokio::test]
 async fn to_the_microsecond_at_which_one_comes_back() {
-    let database = made().await;
+    let database = made();
     contract::to_the_microsecond_at_which_one_comes_back(fresh(&open(&database).await)).await;
 }
 
 #[tokio::test]
 async fn a_clock_that_was_set_back_refuses_nobody_for_longer_than_all_of_it_takes() {
-    let database = made().await;
+    let database = made();
     let told = fresh(&open(&database).await);
     contract::a_clock_that_was_set_back_refuses_nobody_for_longer_than_all_of_it_takes(told).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_nodes_spend_from_one_budget() {
-    let database = made().await;
+    let database = made();
     contract::all_nodes_spend_from_one_budget([database.open().await, database.open().await]).await;
 }
 
@@ -91,7 +91,7 @@ fn past(at: i64, limit: u32) -> Sweep {
 /// What came back goes, in however many batches; what is still spent stays.
 #[tokio::test]
 async fn a_budget_that_came_back_leaves_no_row() {
-    let database = made().await;
+    let database = made();
     let store = open(&database).await;
     let limit = Limit::new(5, Duration::from_secs(60)).expect("a limit");
     for n in 0..25 {
@@ -112,7 +112,7 @@ async fn a_budget_that_came_back_leaves_no_row() {
 /// A row in somebody's hands is left to the next batch: nobody waits for a sweep, nor a sweep for them.
 #[tokio::test]
 async fn a_sweep_waits_for_nobody() {
-    let database = made().await;
+    let database = made();
     let store = open(&database).await;
     let limit = Limit::new(5, Duration::from_secs(60)).expect("a limit");
     for name in ["a", "b"] {
@@ -128,7 +128,7 @@ async fn a_sweep_waits_for_nobody() {
 /// What is asked for all day long costs no write more.
 #[tokio::test]
 async fn all_budgets_are_shared_but_those_of_refreshes() {
-    let database = made().await;
+    let database = made();
     let store = open(&database).await;
     for throttle in Throttle::ALL {
         assert_eq!(store.budgets(throttle).is_some(), throttle != Throttle::Refresh, "{throttle}");
@@ -140,7 +140,7 @@ async fn all_budgets_are_shared_but_those_of_refreshes() {
 /// Behind a pooler, too, where no connection keeps a statement.
 #[tokio::test]
 async fn it_needs_no_prepared_statement() {
-    let database = made().await;
+    let database = made();
     let options = PostgresOptions::new(database.url()).direct_url(database.url()).max_connections(2);
     let store = Postgres::open(&options, false, &super::clock()).await.expect("it opens");
     let limit = Limit::new(1, Duration::from_secs(60)).expect("a limit");
