@@ -138,7 +138,7 @@ fn a_limit_is_one_for_all_nodes() {
 #[test]
 fn a_limit_holds_without_whoever_keeps_it() {
     let database = node::database();
-    let mut redis = redis::Server::start();
+    let mut redis = redis::Server::start(&[]);
     let home = || node::home(&database.url()).with("RATE_LIMITS__LOGIN", "5/1h");
     let over_redis = Server::start(&home().with("REDIS__URLS", &redis.database()));
     redis.kill();
