@@ -100,7 +100,7 @@ pub(super) fn no_connection(at: &str, error: &Error) -> PostgresError {
         None if message.contains("does not allow writes") => {
             "it is a standby: give the address of the primary"
         }
-        None if error.to_string().contains("password missing") => "give the password of that user",
+        None if message.contains("password missing") => "give the password of that user",
         None if error.to_string().contains("TLS") => return PostgresError::Tls { at, message },
         None => return PostgresError::Unreachable { at, message },
     };

@@ -53,7 +53,7 @@ pub async fn inspect(urls: &[String]) -> Vec<Finding> {
                 "redis",
                 error.to_string(),
                 match urls.len() {
-                    _ if error.to_string().contains("NOPERM") => {
+                    _ if error.to_string().to_ascii_uppercase().contains("NOPERM") => {
                         "let its user do what docs/operations.md lists (ACL SETUSER)"
                     }
                     1 => "start it: what moves in sessions is there",
@@ -114,10 +114,11 @@ impl Told {
                 "give the address of the primary in redis.urls",
             ));
         }
-        if self.most > 0 && self.used.saturating_mul(100) / self.most >= NEARLY_FULL {
+        let full = (self.used.saturating_mul(100)).checked_div(self.most).unwrap_or_default();
+        if full >= NEARLY_FULL {
             findings.push(Finding::warning(
                 subject,
-                format!("{} of {} MB are in use", self.used / 1_000_000, self.most / 1_000_000),
+                format!("{full} % of maxmemory ({} MB) are in use", self.most / 1_000_000),
                 "raise maxmemory, or add primaries to its cluster, before it is full",
             ));
         }
@@ -228,8 +229,8 @@ mod tests {
         assert!(has(&good, Level::Ok, "refused (503)"));
         let lazy = told_of(&Server::start(&["--appendonly", "yes", "--appendfsync", "no"])).await;
         assert!(has(&lazy, Level::Warning, "appendfsync no"), "{lazy:?}");
-        let full = told_of(&Server::start(&["--appendonly", "yes", "--maxmemory", "1100kb"])).await;
-        assert!(has(&full, Level::Warning, " of 1 MB are in use"), "{full:?}");
+        let full = told_of(&Server::start(&["--appendonly", "yes", "--maxmemory", "600kb"])).await;
+        assert!(has(&full, Level::Warning, " % of maxmemory (0 MB) are in use"), "{full:?}");
         let managed = told_of(&Server::start(&["--rename-command", "CONFIG", ""])).await;
         assert!(has(&managed, Level::Warning, "can't be read from here"), "{managed:?}");
     }
