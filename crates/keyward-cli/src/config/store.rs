@@ -362,6 +362,20 @@ mod tests {
     }
 
     #[test]
+    fn a_password_of_its_own_takes_the_place_of_one_in_the_address() {
+        let url = |text: &str| ServerUrl::postgres(text).expect(text);
+        for (text, with) in [
+            ("postgres://ada@db:5433/keyward", "postgres://ada:%70%40%2F%3F@db:5433/keyward"),
+            ("postgres://ada:old@db/keyward?a=b@c", "postgres://ada:%70%40%2F%3F@db/keyward?a=b@c"),
+        ] {
+            let given = url(text).with_password("p@/?").expect("somebody's");
+            assert_eq!(given.expose(), with);
+            assert!(!given.to_string().contains("%70"), "{given}");
+        }
+        assert!(url("postgres://db/keyward").with_password("pw").is_none(), "nobody's");
+    }
+
+    #[test]
     fn a_redis_url_names_a_node() {
         let rule = redis_urls();
         for (text, shown) in [

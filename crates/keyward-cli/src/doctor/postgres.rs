@@ -239,6 +239,13 @@ mod tests {
     }
 
     #[test]
+    fn what_it_wrote_is_held_against_its_own_clock() {
+        let now = Timestamp::from_seconds(1_000);
+        assert_eq!(theirs(now, 2_500_000), Timestamp::from_micros(1_002_500_000));
+        assert_eq!(theirs(now, -1_000_000), Timestamp::from_seconds(999));
+    }
+
+    #[test]
     fn what_is_right_where_it_is_is_no_finding() {
         let excused: [Spoil; 3] = [
             |r| (r.is_encrypted, r.is_local) = (false, true),

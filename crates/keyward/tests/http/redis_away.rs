@@ -55,9 +55,9 @@ async fn what_was_counted_is_written() {
     let mut redis = redis::Server::start(&[]);
     let app = App::over_redis(redis.database(), settings()).await;
     let tokens = app.signup(ADA).await;
-    redis.kill();
     // Activity, which only Redis takes.
     app.session(&tokens.access).await.ok(200);
+    redis.kill();
     for _ in 0..13 {
         app.send(login(ADA, OTHER_PASSWORD)).await.refused(401, "invalid_credentials");
     }
