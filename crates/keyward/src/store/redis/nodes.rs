@@ -23,8 +23,9 @@ use redis::{
     ServerErrorKind, Value,
 };
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{sleep, timeout};
 
+use crate::clock::Clock;
 use crate::store::Fault;
 
 /// How long a connection may take to be made, and one answer to come.
@@ -82,8 +83,8 @@ struct Way {
     /// How many there were until this one.
     number: u64,
     is_connecting: bool,
-    /// When the last attempt ended.
-    tried_at: Option<Instant>,
+    /// When the last attempt ended, by the monotonic clock.
+    tried_at: Option<Duration>,
     /// Why that brought none.
     failed: Option<RedisOpenError>,
 }
@@ -140,13 +141,14 @@ impl Nodes {
         let (infos, way) = (Arc::clone(&self.infos), Arc::clone(&self.way));
         let tried_at = way.borrow().tried_at;
         tokio::spawn(async move {
+            let clock = Clock::system();
             if let Some(tried_at) = tried_at {
-                sleep_until(tried_at + PAUSE).await;
+                sleep((tried_at + PAUSE).saturating_sub(clock.monotonic())).await;
             }
             let made = connect(&infos).await;
             way.send_modify(|way| {
                 way.is_connecting = false;
-                way.tried_at = Some(Instant::now());
+                way.tried_at = Some(clock.monotonic());
                 way.failed = made.as_ref().err().cloned();
                 if let Ok(link) = made {
                     way.number += 1;
@@ -189,15 +191,22 @@ impl Nodes {
             return Err(Fault::Unavailable("too many questions are waiting for Redis".to_owned()));
         };
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let late = || Fault::Unavailable("Redis does not answer in time".to_owned());
-        let end = Instant::now() + PATIENCE;
-        let link = timeout_at(end, self.link()).await.map_err(|_| late())?;
-        let (number, link) = link.map_err(|error| Fault::Unavailable(error.to_string()))?;
-        let answer = timeout_at(end, ask(link)).await;
-        if answer.as_ref().map_or(true, |answer| answer.as_ref().is_err_and(is_of_the_link)) {
+        let mut used = None;
+        let asked = timeout(PATIENCE, async {
+            let (number, link) = self.link().await.map_err(|error| error.to_string())?;
+            used = Some(number);
+            let answer = ask(link).await;
+            if !answer.as_ref().is_err_and(is_of_the_link) {
+                used = None;
+            }
+            answer.map_err(|error| format!("Redis: {error}"))
+        });
+        let answer = asked.await.unwrap_or_else(|_| Err("Redis does not answer in time".to_owned()));
+        // What brought no answer, or leads to where nothing can be written.
+        if let Some(number) = used {
             self.give_up(number);
         }
-        answer.map_err(|_| late())?.map_err(|error| Fault::Unavailable(format!("Redis: {error}")))
+        answer.map_err(Fault::Unavailable)
     }
 
     /// How often it was asked anything.
