@@ -137,13 +137,13 @@ fn a_limit_is_one_for_all_nodes() {
 /// Where budgets can't be asked for, a node has its own: nobody is let through, and nobody is refused.
 #[test]
 fn a_limit_holds_without_whoever_keeps_it() {
-    let database = node::database();
+    let (beneath, database) = (node::database(), node::database());
     let mut redis = redis::Server::start(&[]);
-    let home = || node::home(&database.url()).with("RATE_LIMITS__LOGIN", "5/1h");
-    let over_redis = Server::start(&home().with("REDIS__URLS", &redis.database()));
+    let home = |url: &str| node::home(url).with("RATE_LIMITS__LOGIN", "5/1h");
+    let over_redis = Server::start(&home(&beneath.url()).with("REDIS__URLS", &redis.database()));
     redis.kill();
     five_and_no_more(&tried(&[over_redis], 9));
-    let over_postgres = Server::start(&home());
+    let over_postgres = Server::start(&home(&database.url()));
     database.sql("DROP TABLE budget");
     five_and_no_more(&tried(&[over_postgres], 9));
 }
