@@ -1,4 +1,6 @@
-//! What can't be passed? The bare conditional update and the bare signature.
+//! What can't be passed? The bare conditional write, and the bare signature.
+
+mod servers;
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
@@ -9,38 +11,42 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256};
 use tokio::sync::oneshot;
 
+pub(crate) use self::servers::connect;
+use crate::place::Place;
+
 const ROWS: i64 = 50_000;
 
 type Job = (i64, i64, oneshot::Sender<bool>);
 
-/// How many conditional updates a second so many callers get through one writer that commits all
-/// that waits at once, flushed to disk.
-pub(crate) async fn conditional_updates(folder: &Path, callers: usize, run: Duration) -> f64 {
-    let path = folder.join("bare.db");
-    let connection = rusqlite::Connection::open(&path).expect("a database");
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-             CREATE TABLE s (id INTEGER PRIMARY KEY, gen INTEGER NOT NULL, hash BLOB NOT NULL, used_at INTEGER NOT NULL); \
-             BEGIN;",
-        )
-        .expect("a table");
-    for id in 0..ROWS {
-        connection.execute("INSERT INTO s VALUES (?1, 0, zeroblob(32), 0)", [id]).expect("a row");
+/// What a refresh can't do without where it rests, bare, by so many callers: what that is, and how
+/// often a second.
+pub(crate) async fn commit(place: &Place, callers: usize, run: Duration) -> (&'static str, f64) {
+    match (&place.database, &place.redis) {
+        (None, _) => ("bare conditional update", sqlite(place.folder.path(), callers, run).await),
+        (Some(database), None) => {
+            ("bare read by key and conditional update", servers::postgres(database, callers, run).await)
+        }
+        (Some(database), Some(redis)) => (
+            "bare read by key in Postgres and compare-and-set in Redis",
+            servers::redis(database, redis, callers, run).await,
+        ),
     }
-    connection.execute_batch("COMMIT").expect("committed");
-    let (jobs, waiting) = channel::<Job>();
-    let writer = std::thread::spawn(move || write(connection, &waiting));
+}
+
+/// How often a second so many callers get this done: what it is for the row of that number, as it is
+/// in that generation.
+async fn each<F>(callers: usize, run: Duration, once: impl Fn(i64, i64) -> F + Clone + Send + 'static) -> f64
+where
+    F: Future<Output = ()> + Send,
+{
     let until = Instant::now() + run;
     let tasks: Vec<_> = (0..callers)
         .map(|i| {
-            let jobs = jobs.clone();
+            let once = once.clone();
             tokio::spawn(async move {
                 let (mut id, mut generation, mut done) = (i as i64, 0, 0u64);
                 while Instant::now() < until {
-                    let (answer, answered) = oneshot::channel();
-                    jobs.send((id, generation, answer)).expect("a writer");
-                    assert!(answered.await.expect("an answer"), "nobody else writes this row");
+                    once(id, generation).await;
                     done += 1;
                     id += callers as i64;
                     if id >= ROWS {
@@ -56,10 +62,38 @@ pub(crate) async fn conditional_updates(folder: &Path, callers: usize, run: Dura
     for task in tasks {
         done += task.await.expect("a caller");
     }
-    drop(jobs);
+    done as f64 / run.as_secs_f64()
+}
+
+/// Through one writer that commits all that waits at once, flushed to disk.
+async fn sqlite(folder: &Path, callers: usize, run: Duration) -> f64 {
+    let path = folder.join("bare.db");
+    let connection = rusqlite::Connection::open(&path).expect("a database");
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+             CREATE TABLE s (id INTEGER PRIMARY KEY, gen INTEGER NOT NULL, hash BLOB NOT NULL, used_at INTEGER NOT NULL); \
+             BEGIN;",
+        )
+        .expect("a table");
+    for id in 0..ROWS {
+        connection.execute("INSERT INTO s VALUES (?1, 0, zeroblob(32), 0)", [id]).expect("a row");
+    }
+    connection.execute_batch("COMMIT").expect("committed");
+    let (jobs, waiting) = channel::<Job>();
+    let writer = std::thread::spawn(move || write(connection, &waiting));
+    let rate = each(callers, run, move |id, generation| {
+        let jobs = jobs.clone();
+        async move {
+            let (answer, answered) = oneshot::channel();
+            jobs.send((id, generation, answer)).expect("a writer");
+            assert!(answered.await.expect("an answer"), "nobody else writes this row");
+        }
+    });
+    let rate = rate.await;
     writer.join().expect("the writer");
     std::fs::remove_file(path).expect("removed");
-    done as f64 / run.as_secs_f64()
+    rate
 }
 
 fn write(mut connection: rusqlite::Connection, waiting: &Receiver<Job>) {

@@ -16,8 +16,13 @@ pub(crate) fn get(path: &str, cookies: &str) -> Vec<u8> {
 
 /// A POST of this JSON.
 pub(crate) fn post(path: &str, body: &str) -> Vec<u8> {
+    post_with("", path, body)
+}
+
+/// The same with these header lines.
+fn post_with(headers: &str, path: &str, body: &str) -> Vec<u8> {
     format!(
-        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\n{headers}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()
@@ -35,12 +40,17 @@ pub(crate) struct Chain {
 impl Chain {
     /// Signs up a person of that number and opens their session.
     pub(crate) async fn open(port: u16, number: usize) -> Self {
+        Self::open_from(port, number, "").await
+    }
+
+    /// The same with these header lines.
+    pub(crate) async fn open_from(port: u16, number: usize, headers: &str) -> Self {
         let mut connection = Connection::open(port).await;
         let email = format!("chain{number}-{}@example.com", std::process::id());
         let account = format!(r#"{{"email":"{email}","password":"Password1"}}"#);
-        let mut answer = connection.ask(&post("/api/auth/signup", &account)).await;
+        let mut answer = connection.ask(&post_with(headers, "/api/auth/signup", &account)).await;
         if answer.0 == 409 {
-            answer = connection.ask(&post("/api/auth/login", &account)).await;
+            answer = connection.ask(&post_with(headers, "/api/auth/login", &account)).await;
         }
         Self::granted(answer)
     }
@@ -71,9 +81,7 @@ impl Chain {
 
     /// The logout of its session.
     pub(crate) fn logout(&self) -> Vec<u8> {
-        let bearer = format!("Authorization: Bearer {}\r\nContent-Length", self.token);
-        let request = String::from_utf8(post("/api/auth/logout", "{}")).expect("text");
-        request.replacen("Content-Length", &bearer, 1).into_bytes()
+        post_with(&format!("Authorization: Bearer {}\r\n", self.token), "/api/auth/logout", "{}")
     }
 
     /// A POST of the refresh token there.
@@ -104,6 +112,8 @@ enum What {
 pub(crate) struct Outcome {
     sorted: Vec<u32>,
     elapsed: Duration,
+    /// The chains, as far as they have come.
+    pub(crate) chains: Vec<Chain>,
 }
 
 impl Outcome {
@@ -158,16 +168,18 @@ impl Load {
                 tokio::spawn(async move { load.ask(i, begun + warm, begun + warm + run).await })
             })
             .collect();
-        let mut sorted = Vec::new();
+        let (mut sorted, mut chains) = (Vec::new(), Vec::new());
         for task in tasks {
-            sorted.extend(task.await.expect("a connection"));
+            let (took, chain) = task.await.expect("a connection");
+            sorted.extend(took);
+            chains.extend(chain);
         }
         sorted.sort_unstable();
         let elapsed = if load.times == u64::MAX { run } else { begun.elapsed() };
-        Outcome { sorted, elapsed }
+        Outcome { sorted, elapsed, chains }
     }
 
-    async fn ask(&self, i: usize, from: Instant, until: Instant) -> Vec<u32> {
+    async fn ask(&self, i: usize, from: Instant, until: Instant) -> (Vec<u32>, Option<Chain>) {
         let mut connection = Connection::open(self.port).await;
         let mut took = Vec::with_capacity(1 << 16);
         let (mut request, mut chain) = match &self.what {
@@ -190,7 +202,7 @@ impl Load {
                 took.push(u32::try_from((answered - asked).as_micros()).unwrap_or(u32::MAX));
             }
         }
-        took
+        (took, chain)
     }
 }
 

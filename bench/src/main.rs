@@ -4,9 +4,19 @@
 //! cargo run --release -p bench            # everything
 //! cargo run --release -p bench -- speed   # requests per second alone
 //! cargo run --release -p bench -- verify  # what a proxy is answered
+//! cargo run --release -p bench -- size    # memory, disk, and latency with a million sessions
 //! cargo run --release -p bench -- feed    # a thousand who listen, or as many as said
 //! cargo run --release -p bench -- events  # the audit trail with ten million events, or as many as said
 //! cargo run --release -p bench -- console # the console with a million accounts and those events, or as many as said
+//! ```
+//!
+//! It is measured over SQLite unless a store is named: `postgres`, or `redis`, which is Redis over
+//! Postgres. Those are started for the run (`need_postgres`, `need_redis` in scripts/lib.sh).
+//!
+//! ```text
+//! cargo run --release -p bench -- postgres redis  # everything that differs from store to store
+//! cargo run --release -p bench -- speed redis     # speed, verify and size as above
+//! cargo run --release -p bench -- logout postgres # signed out on one node, refused on another
 //! ```
 //!
 //! Every figure is a ratio to something measured in the same run: the same HTTP server answering a
@@ -22,14 +32,24 @@ mod fill;
 mod import;
 mod limits;
 mod load;
+mod nodes;
+mod place;
 mod report;
+mod rest;
 mod server;
+mod speed;
+
+// What only tests use is not missed here.
+#[allow(dead_code)]
+#[path = "../../crates/keyward/tests/servers/mod.rs"]
+mod servers;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use load::{Chain, Load};
+use place::Store;
 use report::Report;
 use server::{Server, Setup};
 
@@ -49,116 +69,70 @@ fn main() -> ExitCode {
         runtime.block_on(server::run(&args[1..]));
         return ExitCode::SUCCESS;
     }
+    let stores: Vec<Store> = args.iter().filter_map(|arg| Store::parse(arg)).collect();
+    let args: Vec<String> = args.into_iter().filter(|arg| Store::parse(arg).is_none()).collect();
     let wanted = |part: &str| args.is_empty() || args.iter().any(|arg| arg == part);
     let mut report = Report::default();
-    runtime.block_on(async {
-        for algorithm in ["ES256", "RS256"] {
+    for store in stores.iter().copied().filter(|store| *store != Store::Sqlite) {
+        runtime.block_on(async {
             if wanted("speed") {
-                speed(algorithm, &mut report).await;
+                speed::run(store, "ES256", &mut report).await;
             }
             if wanted("verify") {
-                edge::verify(algorithm, &mut report).await;
+                edge::verify(store, "ES256", &mut report).await;
             }
-        }
-        if wanted("size") {
-            size(&mut report).await;
-        }
-        if wanted("flood") {
-            flood(&mut report).await;
-        }
-        if wanted("feed") {
-            edge::feed(edge::listeners(args.get(1)), &mut report).await;
-        }
-        // Not by itself: it fills some gigabytes.
-        if args.first().is_some_and(|arg| arg == "events") {
-            let count = args.get(1).map_or(events::MANY, |count| count.parse().expect("how many events"));
-            events::run(count, &mut report).await;
-        }
-        if args.first().is_some_and(|arg| arg == "console") {
-            let number =
-                |at: usize, many: u64| args.get(at).map_or(many, |count| count.parse().expect("how many"));
-            console::run(number(1, console::ACCOUNTS), number(2, events::MANY), &mut report).await;
-        }
-        if wanted("start") {
-            start(&mut report).await;
-        }
-        if wanted("import") {
-            match binary() {
-                Some(binary) => import::import(&binary, &mut report).await,
-                None => report.line("import: build the binary first: cargo build --release -p keyward-cli"),
+            if wanted("logout") {
+                nodes::logout(store, &mut report).await;
             }
-        }
-    });
+            if wanted("size") {
+                rest::run(store, &mut report).await;
+            }
+        });
+    }
+    if stores.is_empty() || stores.contains(&Store::Sqlite) {
+        runtime.block_on(over_sqlite(&args, &mut report));
+    }
     report.print();
     if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// The protected GET and the refresh, beside the constant route, the bare store and the signature.
-async fn speed(algorithm: &str, report: &mut Report) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let server = Server::start(&Setup { algorithm, ..Setup::new(folder.path()) }).await;
-    let mut chains = Vec::new();
-    for i in 0..CONNECTIONS {
-        chains.push(Chain::open(server.port, i).await);
+async fn over_sqlite(args: &[String], report: &mut Report) {
+    let wanted = |part: &str| args.is_empty() || args.iter().any(|arg| arg == part);
+    for algorithm in ["ES256", "RS256"] {
+        if wanted("speed") {
+            speed::run(Store::Sqlite, algorithm, report).await;
+        }
+        if wanted("verify") {
+            edge::verify(Store::Sqlite, algorithm, report).await;
+        }
     }
-
-    let mut cpu = Cpu::of(&server);
-    let asked = |path: &str| chains.iter().map(|c| load::get(path, &c.cookies())).collect::<Vec<_>>();
-    let constant_get = Load::each(server.port, asked("/constant")).run(CONNECTIONS, RUN).await;
-    let constant_cpu = cpu.each(&constant_get);
-    let session = Load::each(server.port, asked("/api/auth/session")).run(CONNECTIONS, RUN).await;
-    let session_cpu = cpu.each(&session);
-    report.ratio(
-        &format!("GET session, cookie, {algorithm}"),
-        &session,
-        "the constant route",
-        constant_get.per_second(),
-        0.75,
-    );
-
-    report.line(&format!(
-        "the server's cores work {constant_cpu:.1} µs for the constant, {session_cpu:.1} µs for the session"
-    ));
-
-    let refreshes = chains.iter().map(|c| c.request("/constant")).collect();
-    let constant_post = Load::each(server.port, refreshes).run(CONNECTIONS, RUN).await;
-    let commit = limits::conditional_updates(folder.path(), CONNECTIONS, RUN).await;
-    let signature = limits::signatures(algorithm, Duration::from_secs(2));
-    let unavoidable = 1.0 / (1.0 / constant_post.per_second() + 1.0 / commit + 1.0 / signature);
-    report.line(&format!(
-        "limits beside it: constant POST {:.0}/s, bare conditional update {commit:.0}/s, {algorithm} signature {signature:.0}/s, one after the other {unavoidable:.0}/s",
-        constant_post.per_second()
-    ));
-    cpu = Cpu::of(&server);
-    let refresh = Load::refreshing(server.port, chains).run(CONNECTIONS, RUN).await;
-    report.line(&format!("the server's cores work {:.1} µs for a refresh", cpu.each(&refresh)));
-    report.ratio(
-        &format!("POST refresh, {algorithm}"),
-        &refresh,
-        "its parts one after the other",
-        unavoidable,
-        0.60,
-    );
-    report.at_most(&format!("p95 of refresh, {algorithm}"), refresh.percentile(95.0), 50.0, "ms");
-    server.stop().await;
-}
-
-/// How much the cores of a server work for one request.
-struct Cpu<'a> {
-    server: &'a Server,
-    before: f64,
-}
-
-impl<'a> Cpu<'a> {
-    fn of(server: &'a Server) -> Self {
-        Self { server, before: server.cpu() }
+    if wanted("size") {
+        size(report).await;
     }
-
-    /// In microseconds, for each since the last time; the warm-up is a sixth more.
-    fn each(&mut self, outcome: &load::Outcome) -> f64 {
-        let now = self.server.cpu();
-        let used = now - std::mem::replace(&mut self.before, now);
-        used * 1e6 / (outcome.per_second() * RUN.as_secs_f64() * 7.0 / 6.0)
+    if wanted("flood") {
+        flood(report).await;
+    }
+    if wanted("feed") {
+        edge::feed(edge::listeners(args.get(1)), report).await;
+    }
+    // Not by itself: it fills some gigabytes.
+    if args.first().is_some_and(|arg| arg == "events") {
+        let count = args.get(1).map_or(events::MANY, |count| count.parse().expect("how many events"));
+        events::run(count, report).await;
+    }
+    if args.first().is_some_and(|arg| arg == "console") {
+        let number =
+            |at: usize, many: u64| args.get(at).map_or(many, |count| count.parse().expect("how many"));
+        console::run(number(1, console::ACCOUNTS), number(2, events::MANY), report).await;
+    }
+    if wanted("start") {
+        start(report).await;
+    }
+    if wanted("import") {
+        match binary() {
+            Some(binary) => import::import(&binary, report).await,
+            None => report.line("import: build the binary first: cargo build --release -p keyward-cli"),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use axum::routing::{get, post};
 use keyward::core::key::Algorithm;
 use keyward::core::password::Cost;
 use keyward::core::throttle::Limits;
-use keyward::{Client, Keyward, MasterKey, Settings};
+use keyward::{Client, Keyward, MasterKey, PostgresOptions, Settings};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
@@ -30,11 +30,13 @@ pub(crate) struct Setup<'a> {
     pub(crate) cost: &'a str,
     /// Where its data is.
     pub(crate) folder: &'a Path,
+    /// Where Postgres and Redis are, if it rests there.
+    pub(crate) urls: Vec<String>,
 }
 
 impl<'a> Setup<'a> {
     pub(crate) fn new(folder: &'a Path) -> Self {
-        Self { algorithm: "ES256", cost: "8", folder }
+        Self { algorithm: "ES256", cost: "8", folder, urls: Vec::new() }
     }
 }
 
@@ -50,6 +52,7 @@ impl Server {
         let mut child = Command::new(program)
             .args(["serve", setup.algorithm, setup.cost])
             .arg(setup.folder)
+            .args(&setup.urls)
             .stdout(Stdio::piped())
             .stdin(Stdio::piped())
             .kill_on_drop(true)
@@ -96,13 +99,7 @@ impl Server {
 
     /// How much the cores have worked for it so far, in seconds.
     pub(crate) fn cpu(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id().expect("a process")));
-        let stat = stat.expect("its status");
-        // After the name, which is in brackets, user and system time are the 12th and 13th.
-        let (_, fields) = stat.rsplit_once(')').expect("its name");
-        let ticks: u64 =
-            fields.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>().expect("ticks")).sum();
-        ticks as f64 / 100.0
+        cpu_of(self.child.id().expect("a process")).expect("it runs")
     }
 
     pub(crate) async fn store_reads(&self) -> u64 {
@@ -119,9 +116,20 @@ impl Server {
     }
 }
 
+/// How much the cores have worked for a process so far, in seconds; `None` where it has ended.
+pub(crate) fn cpu_of(process: u32) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // After the name, which is in brackets, user and system time are the 12th and 13th.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks = fields.split_whitespace().skip(11).take(2).filter_map(|n| n.parse::<u64>().ok());
+    Some(ticks.sum::<u64>() as f64 / 100.0)
+}
+
 /// The server's side: Keyward, and the constant routes on the same server.
 pub(crate) async fn run(args: &[String]) {
-    let [algorithm, cost, folder] = args else { panic!("serve ALGORITHM COST FOLDER") };
+    let [algorithm, cost, folder, urls @ ..] = args else {
+        panic!("serve ALGORITHM COST FOLDER [POSTGRES [REDIS]]")
+    };
     let mut settings = Settings {
         algorithm: Algorithm::parse(algorithm).expect("an algorithm"),
         cost: Cost::new(cost.parse().expect("a number"), if cost == "8" { 1 } else { 2 }, 1).expect("a cost"),
@@ -131,12 +139,14 @@ pub(crate) async fn run(args: &[String]) {
         ..Settings::default()
     };
     settings.policy.rotation_window = Duration::ZERO;
-    let keyward = Keyward::builder(settings)
-        .sqlite(Path::new(folder).join("keyward.db"))
-        .master_key(MasterKey::from_bytes(&[7; 32]))
-        .open()
-        .await
-        .expect("a Keyward");
+    let mut builder = Keyward::builder(settings).master_key(MasterKey::from_bytes(&[7; 32]));
+    builder = match urls {
+        [] => builder.sqlite(Path::new(folder).join("keyward.db")),
+        [postgres, redis @ ..] => {
+            builder.data_folder(folder).postgres(PostgresOptions::new(postgres)).redis(redis)
+        }
+    };
+    let keyward = builder.open().await.expect("a Keyward");
     let (counted, keyed) = (keyward.clone(), keyward.clone());
     let identity = identity();
     let refreshed = constant(REFRESH_ANSWER);
