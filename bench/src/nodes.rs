@@ -10,6 +10,8 @@ use crate::{CONNECTIONS, RUN};
 
 /// How many are there to sign out, one after the other.
 const LOGOUTS: usize = 1_000;
+/// How many refresh on each node, again and again.
+const CALLERS: usize = CONNECTIONS / 2;
 
 /// From the answer of a logout on one node to its refusal by another.
 pub(crate) async fn logout(store: Store, report: &mut Report) {
@@ -23,13 +25,13 @@ pub(crate) async fn logout(store: Store, report: &mut Report) {
     let mut loads = Vec::new();
     for (number, node) in nodes.iter().enumerate() {
         let mut chains = Vec::new();
-        for i in 0..CONNECTIONS {
-            chains.push(Chain::open(node.port, LOGOUTS + number * CONNECTIONS + i).await);
+        for i in 0..CALLERS {
+            chains.push(Chain::open(node.port, LOGOUTS + number * CALLERS + i).await);
         }
         loads.push(Load::refreshing(node.port, chains));
     }
-    let run = RUN * 3;
-    let loads: Vec<_> = loads.into_iter().map(|load| tokio::spawn(load.run(CONNECTIONS, run))).collect();
+    let run = RUN * 5;
+    let loads: Vec<_> = loads.into_iter().map(|load| tokio::spawn(load.run(CALLERS, run))).collect();
     let took = one_by_one(leaving, nodes[0].port, nodes[1].port, run).await;
     let mut refreshes = 0.0;
     for load in loads {
