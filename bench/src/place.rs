@@ -50,7 +50,7 @@ impl Place {
             database: (store != Store::Sqlite).then(durable),
             redis: (store == Store::Redis).then(|| {
                 let dir = folder.path().to_str().expect("text");
-                redis::Server::start_with(&["--appendonly", "yes", "--appendfsync", "everysec", "--dir", dir])
+                redis::Server::start(&["--appendonly", "yes", "--appendfsync", "everysec", "--dir", dir])
             }),
             folder,
         }
@@ -99,7 +99,7 @@ fn durable() -> postgres::Database {
 
 /// What Redis says of itself.
 fn value(redis: &redis::Server, section: &str, name: &str) -> String {
-    let told = redis.ask(&format!("INFO {section}"));
+    let told = redis.text(&format!("INFO {section}"));
     let line = told.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.expect("it tells").trim().to_owned()
 }

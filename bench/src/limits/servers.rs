@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use redis::Script;
-use redis::aio::ConnectionManager;
+use redis::aio::MultiplexedConnection;
 use tokio_postgres::NoTls;
 
 use super::{ROWS, each};
@@ -64,9 +64,9 @@ pub(super) async fn redis(database: &Database, redis: &Server, callers: usize, r
 }
 
 /// The one connection that all share.
-pub(crate) async fn connect(redis: &Server) -> ConnectionManager {
+pub(crate) async fn connect(redis: &Server) -> MultiplexedConnection {
     let client = redis::Client::open(format!("redis://127.0.0.1:{}", redis.port)).expect("an address");
-    ConnectionManager::new(client).await.expect("a connection")
+    client.get_multiplexed_async_connection().await.expect("a connection")
 }
 
 /// A bare table.
