@@ -242,12 +242,13 @@ impl Engine {
     /// Records the length of the access tokens made here, and learns which others may still be alive.
     /// Gives whether other nodes knew of lesser ones alone.
     pub(crate) async fn note_access_ttl(&self, now: Timestamp) -> Result<bool, Error> {
-        let noted = self.store.access_ttls().await?;
-        // In force at least until it is recorded again, even if that comes late.
-        let note = Write::NoteAccessTtl { ttl: self.access_ttl(), at: now.after(2 * CARE) };
-        self.commit(Change::of([note])).await?;
         self.learn_access_ttls(now).await?;
-        Ok(noted.iter().map(|(ttl, _)| *ttl).max().is_some_and(|ttl| ttl < self.access_ttl().as_secs()))
+        // In force at least until it is recorded again, even if that comes late.
+        let ttl = self.access_ttl();
+        let note = Write::NoteAccessTtl { ttl, at: now.after(2 * CARE) };
+        self.commit(Change::of([note])).await?;
+        let former = self.longest_noted.fetch_max(ttl.as_secs(), Ordering::Relaxed);
+        Ok((1..ttl.as_secs()).contains(&former))
     }
 
     /// Learns which lengths of access tokens may still be alive: those of any node.

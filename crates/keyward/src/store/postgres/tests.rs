@@ -80,6 +80,12 @@ async fn raw(database: &Database) -> tokio_postgres::Client {
     client
 }
 
+/// Whether somebody waits there for what another one has locked.
+fn is_waited_for(database: &Database) -> bool {
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    database.sql(waits) != "0\n"
+}
+
 fn id(bytes: &[u8]) -> [u8; 16] {
     bytes.try_into().expect("an id")
 }

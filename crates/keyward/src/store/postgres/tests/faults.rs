@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::servers::{Database, Server};
-use super::{Patience, Postgres, PostgresOptions, clock, made, open, raw};
+use super::{Patience, Postgres, PostgresOptions, clock, is_waited_for, made, open, raw};
 use crate::store::{Fault, NotCommitted, Store as _};
 
 /// Longer than anything takes, on a machine that has much to do.
@@ -126,9 +126,8 @@ async fn a_deadlock_is_decided_anew() {
         .await
         .expect("locked");
     let other = holder.batch_execute("UPDATE access_ttl SET last_in_force = 0 WHERE ttl = 1");
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
     let (written, ()) = tokio::join!(store.commit(Change::of([note(1), note(2)])), async {
-        while database.sql(waits) == "0\n" {
+        while !is_waited_for(&database) {
             tokio::task::yield_now().await;
         }
         other.await.expect("it goes on");
@@ -149,8 +148,7 @@ async fn who_goes_away_leaves_no_transaction_behind() {
         let store = std::sync::Arc::clone(&store);
         async move { store.commit(Change::of([note(1), note(2)])).await }
     });
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    while database.sql(waits) == "0\n" {
+    while !is_waited_for(&database) {
         tokio::task::yield_now().await;
     }
     asked.abort();
@@ -176,8 +174,7 @@ async fn who_stops_reading_leaves_no_question_behind() {
         let store = std::sync::Arc::clone(&store);
         async move { store.access_ttls().await }
     });
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    while database.sql(waits) == "0\n" {
+    while !is_waited_for(&database) {
         tokio::task::yield_now().await;
     }
     asked.abort();

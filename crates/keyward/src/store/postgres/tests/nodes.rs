@@ -12,11 +12,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::servers::Database;
-use super::{Postgres, PostgresOptions, made, open, raw};
+use super::{Postgres, PostgresOptions, is_waited_for, made, open, raw};
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::store::{NotCommitted, Store};
-use crate::{Client, Denial, Keyward, MasterKey, Password, Settings, StartError};
+use crate::{Client, Denial, Grant, Keyward, MasterKey, Password, Settings, StartError};
 
 /// Longer than anything takes, on a machine that has much to do.
 const LONG: Duration = Duration::from_secs(20);
@@ -46,8 +46,7 @@ async fn a_position_is_seen_before_any_above_it() {
         async move { store.commit(revoke("second".to_owned())).await }
     });
     // It waits for the first, or has passed it by.
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    while !second.is_finished() && database.sql(waits) == "0\n" {}
+    while !second.is_finished() && !is_waited_for(&database) {}
     let seen = store.news(0).await.expect("readable").revocations;
     assert!(seen.is_empty(), "a reader that goes on from here would miss the first: {seen:?}");
     slow.batch_execute("COMMIT").await.expect("committed");
@@ -222,8 +221,7 @@ async fn what_was_revoked_is_known_whoever_holds_all_connections() {
         let store = Arc::clone(&store);
         async move { store.mac_keys().await }
     });
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    while database.sql(waits) == "0\n" {}
+    while !is_waited_for(&database) {}
     store.news(0).await.expect("it answers");
     assert!(!held.is_finished(), "the only connection of all others is held up");
     holder.batch_execute("ROLLBACK").await.expect("let go");
@@ -247,10 +245,7 @@ async fn a_revocation_outlives_the_tokens_of_every_node() {
             .expect("it opens")
     };
     let one = start(15).await;
-    let client = Client::new([127, 0, 0, 1].into(), "a test");
-    let password = Password::try_from("Correct-Horse-7".to_owned()).expect("good");
-    one.create_account("ada@example.com", None, Some(password.clone()), vec![], &client).await.expect("new");
-    let grant = one.sign_in("ada@example.com", password, &client).await.expect("the password");
+    let (client, grant) = signed_in(&one).await;
     let session = one.verify(grant.access_token(), &client).await.expect("its own");
     let other = start(60).await;
     clock.advance(Duration::from_secs(1));
@@ -277,8 +272,7 @@ async fn a_role_is_not_given_while_it_is_deleted() {
         let roles = vec!["editor".to_owned()];
         async move { store.commit(Change::of([Write::SetRoles { user, version, roles }])).await }
     });
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    while !giving.is_finished() && database.sql(waits) == "0\n" {}
+    while !giving.is_finished() && !is_waited_for(&database) {}
     deleting.batch_execute("COMMIT").await.expect("committed");
     let given = giving.await.expect("no panic");
     assert!(matches!(given, Err(NotCommitted::Conflict(Conflict::Changed))), "{given:?}");
@@ -288,10 +282,7 @@ async fn a_role_is_not_given_while_it_is_deleted() {
 async fn however_many_sessions_there_are_they_all_end() {
     let database = made();
     let one = node(&database, false).await;
-    let client = Client::new([127, 0, 0, 1].into(), "a test");
-    let password = Password::try_from("Correct-Horse-7".to_owned()).expect("good");
-    one.create_account("ada@example.com", None, Some(password.clone()), vec![], &client).await.expect("new");
-    one.sign_in("ada@example.com", password, &client).await.expect("the password");
+    let (client, _) = signed_in(&one).await;
     database.sql(
         "INSERT INTO account SELECT gen_random_uuid(), roles_version, version, created_at, last_login_at, email_verified, \
          phone_number_verified, is_active, 'user' || n || '@example.com', NULL, password, roles, cost_class \
@@ -301,6 +292,8 @@ async fn however_many_sessions_there_are_they_all_end() {
     );
     one.revoke_every_session(&client).await.expect("it answers");
     assert_eq!(database.sql("SELECT count(*), count(ended_at) FROM session"), "3502|3502\n");
+    let cuts = database.sql("SELECT count(*) FROM revocation WHERE kind = 'roles'");
+    assert_eq!(cuts, "2\n", "who refreshed while it took place is cut off, too");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -327,12 +320,20 @@ async fn what_ends_with_all_sessions_of_a_user_is_revoked_however_it_came_there(
             store.commit(Change::of([Write::EndSessionsOf { user, except: None, end, until }])).await
         }
     });
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    while !ending.is_finished() && database.sql(waits) == "0\n" {}
+    while !ending.is_finished() && !is_waited_for(&database) {}
     login.batch_execute("COMMIT").await.expect("committed");
     let told = ending.await.expect("no panic").expect("no condition").sessions_ended();
     let ended = database.sql("SELECT count(*) FROM session WHERE ended_at IS NOT NULL");
     assert_eq!(ended.trim(), told.to_string(), "each that ended is revoked");
+}
+
+/// Somebody new, and who asks for them.
+async fn signed_in(node: &Keyward) -> (Client, Grant) {
+    let client = Client::new([127, 0, 0, 1].into(), "a test");
+    let password = Password::try_from("Correct-Horse-7".to_owned()).expect("good");
+    node.create_account("ada@example.com", None, Some(password.clone()), vec![], &client).await.expect("new");
+    let grant = node.sign_in("ada@example.com", password, &client).await.expect("the password");
+    (client, grant)
 }
 
 async fn node(database: &Database, background: bool) -> Keyward {
@@ -348,10 +349,7 @@ async fn node(database: &Database, background: bool) -> Keyward {
 async fn what_one_node_gives_and_takes_holds_on_the_other() {
     let database = made();
     let (one, other) = (node(&database, false).await, node(&database, true).await);
-    let client = Client::new([127, 0, 0, 1].into(), "a test");
-    let password = Password::try_from("Correct-Horse-7".to_owned()).expect("good");
-    one.create_account("ada@example.com", None, Some(password.clone()), vec![], &client).await.expect("new");
-    let grant = one.sign_in("ada@example.com", password, &client).await.expect("the password");
+    let (client, grant) = signed_in(&one).await;
     let session = other.verify(grant.access_token(), &client).await.expect("it knows the key");
     one.sign_out(&session, &client).await.expect("it answers");
     let refused = timeout(LONG, async {
