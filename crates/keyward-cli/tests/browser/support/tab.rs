@@ -9,7 +9,7 @@ use thirtyfour::{By, WebDriver, WebElement, WindowHandle};
 use super::{EMAIL, PASSWORD, PATIENCE, now, pass};
 
 /// How often a page is looked at by what waits for something in it.
-const GLANCE: Duration = Duration::from_millis(25);
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// A tab of a browser. One of several is switched to before anything is done in it, without being
 /// brought to the front.
