@@ -24,8 +24,8 @@ pub(crate) struct Migrate {
     /// Read the password of the user of that Postgres from standard input
     #[arg(long, requires = "to")]
     password_stdin: bool,
-    /// Let sessions that moved in Redis until now move in Postgres from now on; every node is stopped
-    /// meanwhile, and nobody is signed out
+    /// Let sessions that moved in Redis until now move in Postgres from now on. Nodes that run with Redis
+    /// answer 503 until they are restarted; nobody is signed out
     #[arg(long, conflicts_with = "to")]
     leave_redis: bool,
     /// Make an SQLite database that was moved good again, as it was then
@@ -40,7 +40,10 @@ impl Migrate {
             Some(to) => self.move_to(to, file).await,
             None if self.leave_redis => {
                 let config = open::to_leave_redis(file).await?;
-                print::line(&format!("Sessions move in {} from now on: start every node.", config.data()))
+                print::line(&format!(
+                    "Sessions move in {} from now on: restart every node that runs with redis.urls, without it.",
+                    config.data()
+                ))
             }
             None if self.take_back => back(file),
             None => {

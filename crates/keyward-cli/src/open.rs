@@ -70,7 +70,7 @@ pub(crate) async fn to_leave_redis(file: Option<&Path>) -> Result<Config, Failur
     let Loaded { config, .. } = configuration(file)?;
     if !config.redis.urls.is_empty() {
         return Err(Failure::usage(
-            "redis.urls still names Redis: stop every node, take it out of the configuration of each, and try again",
+            "redis.urls still names Redis: take it out of the configuration of every node, and try again",
         ));
     }
     builder(&config)?.beside().leave_redis().open().await.map_err(|e| failure(&e))?;

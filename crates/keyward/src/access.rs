@@ -156,7 +156,7 @@ impl Engine {
         }
     }
 
-    /// Makes sure that this node knows what was revoked until a moment ago.
+    /// Makes sure that this node knows what was revoked, and where sessions move, until a moment ago.
     pub(crate) async fn know_revocations(&self) -> Result<(), Error> {
         if self.feed.is_fresh(self.clock.monotonic()) {
             return Ok(());

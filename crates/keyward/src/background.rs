@@ -246,6 +246,9 @@ impl Job {
             }
             Ok(Ok(Err(error))) => {
                 self.metrics.failed.inc();
+                if error.is_logged() {
+                    return Ended::InItsTime;
+                }
                 error.to_string()
             }
             Ok(Err(ended)) => {

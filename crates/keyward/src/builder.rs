@@ -115,7 +115,12 @@ impl Place {
         Ok(match self {
             Self::Sqlite(path) => Arc::new(Sqlite::open(path, exclusive, clock.now())?),
             Self::Postgres(options) => {
-                Arc::new(Postgres::open(&options.clone().moving(moves), exclusive, clock).await?)
+                let postgres = Postgres::open(&options.clone().moving(moves), exclusive, clock).await?;
+                if postgres.has_moved_sessions() {
+                    // Until every other node knows it, or knows that it knows nothing any more.
+                    tokio::time::sleep(TRUST).await;
+                }
+                Arc::new(postgres)
             }
         })
     }
@@ -147,7 +152,8 @@ impl Builder {
     /// The sessions of this Postgres moved in a Redis until now, and from now on do so in it: without
     /// this, a Postgres whose sessions move in Redis is not opened without one, as it would be told
     /// of nothing that they did lately. Every session counts as active at this moment, so that none is
-    /// ended that lives. No other node may be running.
+    /// ended that lives. Nodes that run with Redis notice it, and answer `store_unavailable` until they
+    /// are started without.
     pub fn leave_redis(mut self) -> Self {
         self.leaves_redis = true;
         self

@@ -153,7 +153,7 @@ impl Engine {
         for (session, client) in noticed {
             match self.end_for_theft(session, &client).await {
                 Ok(()) => {}
-                Err(error @ Error::Fault(Fault::Unavailable(_))) => return Err(error),
+                Err(error @ Error::Fault(Fault::Unavailable(_) | Fault::Elsewhere(_))) => return Err(error),
                 // One that can't be read must not keep the others from being written. Its next token is
                 // noticed again.
                 Err(error) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use keyward_core::access_token::Realm;
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Committed, Write};
+use keyward_core::denial::Denial;
 use keyward_core::event::{Event, EventType};
 use keyward_core::id::{EventId, SessionId};
 use keyward_core::key::KeyRing;
@@ -25,7 +26,7 @@ use crate::bounce::Bounces;
 use crate::client::Client;
 use crate::clock::{self, Clock};
 use crate::edge::Edge;
-use crate::error::Error;
+use crate::error::{Denied, Error};
 use crate::feed::{Feed, Heard};
 use crate::figures::Figures;
 use crate::flow::audit::chain::Chain;
@@ -269,7 +270,13 @@ impl Engine {
     /// Whether this node can say who is signed in. A Redis that is away is away for every node: what
     /// it is needed for besides, no other one could do in place of this.
     pub(crate) async fn is_ready(&self) -> Result<(), Error> {
-        self.store.ping().await?;
+        self.store.ping().await.map_err(|fault| match fault {
+            Fault::Elsewhere(why) => Denied::from(Denial::StoreUnavailable)
+                .retry_in(Duration::from_secs(1))
+                .with_detail(why)
+                .into(),
+            fault => Error::from(fault),
+        })?;
         self.know_revocations().await
     }
 

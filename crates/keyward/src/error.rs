@@ -103,7 +103,7 @@ impl Error {
     pub fn denied(&self) -> Denied {
         match self {
             Self::Denied(denied) => (**denied).clone(),
-            Self::Fault(Fault::Unavailable(_)) => {
+            Self::Fault(Fault::Unavailable(_) | Fault::Elsewhere(_)) => {
                 Denied::from(Denial::StoreUnavailable).retry_in(Duration::from_secs(1))
             }
             Self::Fault(Fault::Corrupt(_)) => Denial::Internal.into(),
@@ -113,6 +113,11 @@ impl Error {
     /// The stable word of [`Error::denied`].
     pub fn code(&self) -> &'static str {
         self.denied().denial().code()
+    }
+
+    /// Whether the log has it already, once for all who meet it.
+    pub(crate) const fn is_logged(&self) -> bool {
+        matches!(self, Self::Fault(Fault::Elsewhere(_)))
     }
 
     /// Whether it is this refusal.

@@ -43,6 +43,10 @@ pub enum Fault {
     /// It holds a record that no Keyward can have written.
     #[error("the store holds an impossible record: {0}")]
     Corrupt(String),
+    /// Its sessions move elsewhere than this process was started for, so that what it would read of
+    /// them is past. Says what happened, and what to do.
+    #[error("{0}")]
+    Elsewhere(&'static str),
 }
 
 /// Why a change was not written.

@@ -125,7 +125,7 @@ fn moving(report: &PostgresReport, is_redis_named: bool) -> Option<Finding> {
         Finding::error(
             "redis",
             "the sessions of this database move in Redis, and redis.urls names none",
-            "set redis.urls as on every node, or stop all of them and run `keyward migrate --leave-redis`",
+            "set redis.urls as on every node, or run `keyward migrate --leave-redis` to do without it",
         )
     })
 }

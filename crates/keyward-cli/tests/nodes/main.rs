@@ -15,6 +15,7 @@ mod over_a_cluster;
 mod over_redis;
 mod proxy;
 mod together;
+mod turned;
 mod vouched;
 
 // What only other test binaries use is not missed here.

@@ -22,8 +22,9 @@ const COUNTED: u32 = 5_000;
 
 impl Engine {
     /// Takes away one small batch of what is past its time, and ends what is idle. Gives where the
-    /// next batch begins; `None` after the last.
+    /// next batch begins; `None` after the last. Who can't know where sessions move sweeps nothing.
     pub(crate) async fn sweep_step(&self, after: SessionId) -> Result<Option<SessionId>, Error> {
+        self.know_revocations().await?;
         let now = self.clock.now();
         self.feed.sweep(now);
         self.bounces.sweep(now);

@@ -36,7 +36,9 @@ pub(crate) struct Problem<'a> {
 
 /// The answer to whoever met this error. A fault is logged here, with what it was, and only here.
 pub(crate) fn of(error: &Error, request_id: &str) -> Response<Body> {
-    if let Error::Fault(fault) = error {
+    if let Error::Fault(fault) = error
+        && !error.is_logged()
+    {
         tracing::error!(request_id, "{fault}");
     }
     respond(&error.denied(), request_id)

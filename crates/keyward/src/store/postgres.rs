@@ -11,6 +11,7 @@ mod error;
 pub(crate) mod inspect;
 mod listen;
 mod migrate;
+mod moves;
 mod options;
 mod pool;
 mod row;
@@ -39,7 +40,8 @@ use tokio::task::JoinHandle;
 use tokio_postgres::Row;
 
 pub use self::error::PostgresError;
-pub(crate) use self::migrate::Moves;
+use self::moves::Agreement;
+pub(crate) use self::moves::Moves;
 use self::options::Endpoint;
 pub use self::options::PostgresOptions;
 use self::pool::{Patience, Pool, Question};
@@ -64,6 +66,9 @@ pub(crate) struct Postgres {
     pool: Pool,
     /// A connection for what every node has to know each second, whoever holds the others up.
     known: Pool,
+    agreement: Arc<Agreement>,
+    /// Whether there were sessions that moved elsewhere until this opened it.
+    moved: bool,
     clock: Clock,
     reads: AtomicU64,
     news: Arc<Notify>,
@@ -96,13 +101,22 @@ impl Postgres {
             }
             None => !inspect::is_direct(&endpoint).await?,
         };
-        migrate::run(&endpoint, clock, options.moves).await?;
+        let moved = migrate::run(&endpoint, clock, options.moves).await?;
+        let agreement = Arc::new(Agreement::on(options.moves));
         // Through a pooler nothing is heard.
         let heard = direct.or_else(|| (!pooled).then(|| endpoint.clone()));
         let news = Arc::new(Notify::new());
         let store = Self {
-            pool: Pool::new(&endpoint, options.max_connections.max(1), pooled, patience)?,
-            known: Pool::new(&endpoint, 1, pooled, patience)?,
+            pool: Pool::new(
+                &endpoint,
+                options.max_connections.max(1),
+                pooled,
+                patience,
+                Some(Arc::clone(&agreement)),
+            )?,
+            known: Pool::new(&endpoint, 1, pooled, patience, None)?,
+            agreement,
+            moved,
             clock: clock.clone(),
             reads: AtomicU64::new(0),
             listening: heard
@@ -120,6 +134,11 @@ impl Postgres {
             ));
         }
         Ok(store)
+    }
+
+    /// Whether its sessions moved elsewhere until this opened it: other nodes may still have them there.
+    pub(crate) const fn has_moved_sessions(&self) -> bool {
+        self.moved
     }
 
     async fn all<T>(
@@ -314,6 +333,7 @@ impl Store for Postgres {
                 return Err(Fault::Unavailable("it is a standby, which knows what was".to_owned()));
             }
             let versions = counters(versions)?;
+            self.agreement.heard(versions.contains_key(moves::MARKED));
             let version = |name| versions.get(name).copied().unwrap_or_default();
             let at = now.first().map(|row| sql::Row::int(row, 0)).transpose()?;
             Ok(News {

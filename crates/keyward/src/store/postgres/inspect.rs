@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Error};
 
 use super::error::{PostgresError, told};
 use super::options::{Endpoint, READY};
-use super::{NOW, PostgresOptions, migrate, pool};
+use super::{NOW, PostgresOptions, migrate, moves, pool};
 use crate::clock::Clock;
 use crate::store::sql;
 use crate::store::sqlite::inspect::DatabaseReport;
@@ -108,7 +108,7 @@ pub async fn inspect(options: &PostgresOptions, clock: &Clock) -> Result<Postgre
     if found == known {
         let read = async {
             read(&client, &mut data).await?;
-            Ok::<_, Error>(client.query_opt(migrate::IS_IN_REDIS, &[]).await?.is_some())
+            Ok::<_, Error>(client.query_opt(moves::IS_MARKED, &[]).await?.is_some())
         };
         moves_in_redis = within(&at, read).await?.map_err(unfit)?;
     }

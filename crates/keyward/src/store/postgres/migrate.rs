@@ -6,7 +6,6 @@
 //! that start at once one takes them, and the others wait and find them taken. Nothing of it needs
 //! more of a connection than a transaction, so that it goes through a pooler, too.
 
-use keyward_core::session::LAG;
 use keyward_core::time::Timestamp;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
@@ -14,6 +13,7 @@ use tokio_postgres::{Client, Error};
 
 use super::NOW;
 use super::error::{PostgresError, told};
+use super::moves::{self, Moves};
 use super::options::Endpoint;
 use crate::clock::Clock;
 
@@ -27,26 +27,6 @@ struct Step {
 
 const STEPS: &[Step] =
     &[Step { schema: 8, oldest: 8, sql: include_str!("../schema/postgres/0008_first.sql") }];
-
-/// Where the moving part of a session is kept by whoever opens the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Moves {
-    /// In the database, as everything else.
-    #[default]
-    Here,
-    /// In Redis: what the database says of it is behind.
-    InRedis,
-    /// In Redis until now, and from now on here. Nobody has the database open meanwhile.
-    HereFromNowOn,
-}
-
-/// That sessions move in Redis: without it, what is here would be taken for all that they did.
-const MARK_REDIS: &str = "INSERT INTO counter (name, value) VALUES ('redis', 1) ON CONFLICT DO NOTHING";
-pub(super) const IS_IN_REDIS: &str = "SELECT FROM counter WHERE name = 'redis'";
-const UNMARK_REDIS: &str = "DELETE FROM counter WHERE name = 'redis'";
-/// Whoever was active and how lately is unknown: each may have been just now.
-const TAKE_FOR_ACTIVE: &str = "UPDATE session SET last_active_at = greatest(last_active_at, $1), \
-     made_at = greatest(made_at, least(made_at + $2, $1)) WHERE ended_at IS NULL";
 
 /// The oldest Postgres that is tried.
 pub(super) const OLDEST_SERVER: i64 = 130_000;
@@ -87,8 +67,9 @@ pub(super) const TABLES: [&str; 17] = [
     "figure",
 ];
 
-/// Sets the clock by the database's, and brings the schema up to date, or refuses to touch it.
-pub(super) async fn run(endpoint: &Endpoint, clock: &Clock, moves: Moves) -> Result<(), PostgresError> {
+/// Sets the clock by the database's, and brings the schema up to date, or refuses to touch it. Whether
+/// there are sessions that moved elsewhere until now.
+pub(super) async fn run(endpoint: &Endpoint, clock: &Clock, moves: Moves) -> Result<bool, PostgresError> {
     let (client, connection) = endpoint.connect().await?;
     // It ends with the client.
     let connected = tokio::spawn(connection);
@@ -96,11 +77,11 @@ pub(super) async fn run(endpoint: &Endpoint, clock: &Clock, moves: Moves) -> Res
     let asked = clock.monotonic();
     let row = client.query_typed_one(NOW, &[]).await.map_err(|e| failed(at, &e))?;
     clock.follow(Timestamp::from_micros(row.get(0)), asked, clock.monotonic());
-    take(STEPS, &client, at, clock.now(), moves).await?;
+    let moved = take(STEPS, &client, at, clock.now(), moves).await?;
     drop(client);
     // What a connection has to say at its end changes nothing of what was done.
     let _ = connected.await;
-    Ok(())
+    Ok(moved)
 }
 
 async fn take(
@@ -109,7 +90,7 @@ async fn take(
     at: &str,
     now: Timestamp,
     moves: Moves,
-) -> Result<(), PostgresError> {
+) -> Result<bool, PostgresError> {
     let unfit = |message: String| PostgresError::Unfit { at: at.to_owned(), message };
     check_server(client, at).await?;
     client
@@ -145,30 +126,9 @@ async fn take(
         );
         client.batch_execute(&noted).await.map_err(|e| failed(at, &e))?;
     }
-    settle(client, at, now, moves).await?;
-    client.batch_execute("COMMIT").await.map_err(|e| failed(at, &e))
-}
-
-/// Notes where sessions move, or refuses to mistake what rests here for that.
-async fn settle(client: &Client, at: &str, now: Timestamp, moves: Moves) -> Result<(), PostgresError> {
-    let wrong = |e: Error| failed(at, &e);
-    if moves == Moves::InRedis {
-        return client.batch_execute(MARK_REDIS).await.map_err(wrong);
-    }
-    if client.query_typed_opt(IS_IN_REDIS, &[]).await.map_err(wrong)?.is_none() {
-        return Ok(());
-    }
-    if moves == Moves::Here {
-        let message = "its sessions move in Redis: name that in redis.urls, as every node does; to do without \
-                       Redis for good, stop every node and run `keyward migrate --leave-redis`";
-        return Err(PostgresError::Unfit { at: at.to_owned(), message: message.to_owned() });
-    }
-    let lag = i64::try_from(LAG.as_micros()).unwrap_or(i64::MAX);
-    client
-        .execute_typed(TAKE_FOR_ACTIVE, &[(&now.micros(), Type::INT8), (&lag, Type::INT8)])
-        .await
-        .map_err(wrong)?;
-    client.batch_execute(UNMARK_REDIS).await.map_err(wrong)
+    let moved = moves::settle(client, at, now, moves).await?;
+    client.batch_execute("COMMIT").await.map_err(|e| failed(at, &e))?;
+    Ok(moved)
 }
 
 async fn check_server(client: &Client, at: &str) -> Result<(), PostgresError> {
@@ -246,7 +206,7 @@ fn known(steps: &[Step]) -> u32 {
     steps.iter().map(|step| step.schema).max().unwrap_or_default()
 }
 
-fn failed(at: &str, error: &Error) -> PostgresError {
+pub(super) fn failed(at: &str, error: &Error) -> PostgresError {
     let message = told(error);
     let advice = match error.code() {
         Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => {

@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Config, Connection, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{PostgresError, no_connection};
-use super::migrate::Moves;
+use super::moves::Moves;
 
 /// How long it may take to connect to one address of the server.
 const CONNECT: Duration = Duration::from_secs(3);

@@ -21,6 +21,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row, Statement as Prepared};
 
 use super::error::{PostgresError, fault, is_lost, not_committed, told};
+use super::moves::Agreement;
 use super::options::{Endpoint, READY};
 use crate::store::sql::{self, Expect, Statement, Value};
 use crate::store::{Fault, NotCommitted};
@@ -100,6 +101,8 @@ struct Inner {
     /// Who may ask what takes longer: never all connections at once.
     searches: Semaphore,
     patience: Patience,
+    /// What has to hold for anything to be asked.
+    agreement: Option<Arc<Agreement>>,
     /// Whether the other end is a transaction pooler, where no connection remembers anything.
     pooled: bool,
     /// What begins a transaction.
@@ -114,6 +117,7 @@ impl Pool {
         size: usize,
         pooled: bool,
         patience: Patience,
+        agreement: Option<Arc<Agreement>>,
     ) -> Result<Self, PostgresError> {
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(endpoint.config.clone(), endpoint.tls.clone(), recycling);
@@ -136,6 +140,7 @@ impl Pool {
             searches: Semaphore::new(size.div_ceil(4)),
             begin: if pooled { patience.begin() } else { "BEGIN".to_owned() },
             patience,
+            agreement,
             pooled,
             texts: RwLock::default(),
         })))
@@ -292,6 +297,7 @@ impl Pool {
     }
 
     async fn get(&self) -> Result<Object, Fault> {
+        self.0.agreement.as_ref().map_or(Ok(()), |agreement| agreement.check())?;
         let Ok(_place) = self.0.queue.try_acquire() else {
             return Err(Fault::Unavailable("too many requests wait for the database".to_owned()));
         };

@@ -8,6 +8,7 @@ pub(crate) mod servers;
 mod budget;
 mod faults;
 mod handed_on;
+mod moves;
 mod nodes;
 mod plans;
 mod pooler;

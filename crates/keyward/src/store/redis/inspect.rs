@@ -1,9 +1,12 @@
 //! Is Redis set up so that sessions are well kept there? What `doctor` tells of it.
 //!
 //! Whatever Redis loses signs nobody out. But of a session whose key is lost an old copy of its token
-//! works until the owner's next request, so a Redis that loses keys in daily life is worth a word.
+//! works until the owner's next request, so a Redis that loses keys in daily life is worth a word. Of a
+//! cluster each primary is looked at, for each holds a part of the sessions, named in `redis.urls` or not.
 
-use redis::InfoDict;
+use std::collections::HashSet;
+
+use redis::{ConnectionAddr, ConnectionInfo, InfoDict, RedisResult};
 
 use super::nodes::{self, RedisOpenError};
 use crate::diagnosis::Finding;
@@ -16,6 +19,8 @@ const OLDEST: u32 = 7;
 /// What a node tells of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Told {
+    /// Its name since its start, which no other node has.
+    run: Option<String>,
     version: String,
     /// Whether every write goes to a file.
     appends: bool,
@@ -36,71 +41,100 @@ struct Told {
     cluster: Option<String>,
 }
 
-/// What would bite, of each of the nodes that are named.
+/// What would bite, of each of the nodes that are named and each primary of their cluster.
 pub async fn inspect(urls: &[String]) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut round = Round::default();
     if let Err(error) = reach(urls).await {
-        findings.push(Finding::error(
-            "redis",
-            error.to_string(),
-            "see that redis.urls is right, and that Redis runs",
-        ));
+        let next = "see that redis.urls is right, and that Redis runs";
+        round.findings.push(Finding::error("redis", error.to_string(), next));
     }
-    for url in urls {
-        match ask(url).await {
-            Ok((node, told)) => findings.extend(told.findings(&format!("redis {node}"))),
-            Err(error) => findings.push(Finding::error(
-                "redis",
-                error.to_string(),
-                match urls.len() {
-                    _ if error.to_string().to_ascii_uppercase().contains("NOPERM") => {
-                        "let its user do what docs/operations.md lists (ACL SETUSER)"
-                    }
-                    1 => "start it: what moves in sessions is there",
-                    _ => "start it, or take it out of redis.urls and leave the other nodes of its cluster there",
-                },
-            )),
-        }
+    // What is wrong with an address was just told.
+    let named: Vec<_> = urls.iter().filter_map(|url| nodes::read(url).ok()).collect();
+    let if_away = match named.len() {
+        1 => "start it: what moves in sessions is there",
+        _ => "start it, or take it out of redis.urls and leave the other nodes of its cluster there",
+    };
+    let mut primaries = Vec::new();
+    for info in named {
+        primaries.extend(round.look(info, if_away).await);
     }
-    findings
+    let if_away = "start it, or let this machine reach it at the address that its cluster tells \
+                   (cluster-announce-ip): nodes ask it there for the sessions in its slots";
+    for info in primaries {
+        round.look(info, if_away).await;
+    }
+    round.findings
 }
 
 async fn reach(urls: &[String]) -> Result<(), RedisOpenError> {
     nodes::Nodes::at(urls)?.connect().await
 }
 
-async fn ask(url: &str) -> Result<(String, Told), RedisOpenError> {
-    let (info, mut node, is_of_cluster) = nodes::node(url).await?;
-    let told = async {
-        let all: InfoDict = redis::cmd("INFO").query_async(&mut node).await?;
-        let cluster = match is_of_cluster {
-            true => {
-                let cluster: InfoDict = redis::cmd("CLUSTER").arg("INFO").query_async(&mut node).await?;
-                Some(cluster.get("cluster_state").unwrap_or_default())
+/// A round through the nodes.
+#[derive(Default)]
+struct Round {
+    asked: Vec<ConnectionAddr>,
+    /// The names that nodes give themselves at their start: one may be asked by two addresses.
+    known: HashSet<String>,
+    findings: Vec<Finding>,
+}
+
+impl Round {
+    /// Looks at this node, unless that was done; gives the primaries of its cluster.
+    async fn look(&mut self, info: ConnectionInfo, if_away: &str) -> Vec<ConnectionInfo> {
+        if self.asked.contains(info.addr()) {
+            return Vec::new();
+        }
+        self.asked.push(info.addr().clone());
+        let subject = format!("redis {}", info.addr());
+        match ask(&info).await {
+            Ok((told, primaries)) => {
+                let is_new = told.run.clone().is_none_or(|run| self.known.insert(run));
+                if is_new {
+                    self.findings.extend(told.findings(&subject));
+                }
+                primaries
             }
-            false => None,
-        };
-        let mut setting = async |name: &str| {
-            let told = redis::cmd("CONFIG").arg("GET").arg(name).query_async(&mut node).await;
-            told.ok().map(|(_, value): (String, String)| value)
-        };
-        Ok(Told {
-            is_replica: all.get::<String>("role").as_deref() == Some("slave"),
-            on_disk: setting("appendfsync").await,
-            version: all.get("redis_version").unwrap_or_default(),
-            appends: all.get::<u8>("aof_enabled") == Some(1),
-            saves: setting("save").await,
-            policy: all.get("maxmemory_policy").unwrap_or_default(),
-            most: all.get("maxmemory").unwrap_or_default(),
-            used: all.get("used_memory").unwrap_or_default(),
-            cluster,
-        })
-    };
-    let node = info.addr().to_string();
-    match told.await {
-        Ok(told) => Ok((node, told)),
-        Err(error) => Err(nodes::unreachable(&info, &error)),
+            Err(error) => {
+                let error = nodes::unreachable(&info, &error).to_string();
+                let next = match error.to_ascii_uppercase().contains("NOPERM") {
+                    true => "let its user do what docs/operations.md lists (ACL SETUSER)",
+                    false => if_away,
+                };
+                self.findings.push(Finding::error(subject, error, next));
+                Vec::new()
+            }
+        }
     }
+}
+
+/// What a node tells of itself, and of the primaries of its cluster.
+async fn ask(info: &ConnectionInfo) -> RedisResult<(Told, Vec<ConnectionInfo>)> {
+    let (mut node, is_of_cluster) = nodes::single(info).await?;
+    let all: InfoDict = redis::cmd("INFO").query_async(&mut node).await?;
+    let (mut cluster, mut primaries) = (None, Vec::new());
+    if is_of_cluster {
+        let told: InfoDict = redis::cmd("CLUSTER").arg("INFO").query_async(&mut node).await?;
+        cluster = Some(told.get("cluster_state").unwrap_or_default());
+        primaries = nodes::primaries(info, &mut node).await?;
+    }
+    let mut setting = async |name: &str| {
+        let told = redis::cmd("CONFIG").arg("GET").arg(name).query_async(&mut node).await;
+        told.ok().map(|(_, value): (String, String)| value)
+    };
+    let told = Told {
+        is_replica: all.get::<String>("role").as_deref() == Some("slave"),
+        on_disk: setting("appendfsync").await,
+        run: all.get("run_id"),
+        version: all.get("redis_version").unwrap_or_default(),
+        appends: all.get::<u8>("aof_enabled") == Some(1),
+        saves: setting("save").await,
+        policy: all.get("maxmemory_policy").unwrap_or_default(),
+        most: all.get("maxmemory").unwrap_or_default(),
+        used: all.get("used_memory").unwrap_or_default(),
+        cluster,
+    };
+    Ok((told, primaries))
 }
 
 impl Told {
@@ -255,9 +289,48 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn each_primary_of_a_cluster_is_looked_at() {
+        let mut cluster = server::Cluster::start(3, 1);
+        let subjects: Vec<_> =
+            cluster.0.iter().map(|node| format!("redis 127.0.0.1:{}", node.port)).collect();
+        // Those that something is found of, in order and each once.
+        let looked_at = |told: &[Finding]| {
+            let mut nodes: Vec<_> = told.iter().map(|finding| finding.subject.clone()).collect();
+            nodes.dedup();
+            nodes
+        };
+        let mut set = redis::cmd("CONFIG");
+        cluster.0[2].ask::<()>(set.arg("SET").arg("maxmemory-policy").arg("allkeys-lru")).await;
+        let one = [cluster.0[1].url()];
+        let told = inspect(&one).await;
+        assert_eq!(looked_at(&told), [1, 0, 2].map(|n| subjects[n].clone()), "{told:?}");
+        let evicting: Vec<_> = told.iter().filter(|f| f.message.contains("allkeys-lru")).collect();
+        assert!(evicting.len() == 1 && evicting[0].subject == subjects[2], "{told:?}");
+        assert!(told.iter().all(|finding| finding.level != Level::Error), "{told:?}");
+        // By whatever names.
+        let all: Vec<_> =
+            cluster.0[..3].iter().map(|node| node.url().replace("127.0.0.1", "localhost")).collect();
+        let told = inspect(&all).await;
+        assert_eq!(looked_at(&told).len(), 3, "{told:?}");
+        // A replica that is named is looked at, too.
+        let told = inspect(&[cluster.0[3].url()]).await;
+        assert_eq!(looked_at(&told), [3, 0, 1, 2].map(|n| subjects[n].clone()), "{told:?}");
+        // The one without a replica, so that nobody takes its place.
+        cluster.0[5].kill();
+        cluster.0[2].kill();
+        let told = inspect(&one).await;
+        let away: Vec<_> = told.iter().filter(|finding| finding.subject == subjects[2]).collect();
+        let [away] = away.as_slice() else { panic!("{told:?}") };
+        assert!(away.level == Level::Error && away.message.contains("can't be used"), "{away:?}");
+        let twice = inspect(&[one[0].clone(), cluster.0[2].url()]).await;
+        assert_eq!(twice.iter().filter(|finding| finding.subject == subjects[2]).count(), 1, "{twice:?}");
+    }
+
+    #[tokio::test]
     async fn a_cluster_is_whole_or_not() {
-        let whole = told_of(&server::cluster().0[0]).await;
-        assert!(has(&whole, Level::Ok, "its cluster is whole"), "{whole:?}");
+        let whole = inspect(&[server::cluster().0[0].url()]).await;
+        let is_whole = |f: &&Finding| f.level == Level::Ok && f.message == "its cluster is whole";
+        assert_eq!(whole.iter().filter(is_whole).count(), 3, "each says so: {whole:?}");
         let alone = Server::start(&["--cluster-enabled", "yes"]);
         let told: Vec<_> = inspect(&[alone.url()]).await;
         assert!(told.iter().any(|f| f.level == Level::Error && f.message.contains("not whole")), "{told:?}");
@@ -275,6 +348,7 @@ mod tests {
     #[test]
     fn an_old_release_is_an_error() {
         let told = Told {
+            run: None,
             version: "6.2.14".into(),
             appends: true,
             is_replica: false,

@@ -18,7 +18,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, InfoDict,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, InfoDict,
     IntoConnectionInfo as _, Pipeline, RedisError, RedisFuture, RedisResult, ScriptInvocation,
     ServerErrorKind, Value,
 };
@@ -215,7 +215,11 @@ impl Nodes {
     }
 }
 
-fn read(url: &str) -> Result<ConnectionInfo, RedisOpenError> {
+/// How this url says that a node is reached.
+///
+/// # Errors
+/// [`RedisOpenError::Url`] for one that names nothing.
+pub(super) fn read(url: &str) -> Result<ConnectionInfo, RedisOpenError> {
     url.into_connection_info().map_err(|error| RedisOpenError::Url(error.to_string()))
 }
 
@@ -251,20 +255,8 @@ fn is_of_the_link(error: &RedisError) -> bool {
         || error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
 }
 
-/// The node of this url alone, and whether it is of a cluster.
-///
-/// # Errors
-/// [`RedisOpenError`] where it does not answer.
-pub(super) async fn node(url: &str) -> Result<(ConnectionInfo, MultiplexedConnection, bool), RedisOpenError> {
-    let info = read(url)?;
-    match single(&info).await {
-        Ok((node, is_of_cluster)) => Ok((info, node, is_of_cluster)),
-        Err(error) => Err(unreachable(&info, &error)),
-    }
-}
-
 /// A connection to this node alone, and whether that is of a cluster.
-async fn single(info: &ConnectionInfo) -> RedisResult<(MultiplexedConnection, bool)> {
+pub(super) async fn single(info: &ConnectionInfo) -> RedisResult<(MultiplexedConnection, bool)> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(ATTEMPT))
         .set_response_timeout(Some(ATTEMPT));
@@ -273,6 +265,38 @@ async fn single(info: &ConnectionInfo) -> RedisResult<(MultiplexedConnection, bo
     let cluster: InfoDict = redis::cmd("INFO").arg("cluster").query_async(&mut node).await?;
     let is_of_one = cluster.get::<u8>("cluster_enabled") == Some(1);
     Ok((node, is_of_one))
+}
+
+/// The primary of each range of slots of this node's cluster, as it tells them: reached in the same way,
+/// with the same user.
+pub(super) async fn primaries(
+    info: &ConnectionInfo,
+    node: &mut MultiplexedConnection,
+) -> RedisResult<Vec<ConnectionInfo>> {
+    // After the first and the last slot come the nodes, the primary first.
+    let ranges: Vec<Vec<Value>> = redis::cmd("CLUSTER").arg("SLOTS").query_async(node).await?;
+    let mut primaries = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let Some(Value::Array(primary)) = range.into_iter().nth(2) else { continue };
+        let mut told = primary.into_iter();
+        let (Some(host), Some(port)) = (told.next(), told.next()) else { continue };
+        let host: Option<String> = redis::from_redis_value(host)?;
+        let host = host.filter(|host| !host.is_empty());
+        primaries.push(elsewhere(info, host, redis::from_redis_value(port)?));
+    }
+    Ok(primaries)
+}
+
+/// The same way to another port, on another host where one is told.
+fn elsewhere(info: &ConnectionInfo, host: Option<String>, port: u16) -> ConnectionInfo {
+    let addr = match info.addr().clone() {
+        ConnectionAddr::Tcp(own, _) => ConnectionAddr::Tcp(host.unwrap_or(own), port),
+        ConnectionAddr::TcpTls { host: own, insecure, tls_params, .. } => {
+            ConnectionAddr::TcpTls { host: host.unwrap_or(own), port, insecure, tls_params }
+        }
+        other => other,
+    };
+    info.clone().set_addr(addr)
 }
 
 fn nowhere() -> RedisOpenError {

@@ -328,7 +328,7 @@ async fn what_ends_with_all_sessions_of_a_user_is_revoked_however_it_came_there(
 }
 
 /// Somebody new, and who asks for them.
-async fn signed_in(node: &Keyward) -> (Client, Grant) {
+pub(super) async fn signed_in(node: &Keyward) -> (Client, Grant) {
     let client = Client::new([127, 0, 0, 1].into(), "a test");
     let password = Password::try_from("Correct-Horse-7".to_owned()).expect("good");
     node.create_account("ada@example.com", None, Some(password.clone()), vec![], &client).await.expect("new");

@@ -1,15 +1,10 @@
 //! Is the schema made once, by whoever comes first, and never in the way of others?
 
-use keyward_core::id::{SessionId, UserId};
-use keyward_core::time::Timestamp;
 use tokio::task::JoinSet;
 
-use super::servers::{Database, server};
-use super::{Moves, Postgres, PostgresError, PostgresOptions, clock, made};
-use crate::clock::Clock;
+use super::servers::server;
+use super::{Postgres, PostgresError, PostgresOptions, clock, made};
 use crate::store::Store as _;
-use crate::store::contract;
-use crate::store::postgres::inspect::inspect;
 use crate::store::postgres::migrate::{BUDGET, SCHEMA, TABLES};
 
 async fn opened(url: String) -> Result<Postgres, PostgresError> {
@@ -103,56 +98,4 @@ async fn what_cannot_be_used_is_told_in_one_line() {
         assert!(!error.contains('\n'), "{error}");
     }
     database.sql(&format!("DROP ROLE {name}"));
-}
-
-const DAY: i64 = 24 * 60 * 60 * 1_000_000;
-
-async fn moving(database: &Database, moves: Moves) -> Result<Postgres, PostgresError> {
-    let options = PostgresOptions::new(database.url()).max_connections(2).moving(moves);
-    Postgres::open(&options, false, &Clock::manual(Timestamp::from_micros(10 * DAY))).await
-}
-
-/// The moments of the open session and of the one that has ended, in microseconds.
-fn moments(database: &Database) -> Vec<i64> {
-    let rows = "SELECT made_at, last_active_at FROM session ORDER BY ended_at NULLS FIRST";
-    database.sql(rows).split(['|', '\n']).filter_map(|number| number.parse().ok()).collect()
-}
-
-/// A database whose sessions move in Redis: what rests of one is of a day after 1970, and so is that
-/// of one that has ended.
-async fn with_redis() -> Database {
-    let database = made();
-    for _ in 0..2 {
-        moving(&database, Moves::InRedis).await.expect("with Redis");
-    }
-    let store = moving(&database, Moves::InRedis).await.expect("with Redis");
-    for n in [1, 2] {
-        contract::sign_up(&store, UserId::from_bytes([n; 16]), SessionId::from_bytes([n; 16])).await;
-    }
-    database.sql(&format!("UPDATE session SET made_at = {DAY}, last_active_at = {DAY}"));
-    let ended = SessionId::from_bytes([2; 16]);
-    database.sql(&format!("UPDATE session SET ended_at = 1, ended_why = 'logout' WHERE id = '{ended}'"));
-    database
-}
-
-#[tokio::test]
-async fn what_moves_in_redis_is_not_taken_for_past_without_it() {
-    let database = with_redis().await;
-    let options = PostgresOptions::new(database.url());
-    assert!(inspect(&options, &clock()).await.expect("readable").moves_in_redis);
-    let error = moving(&database, Moves::Here).await.err().expect("refused").to_string();
-    assert!(error.contains("redis.urls") && error.contains("keyward migrate --leave-redis"), "{error}");
-    assert_eq!(moments(&database), [DAY; 4], "nothing was touched");
-    moving(&database, Moves::InRedis).await.expect("with Redis");
-}
-
-#[tokio::test]
-async fn who_leaves_redis_takes_everybody_for_active() {
-    let database = with_redis().await;
-    moving(&database, Moves::HereFromNowOn).await.expect("it is left");
-    // A later refresh would be known there, later activity would not; what has ended stays as it is.
-    assert_eq!(moments(&database), [DAY + DAY / 4, 10 * DAY, DAY, DAY]);
-    moving(&database, Moves::Here).await.expect("and from now on without it");
-    let options = PostgresOptions::new(database.url());
-    assert!(!inspect(&options, &clock()).await.expect("readable").moves_in_redis);
 }

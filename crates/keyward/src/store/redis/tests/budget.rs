@@ -93,3 +93,47 @@ async fn a_budget_that_came_back_leaves_no_key() {
     let left: i64 = server.ask(redis::cmd("PTTL").arg(&keys[0])).await;
     assert!((1..=12_000).contains(&left), "{left}");
 }
+
+#[tokio::test]
+async fn every_key_ends_with_its_budget_and_is_small() {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let server = server::Server::start(&[]);
+    let place = Apart::new(vec![server.url()], Duration::ZERO);
+    let node = place.over(place.folder.open().await).await;
+    // As `keyed_hash` names them.
+    let name = "0123456789abcdef01234567";
+    let key = format!("{}:budget:{name}", place.terms.prefix);
+    let ends_within = async |limit: Limit| {
+        let left: i64 = server.ask(redis::cmd("PTTL").arg(&key)).await;
+        // Each one comes back in whole microseconds, and the key goes in a whole millisecond.
+        let most = (limit.interval() * limit.count().get()).as_millis() + 1;
+        assert!(u128::try_from(left).is_ok_and(|left| (1..=most).contains(&left)), "{limit}: {left}");
+        let bytes = server.memory(&key).await;
+        assert!(bytes <= 100, "{limit}: {bytes}");
+    };
+    // The longest there can be, the most, and what is usual: each of its own, and then each for what was
+    // spent of a longer one, as after a change of the configuration.
+    for is_new in [true, false] {
+        for (count, per) in [(1, 30 * DAY), (1_000_000, 30 * DAY), (7, DAY), (20, DAY / 24), (5, DAY / 1440)]
+        {
+            if is_new {
+                server.ask::<()>(&redis::Cmd::del(&key)).await;
+            }
+            let limit = Limit::new(count, per).expect("a limit");
+            for n in 0..count.min(30) + 1 {
+                let allowed = node.take(name, limit).await.expect("it answers").allowed;
+                assert!(!is_new || allowed == (n < count), "{limit}");
+                ends_within(limit).await;
+            }
+            if count > 1 {
+                node.give_back(name, limit).await.expect("it answers");
+                ends_within(limit).await;
+            }
+        }
+        let longest = Limit::new(1, 30 * DAY).expect("a limit");
+        server.ask::<()>(&redis::Cmd::del(&key)).await;
+        node.take(name, longest).await.expect("it answers");
+    }
+    let keys: Vec<String> = server.ask(redis::cmd("KEYS").arg("*")).await;
+    assert_eq!(keys, [key]);
+}
