@@ -14,7 +14,7 @@ use crate::store::budget::{Budgets as _, Spent};
 use crate::store::contract::budget as contract;
 use crate::store::contract::{Later, Place as _};
 use crate::store::postgres::{Postgres, PostgresOptions};
-use crate::store::{Store as _, Sweep};
+use crate::store::{Fault, Store as _, Sweep};
 
 /// The budget of one name, at moments that are told.
 struct Row {
@@ -123,6 +123,24 @@ async fn a_sweep_waits_for_nobody() {
     budget::sweep(&store.pool, Timestamp::from_seconds(100), 10).await.expect("it does not wait");
     other.batch_execute("COMMIT").await.expect("it answers");
     assert_eq!(database.sql("SELECT name FROM budget"), "a\n");
+}
+
+/// Where a connection is cut, it may have been done: nothing is spent or given back twice.
+#[tokio::test]
+async fn what_may_have_been_done_is_not_done_again() {
+    let database = made();
+    let store = open(&database).await;
+    let limit = Limit::new(5, Duration::from_secs(60)).expect("a limit");
+    store.take("a", limit).await.expect("it answers");
+    // A sequence counts what is rolled back, too.
+    database.sql(
+        "CREATE SEQUENCE tried; CREATE FUNCTION cut() RETURNS TRIGGER LANGUAGE plpgsql AS \
+         'BEGIN PERFORM nextval(''tried''); PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END'; \
+         CREATE TRIGGER cut BEFORE UPDATE ON budget FOR EACH ROW EXECUTE FUNCTION cut()",
+    );
+    assert!(matches!(store.take("a", limit).await, Err(Fault::Unavailable(_))));
+    assert!(matches!(store.give_back("a", limit).await, Err(Fault::Unavailable(_))));
+    assert_eq!(database.sql("SELECT last_value FROM tried"), "2\n", "each once");
 }
 
 /// What is asked for all day long costs no write more.
