@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use keyward_core::id::SessionId;
+use keyward_core::id::{SessionId, UserId};
 use keyward_core::throttle::{Limit, Throttle};
 use keyward_core::time::Timestamp;
 
@@ -123,6 +123,19 @@ async fn a_sweep_waits_for_nobody() {
     budget::sweep(&store.pool, Timestamp::from_seconds(100), 10).await.expect("it does not wait");
     other.batch_execute("COMMIT").await.expect("it answers");
     assert_eq!(database.sql("SELECT name FROM budget"), "a\n");
+}
+
+/// What went is told, whatever becomes of the budgets.
+#[tokio::test]
+async fn what_went_is_told_where_budgets_stay() {
+    let database = made();
+    let store = open(&database).await;
+    let session = SessionId::from_bytes([2; 16]);
+    crate::store::contract::sign_up(&store, UserId::from_bytes([1; 16]), session).await;
+    database.sql("DROP TABLE budget");
+    let sweep = Sweep { sessions_before: Timestamp::from_seconds(1 << 40), ..past(12, 10) };
+    assert_eq!(store.sweep(sweep).await.expect("it answers").sessions, 1);
+    assert_eq!(database.sql("SELECT count(*) FROM session"), "0\n");
 }
 
 /// Where a connection is cut, it may have been done: nothing is spent or given back twice.
