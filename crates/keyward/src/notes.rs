@@ -194,6 +194,20 @@ mod tests {
     }
 
     #[test]
+    fn notes_are_written_in_one_order() {
+        let notes = Notes::new(None);
+        let sessions: Vec<_> = (0..600_u128).map(|n| SessionId::from_bytes(n.to_be_bytes())).collect();
+        for session in sessions.iter().rev() {
+            notes.active(*session, at(0));
+        }
+        let due = notes.due(at(0), false).concat().into_iter().map(|write| match write {
+            Write::Note { session, .. } => session,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(due.collect::<Vec<_>>(), sessions, "over all batches");
+    }
+
+    #[test]
     fn before_a_stop_everything_is_due() {
         let notes = Notes::new(None);
         notes.active(SESSION, at(0));

@@ -200,6 +200,20 @@ mod tests {
     }
 
     #[test]
+    fn uses_are_written_in_one_order() {
+        let keys = ServiceKeys::default();
+        let ids: Vec<_> = (0..50).map(|n| ServiceKeyId::from_bytes([n; 16])).collect();
+        for id in ids.iter().rev() {
+            keys.used(&ServiceKey { id: *id, ..key(None) }, at(0));
+        }
+        let due = keys.due(at(0), false).into_iter().map(|write| match write {
+            Write::NoteServiceKey { id, .. } => id,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(due.collect::<Vec<_>>(), ids);
+    }
+
+    #[test]
     fn a_table_that_was_read_before_a_revocation_is_none() {
         let keys = ServiceKeys::default();
         let table = || Table { version: 3, keys: HashMap::new() };

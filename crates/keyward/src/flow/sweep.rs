@@ -39,6 +39,9 @@ impl Engine {
                 limit: STEP,
             })
             .await?;
+        if swept.sessions > 0 {
+            tracing::debug!(sessions = swept.sessions, "forgot sessions that are long past");
+        }
         self.remove_past_events().await?;
         let mut idle = Change::default();
         // By an access token of before that length was changed, somebody may be active for longer.
@@ -54,9 +57,6 @@ impl Engine {
         if !idle.is_empty() {
             // A session that ended meanwhile takes the batch with it; the next round finds the rest.
             self.decided(idle).await?;
-        }
-        if swept.sessions > 0 {
-            tracing::debug!(sessions = swept.sessions, "forgot sessions that are long past");
         }
         Ok(swept.next)
     }

@@ -18,6 +18,7 @@ mod csrf;
 mod dev;
 mod docs;
 mod extract;
+mod flush;
 mod forgot;
 mod guard;
 mod idle;

@@ -66,7 +66,7 @@ fn spent(row: &Row) -> Result<Spent, Fault> {
 /// Takes away the budgets that have come back, in small batches.
 pub(super) async fn sweep(pool: &Pool, now: Timestamp, limit: u32) -> Result<(), Fault> {
     for _ in 0..BATCHES {
-        let gone = pool.read(SWEEP, &[sql::time(now), Value::Int(limit.into())]).await?;
+        let gone = pool.once(SWEEP, &[sql::time(now), Value::Int(limit.into())]).await?;
         if gone.first().map(|row| row.int(0)).transpose()? < Some(limit.into()) {
             break;
         }
@@ -81,12 +81,12 @@ pub(super) fn is_shared(throttle: Throttle) -> bool {
 }
 
 pub(super) async fn take(pool: &Pool, name: &str, limit: Limit, now: Timestamp) -> Result<Spent, Fault> {
-    let rows = pool.read(TAKE, &params(name, limit, now)).await?;
+    let rows = pool.once(TAKE, &params(name, limit, now)).await?;
     spent(rows.first().ok_or_else(|| Fault::Corrupt("no budget was written".to_owned()))?)
 }
 
 pub(super) async fn give_back(pool: &Pool, name: &str, limit: Limit, now: Timestamp) -> Result<(), Fault> {
-    pool.read(GIVE_BACK, &params(name, limit, now)).await.map(drop)
+    pool.once(GIVE_BACK, &params(name, limit, now)).await.map(drop)
 }
 
 impl Budgets for Postgres {

@@ -152,9 +152,16 @@ impl Pool {
         Ok(answers.pop().unwrap_or_default())
     }
 
+    /// The rows that a statement answers which writes. It is sent once: where its connection is lost
+    /// nobody knows whether it was done.
+    pub(super) async fn once(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Fault> {
+        let mut answers = self.ask(&[(sql, params)], Way::Kept, 0).await?;
+        Ok(answers.pop().unwrap_or_default())
+    }
+
     /// The rows that answer each of these questions, which are asked in one go and in this order.
     pub(super) async fn read_each(&self, questions: &[Question<'_>]) -> Result<Vec<Vec<Row>>, Fault> {
-        self.ask(questions, Way::Kept).await
+        self.ask(questions, Way::Kept, ANEW).await
     }
 
     /// The rows that answer a question that may take longer; few of them are asked at once, and the
@@ -162,14 +169,18 @@ impl Pool {
     pub(super) async fn search(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Fault> {
         let waited = timeout(self.0.patience.wait, self.0.searches.acquire()).await;
         let _turn = waited.map_err(|_| Fault::Unavailable("too many searches are under way".to_owned()))?;
-        let mut answers = self.ask(&[(sql, params)], Way::ChosenAnew).await?;
+        let mut answers = self.ask(&[(sql, params)], Way::ChosenAnew, ANEW).await?;
         Ok(answers.pop().unwrap_or_default())
     }
 
-    /// A connection that is gone costs a try. One whose answer nobody waits for any more is closed:
-    /// the next one to take it would wait for that answer first.
-    async fn ask(&self, questions: &[Question<'_>], way: Way) -> Result<Vec<Vec<Row>>, Fault> {
-        let mut anew = 0;
+    /// A connection that is gone costs one of so many more tries. One whose answer nobody waits for any
+    /// more is closed: the next one to take it would wait for that answer first.
+    async fn ask(
+        &self,
+        questions: &[Question<'_>],
+        way: Way,
+        mut anew: usize,
+    ) -> Result<Vec<Vec<Row>>, Fault> {
         loop {
             let mut lease = Lease(Some(self.get().await?));
             let connection = lease.connection()?;
@@ -188,10 +199,10 @@ impl Pool {
                 }
                 Ok(Err(error)) if is_lost(&error) => {
                     self.lost(lease);
-                    if anew == ANEW {
+                    if anew == 0 {
                         return Err(fault(&error));
                     }
-                    anew += 1;
+                    anew -= 1;
                 }
                 Ok(Err(error)) => {
                     lease.give_back();

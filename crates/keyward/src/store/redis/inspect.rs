@@ -345,11 +345,10 @@ mod tests {
         assert!(!format!("{told:?}").contains("take it out"));
     }
 
-    #[test]
-    fn an_old_release_is_an_error() {
-        let told = Told {
+    fn good() -> Told {
+        Told {
             run: None,
-            version: "6.2.14".into(),
+            version: "7.0.15".into(),
             appends: true,
             is_replica: false,
             on_disk: None,
@@ -358,8 +357,19 @@ mod tests {
             most: 0,
             used: 0,
             cluster: None,
-        };
+        }
+    }
+
+    #[test]
+    fn an_old_release_is_an_error() {
+        let told = Told { version: "6.2.14".into(), ..good() };
         let levels: Vec<_> = told.findings("redis").iter().map(|finding| finding.level).collect();
         assert_eq!(levels, [Level::Error, Level::Ok, Level::Ok]);
+    }
+
+    #[test]
+    fn a_replica_may_be_named_of_a_cluster() {
+        let told = Told { is_replica: true, cluster: Some("ok".into()), ..good() };
+        assert!(told.findings("redis").iter().all(|finding| finding.level == Level::Ok));
     }
 }

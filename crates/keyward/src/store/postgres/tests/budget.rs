@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use keyward_core::id::SessionId;
+use keyward_core::id::{SessionId, UserId};
 use keyward_core::throttle::{Limit, Throttle};
 use keyward_core::time::Timestamp;
 
@@ -14,7 +14,7 @@ use crate::store::budget::{Budgets as _, Spent};
 use crate::store::contract::budget as contract;
 use crate::store::contract::{Later, Place as _};
 use crate::store::postgres::{Postgres, PostgresOptions};
-use crate::store::{Store as _, Sweep};
+use crate::store::{Fault, Store as _, Sweep};
 
 /// The budget of one name, at moments that are told.
 struct Row {
@@ -123,6 +123,37 @@ async fn a_sweep_waits_for_nobody() {
     budget::sweep(&store.pool, Timestamp::from_seconds(100), 10).await.expect("it does not wait");
     other.batch_execute("COMMIT").await.expect("it answers");
     assert_eq!(database.sql("SELECT name FROM budget"), "a\n");
+}
+
+/// What went is told, whatever becomes of the budgets.
+#[tokio::test]
+async fn what_went_is_told_where_budgets_stay() {
+    let database = made();
+    let store = open(&database).await;
+    let session = SessionId::from_bytes([2; 16]);
+    crate::store::contract::sign_up(&store, UserId::from_bytes([1; 16]), session).await;
+    database.sql("DROP TABLE budget");
+    let sweep = Sweep { sessions_before: Timestamp::from_seconds(1 << 40), ..past(12, 10) };
+    assert_eq!(store.sweep(sweep).await.expect("it answers").sessions, 1);
+    assert_eq!(database.sql("SELECT count(*) FROM session"), "0\n");
+}
+
+/// Where a connection is cut, it may have been done: nothing is spent or given back twice.
+#[tokio::test]
+async fn what_may_have_been_done_is_not_done_again() {
+    let database = made();
+    let store = open(&database).await;
+    let limit = Limit::new(5, Duration::from_secs(60)).expect("a limit");
+    store.take("a", limit).await.expect("it answers");
+    // A sequence counts what is rolled back, too.
+    database.sql(
+        "CREATE SEQUENCE tried; CREATE FUNCTION cut() RETURNS TRIGGER LANGUAGE plpgsql AS \
+         'BEGIN PERFORM nextval(''tried''); PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END'; \
+         CREATE TRIGGER cut BEFORE UPDATE ON budget FOR EACH ROW EXECUTE FUNCTION cut()",
+    );
+    assert!(matches!(store.take("a", limit).await, Err(Fault::Unavailable(_))));
+    assert!(matches!(store.give_back("a", limit).await, Err(Fault::Unavailable(_))));
+    assert_eq!(database.sql("SELECT last_value FROM tried"), "2\n", "each once");
 }
 
 /// What is asked for all day long costs no write more.

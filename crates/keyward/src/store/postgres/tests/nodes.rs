@@ -14,9 +14,9 @@ use tokio::time::timeout;
 use super::servers::Database;
 use super::{Postgres, PostgresOptions, is_waited_for, made, open, raw};
 use crate::clock::Clock;
-use crate::feed::Feed;
+use crate::feed::{Feed, TRUST};
 use crate::store::{NotCommitted, Store};
-use crate::{Client, Denial, Grant, Keyward, MasterKey, Password, Settings, StartError};
+use crate::{Builder, Client, Denial, Grant, Keyward, MasterKey, Password, Settings, StartError};
 
 /// Longer than anything takes, on a machine that has much to do.
 const LONG: Duration = Duration::from_secs(20);
@@ -193,8 +193,10 @@ async fn what_is_swept_is_no_loss() {
     feed.poll(&store, &clock).await.expect("it answers");
     database.sql("DELETE FROM revocation");
     clock.advance(Duration::from_secs(5));
-    let heard = feed.poll(&store, &clock).await.expect("it answers").expect("nobody else asks");
-    assert!(!heard.anew);
+    let heard = async || feed.poll(&store, &clock).await.expect("it answers").expect("nobody else asks");
+    assert!(!heard().await.anew);
+    database.sql("UPDATE counter SET value = 1 WHERE name = 'position'");
+    assert!(heard().await.anew, "the newest position is told still, and is less");
 }
 
 #[tokio::test]
@@ -232,18 +234,7 @@ async fn what_was_revoked_is_known_whoever_holds_all_connections() {
 async fn a_revocation_outlives_the_tokens_of_every_node() {
     let database = made();
     let clock = Clock::manual(Timestamp::from_seconds(1_000_000));
-    let start = async |minutes: u64| {
-        let mut settings = Settings { background: false, ..Settings::default() };
-        settings.policy.access_ttl = Duration::from_secs(60 * minutes);
-        Keyward::builder(settings)
-            .postgres(PostgresOptions::new(database.url()).max_connections(4))
-            .clock(clock.clone())
-            .beside()
-            .master_key(MasterKey::from_bytes(&[7; 32]))
-            .open()
-            .await
-            .expect("it opens")
-    };
+    let start = async |minutes| making(&database, minutes, &clock).beside().open().await.expect("it opens");
     let one = start(15).await;
     let (client, grant) = signed_in(&one).await;
     let session = one.verify(grant.access_token(), &client).await.expect("its own");
@@ -254,6 +245,32 @@ async fn a_revocation_outlives_the_tokens_of_every_node() {
     let until = other.engine.store.news(0).await.expect("it answers").revocations[0].until;
     let now = other.engine.clock.now();
     assert!(until > now.after(Duration::from_secs(60 * 60)), "a token of the other node lives for an hour");
+}
+
+#[tokio::test]
+async fn who_makes_longer_tokens_waits_until_all_others_know_it() {
+    let (database, clock) = (made(), super::clock());
+    let start = |minutes| making(&database, minutes, &clock).open();
+    tokio::time::pause();
+    // With something to do at every moment, time stands still until it is moved.
+    let standstill = tokio::spawn(async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
+    start(15).await.expect("the first of all");
+    let longer = tokio::spawn(start(60));
+    while database.sql("SELECT max(ttl) FROM access_ttl") != "3601\n" {
+        tokio::task::yield_now().await;
+    }
+    for minutes in [60, 15] {
+        start(minutes).await.expect("nobody has to learn of it");
+    }
+    assert!(!longer.is_finished(), "what was begun after it is done");
+    tokio::time::advance(TRUST).await;
+    tokio::time::resume();
+    longer.await.expect("no panic").expect("it opens");
+    standstill.abort();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -334,6 +351,16 @@ pub(super) async fn signed_in(node: &Keyward) -> (Client, Grant) {
     node.create_account("ada@example.com", None, Some(password.clone()), vec![], &client).await.expect("new");
     let grant = node.sign_in("ada@example.com", password, &client).await.expect("the password");
     (client, grant)
+}
+
+/// A node whose access tokens live for so many minutes.
+fn making(database: &Database, minutes: u64, clock: &Clock) -> Builder {
+    let mut settings = Settings { background: false, ..Settings::default() };
+    settings.policy.access_ttl = Duration::from_secs(60 * minutes);
+    Keyward::builder(settings)
+        .postgres(PostgresOptions::new(database.url()).max_connections(4))
+        .clock(clock.clone())
+        .master_key(MasterKey::from_bytes(&[7; 32]))
 }
 
 async fn node(database: &Database, background: bool) -> Keyward {

@@ -162,8 +162,13 @@ async fn a_copy_that_was_noticed_while_nothing_can_be_written_is_not_forgotten()
     let app = app().await;
     let (lost, owner) = a_copy(&app, ADA).await;
     app.send(ask("GET").bearer(&lost.access)).await.refused(401, "session_revoked");
+    let other = app.login(ADA).await;
+    app.pass(1);
+    app.session(&other.access).await.ok(200);
     app.fill("revocation");
     app.keyward.tick().await.expect_err("there is no room");
+    let active_at: i64 = app.of_session(&other.session, "last_active_at");
+    assert_eq!(active_at, app.clock.now().micros(), "what is noted besides is written");
     app.session(&owner.access).await.ok(200);
     app.make_room("revocation");
     app.tick().await;
