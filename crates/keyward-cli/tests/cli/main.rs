@@ -2,6 +2,7 @@
 
 mod beside;
 mod commands;
+mod crash;
 mod deploy;
 mod django;
 mod doctor;
