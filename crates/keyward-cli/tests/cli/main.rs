@@ -13,6 +13,7 @@ mod import;
 mod log;
 mod mail;
 mod monitor;
+mod readme;
 mod stop;
 // Other test binaries use it, too: what only they need is not missed here.
 #[allow(dead_code)]
