@@ -1,5 +1,13 @@
 /** How does a page stay signed in as long as it should, and not a moment longer? README.md and types.js say the rest. */
 
+/**
+ * @typedef {import('./types.js').Keyward} Keyward
+ * @typedef {import('./types.js').Options} Options
+ * @typedef {import('./types.js').Session} Session
+ * @typedef {import('./types.js').User} User
+ * @typedef {import('./types.js').Change} Change
+ */
+
 const SECURE = location.protocol === 'https:';
 const NAME = 'keyward';
 const HINT = (SECURE ? '__Host-' : '') + NAME + '_hint';

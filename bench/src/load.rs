@@ -84,6 +84,15 @@ impl Chain {
         post_with(&format!("Authorization: Bearer {}\r\n", self.token), "/api/auth/logout", "{}")
     }
 
+    /// A POST of its refresh token with the end of another MAC: version, key and session are right, so
+    /// that nothing but the MAC tells.
+    pub(crate) fn forged(&self) -> Vec<u8> {
+        let (rest, end) = self.refresh_token.split_at(self.refresh_token.len() - 8);
+        // The last character holds two bits: of the 64 only A, Q, g and w are base64url there.
+        let other = if end == "AAAAAAAA" { "AAAAAAAQ" } else { "AAAAAAAA" };
+        post(REFRESH, &format!(r#"{{"refresh_token":"{rest}{other}"}}"#))
+    }
+
     /// A POST of the refresh token there.
     pub(crate) fn request(&self, path: &str) -> Vec<u8> {
         post(path, &format!(r#"{{"refresh_token":"{}"}}"#, self.refresh_token))

@@ -212,12 +212,12 @@ async fn flood(report: &mut Report) {
         "MB",
     );
 
+    let forged = Chain::open(server.port, 0).await.forged();
+    let mut connection = load::Connection::open(server.port).await;
+    let (status, body) = connection.ask(&forged).await;
+    assert_eq!((status, load::member(body, "code").as_deref()), (401, Some("invalid_refresh_token")));
     let reads = server.store_reads().await;
-    let forged = format!(r#"{{"refresh_token":"kwr_{}"}}"#, "A".repeat(90));
-    let flood = Load::repeat(server.port, load::post("/api/auth/refresh", &forged))
-        .any_status()
-        .run(CONNECTIONS, RUN)
-        .await;
+    let flood = Load::repeat(server.port, forged).any_status().run(CONNECTIONS, RUN).await;
     // Two reads of every poll are the node's own.
     let own = (RUN.as_millis() as u64 / 250 + 4) * 2 + 40;
     let read = server.store_reads().await - reads;

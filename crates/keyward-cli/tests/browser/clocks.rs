@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 
-use crate::support::{Browser, Site, pass, seconds, with_clock};
+use crate::support::{Browser, Site, pass, seconds};
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
 
@@ -29,7 +29,7 @@ async fn goes_on_as_ever(server: &str, device: i64) {
     let folder = TempDir::new().expect("a folder");
     let offset = folder.path().join("clock");
     std::fs::write(&offset, server).expect("written");
-    let site = Site::with(|home| with_clock(home, &offset).with("SESSIONS__IDLE_TIMEOUT", "1h")).await;
+    let site = Site::with(|home| home.with_clock(&offset).with("SESSIONS__IDLE_TIMEOUT", "1h")).await;
     site.serve_app();
     let browser = Browser::start(&site).await;
     let tab = browser.tab();

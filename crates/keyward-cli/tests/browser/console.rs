@@ -6,12 +6,12 @@ mod walk;
 
 use std::path::Path;
 
-use crate::support::{EMAIL, PASSWORD, Site, Tab, seconds, with_clock};
+use crate::support::{EMAIL, PASSWORD, Site, Tab, seconds};
 
 /// A site whose clock is as far off as this file says, with an administrator, [`EMAIL`].
 async fn site(clock: &Path) -> Site {
     let site = Site::with(|home| {
-        with_clock(super::pages::ordinary(home), clock).with("SERVER__TRUSTED_PROXIES", "127.0.0.1/32")
+        super::pages::ordinary(home).with_clock(clock).with("SERVER__TRUSTED_PROXIES", "127.0.0.1/32")
     })
     .await;
     site.home.done(&["user", "roles", EMAIL, "admin", "user"]);

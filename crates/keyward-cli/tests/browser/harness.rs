@@ -4,7 +4,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::binary::{EMAIL, PASSWORD, PATIENCE, until};
-use crate::support::{Browser, Fault, Site, Tab, now, pass, seconds, with_clock};
+use crate::support::{Browser, Fault, Site, Tab, now, pass, seconds};
 
 /// A page of the application, and Keyward behind the same origin, under its policy.
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn clocks_are_off() {
     let folder = TempDir::new().expect("a folder");
     let offset = folder.path().join("clock");
     std::fs::write(&offset, "-2h").expect("written");
-    let site = Site::with(|home| with_clock(home, &offset)).await;
+    let site = Site::with(|home| home.with_clock(&offset)).await;
     site.proxy.app().page("/app/", &[], "<p>page</p>");
     let browser = Browser::start(&site).await;
     let tab = browser.tab();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::support::{Browser, Fault, PATIENCE, Site, Tab, now, pass, seconds, with_clock};
+use crate::support::{Browser, Fault, PATIENCE, Site, Tab, now, pass, seconds};
 
 /// R43: the browser is killed and opened again: still signed in, without anything but cookies that
 /// the server set. Past the life of a refresh token it is at the login.
@@ -14,7 +14,7 @@ async fn a_killed_browser_is_still_signed_in() {
     let offset = folder.path().join("clock");
     std::fs::write(&offset, "+0d").expect("written");
     let site = Site::with(|home| {
-        with_clock(home, &offset).with("TOKENS__ACCESS_TTL", "15m").with("SESSIONS__IDLE_TIMEOUT", "off")
+        home.with_clock(&offset).with("TOKENS__ACCESS_TTL", "15m").with("SESSIONS__IDLE_TIMEOUT", "off")
     })
     .await;
     site.serve_app();
@@ -41,7 +41,7 @@ async fn a_browser_opened_again_past_the_absolute_deadline_is_at_the_login() {
     let offset = folder.path().join("clock");
     std::fs::write(&offset, "+0d").expect("written");
     let site = Site::with(|home| {
-        with_clock(home, &offset)
+        home.with_clock(&offset)
             .with("TOKENS__ACCESS_TTL", "15m")
             .with("SESSIONS__IDLE_TIMEOUT", "off")
             .with("SESSIONS__ABSOLUTE_TTL", "2h")

@@ -3,7 +3,6 @@
 mod app;
 mod axe;
 mod browser;
-mod clock;
 mod processes;
 mod proxy;
 mod site;
@@ -16,7 +15,6 @@ use keyward::clock::Clock;
 
 pub(crate) use app::SECRET;
 pub(crate) use browser::Browser;
-pub(crate) use clock::with_clock;
 pub(crate) use proxy::Fault;
 pub(crate) use site::{Site, permit};
 pub(crate) use tab::Tab;

@@ -2,6 +2,7 @@
 
 mod beside;
 mod commands;
+mod crash;
 mod deploy;
 mod django;
 mod doctor;
@@ -12,6 +13,7 @@ mod import;
 mod log;
 mod mail;
 mod monitor;
+mod readme;
 mod stop;
 // Other test binaries use it, too: what only they need is not missed here.
 #[allow(dead_code)]

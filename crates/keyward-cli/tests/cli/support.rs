@@ -1,7 +1,7 @@
 //! How does a test run the binary, and talk to it?
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -45,6 +45,19 @@ impl Home {
     pub(crate) fn with_variable(mut self, name: &str, value: &str) -> Self {
         self.variables.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// The same with a clock that is as far off as this file says: `+1d`, `-2h` (faketime(1)), read again
+    /// each time it looks. What it measures durations with stays right.
+    pub(crate) fn with_clock(self, offset: &Path) -> Self {
+        // Debian puts it into the folder of the machine's architecture.
+        let folders = std::fs::read_dir("/usr/lib").expect("a folder").flatten();
+        let mut candidates = folders.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+        let library = candidates.find(|path| path.exists()).expect("apt-get install faketime");
+        self.with_variable("LD_PRELOAD", &library.display().to_string())
+            .with_variable("FAKETIME_TIMESTAMP_FILE", &offset.display().to_string())
+            .with_variable("FAKETIME_NO_CACHE", "1")
+            .with_variable("FAKETIME_DONT_FAKE_MONOTONIC", "1")
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -225,11 +238,12 @@ impl Server {
         });
     }
 
-    /// Ends it as a power cut would, and waits until it is gone.
-    pub(crate) fn kill(mut self) {
+    /// Ends it as a power cut would, and waits until it is gone; gives what it logged.
+    pub(crate) fn kill(mut self) -> String {
         self.signal("KILL");
-        self.exited.recv_timeout(PATIENCE).expect("it ends");
+        let (_, log) = self.exited.recv_timeout(PATIENCE).expect("it ends");
         self.gone = true;
+        log
     }
 
     /// Waits for its end; gives its exit code, what it printed and what it logged.
@@ -249,17 +263,7 @@ impl Server {
     }
 
     pub(crate) fn call(&self, method: &str, path: &str, token: Option<&str>, body: Option<&Value>) -> Answer {
-        let mut stream = self.connect().expect("it listens");
-        let body = body.map(Value::to_string).unwrap_or_default();
-        let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{token}\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.address,
-            body.len(),
-        );
-        stream.write_all(request.as_bytes()).expect("written");
-        Answer::read(&mut stream)
+        ask(&self.address, method, path, token, body).expect("an answer")
     }
 
     /// What the listener for monitors says.
@@ -307,10 +311,8 @@ impl Server {
         self.call("POST", "/api/auth/refresh", None, Some(&json!({ "refresh_token": token })))
     }
 
-    pub(crate) fn connect(&self) -> std::io::Result<TcpStream> {
-        let stream = TcpStream::connect(&self.address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(stream)
+    pub(crate) fn connect(&self) -> io::Result<TcpStream> {
+        connect(&self.address)
     }
 }
 
@@ -324,6 +326,32 @@ impl Drop for Server {
     }
 }
 
+fn connect(address: &str) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+/// Asks on a connection of its own; an error is one that was refused, broke, or brought no whole answer.
+pub(crate) fn ask(
+    address: &str,
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: Option<&Value>,
+) -> io::Result<Answer> {
+    let mut stream = connect(address)?;
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{token}\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len(),
+    );
+    stream.write_all(request.as_bytes())?;
+    Answer::whole(&mut stream)
+}
+
 /// An HTTP answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -334,11 +362,20 @@ pub(crate) struct Answer {
 impl Answer {
     /// Reads to the end of the connection.
     pub(crate) fn read(stream: &mut TcpStream) -> Self {
+        Self::whole(stream).expect("an answer")
+    }
+
+    fn whole(stream: &mut TcpStream) -> io::Result<Self> {
         let mut text = String::new();
-        stream.read_to_string(&mut text).expect("an answer");
-        let (head, body) = text.split_once("\r\n\r\n").expect("a head");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Self { status, text: body.to_owned() }
+        stream.read_to_string(&mut text)?;
+        let cut = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        let (head, body) = text.split_once("\r\n\r\n").ok_or_else(cut)?;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(cut)?;
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        if length.is_some_and(|length| length.parse() != Ok(body.len())) {
+            return Err(cut());
+        }
+        Ok(Self { status, text: body.to_owned() })
     }
 
     pub(crate) fn json(&self) -> Value {

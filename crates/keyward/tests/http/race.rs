@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::support::{
-    ADA, App, MINUTE, OTHER_PASSWORD, PASSWORD, Tokens, WINDOW, claims, delete, login, post, settings, text,
+    ADA, App, Ask, Kept, MINUTE, OTHER_PASSWORD, PASSWORD, Reply, Tokens, WINDOW, claims, delete, get, login,
+    post, settings, text,
 };
 
 /// What these answer when they are asked at once.
@@ -21,28 +22,33 @@ async fn all_at_once<T: Send + 'static>(
     answers
 }
 
-/// How often a race is run: a thousand times with optimisations, as in `cargo test --release`;
-/// without them that would take minutes.
-const ROUNDS: u64 = if cfg!(debug_assertions) { 100 } else { 1_000 };
+/// How often a race is run: two hundred times, or as often as `KEYWARD_TEST_ROUNDS` says (a thousand in
+/// scripts/stores).
+fn rounds() -> u64 {
+    std::env::var("KEYWARD_TEST_ROUNDS").map_or(200, |rounds| rounds.parse().expect("a number"))
+}
 
-/// Fifty tabs: one new refresh token, an access token for each.
+/// Fifty tabs, each with a connection of its own: one new refresh token, an access token for each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_refreshes_of_one_token_make_one_successor_and_sign_nobody_out() {
-    let app = Arc::new(App::new().await);
+    let app = App::new().await;
+    let server = app.serve().await;
+    let mut tabs = Vec::new();
+    for _ in 0..50 {
+        tabs.push(server.connect().await);
+    }
     let mut tokens = app.signup(ADA).await;
     let mut handed_out = HashSet::from([tokens.refresh.clone()]);
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         app.pass(WINDOW);
-        let replies = all_at_once((0..50).map(|_| {
-            let (app, token) = (Arc::clone(&app), tokens.refresh.clone());
-            async move { app.refresh(&token).await }
-        }))
-        .await;
+        let refresh = post("/api/auth/refresh").json(json!({"refresh_token": tokens.refresh}));
+        let replies = each(&mut tabs, |_| refresh.clone()).await;
         let mut successors = Vec::new();
+        let mut access = Vec::new();
         for reply in &replies {
             assert_eq!(reply.status, 200, "round {round}: {}", reply.text());
             let body = reply.json();
-            assert!(text(&body, "token").len() > 100);
+            access.push(text(&body, "token").to_owned());
             assert_eq!(body["rotated"], body.get("refresh_token").is_some());
             if body["rotated"] == true {
                 successors.push(Tokens::of(&body));
@@ -53,13 +59,29 @@ async fn fifty_refreshes_of_one_token_make_one_successor_and_sign_nobody_out() {
         };
         assert!(handed_out.insert(successor.refresh.clone()), "each is handed out once");
         tokens = successor.clone();
-        if round % 100 == 0 {
-            app.session(&tokens.access).await.ok(200);
+        for reply in each(&mut tabs, |tab| get("/api/auth/session").bearer(&access[tab])).await {
+            assert_eq!(reply.status, 200, "round {round}: {}", reply.text());
         }
     }
-    assert_eq!(claims(&tokens.access)["gen"], ROUNDS);
+    assert_eq!(claims(&tokens.access)["gen"], rounds());
     assert_eq!((app.count("session"), app.open_sessions()), (1, 1));
     assert_eq!(app.events(), ["signup"]);
+    drop(tabs);
+    server.stop().await;
+}
+
+/// What these tabs are answered when they ask at once: each what is said of its number.
+async fn each(tabs: &mut Vec<Kept>, ask: impl Fn(usize) -> Ask) -> Vec<Reply> {
+    let asked = tabs.drain(..).enumerate().map(|(number, mut tab)| {
+        let ask = ask(number);
+        async move {
+            let reply = tab.send(ask).await;
+            (tab, reply)
+        }
+    });
+    let (kept, replies) = all_at_once(asked).await.into_iter().unzip();
+    *tabs = kept;
+    replies
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -94,7 +116,7 @@ async fn nothing_lives_after_a_logout_that_raced_a_refresh() {
     let app = Arc::new(App::new().await);
     app.signup(ADA).await;
     app.send(post("/api/auth/logout-all").bearer(&app.login(ADA).await.access)).await.ok(200);
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let tokens = app.login(ADA).await;
         let refresh = {
             let (app, tokens) = (Arc::clone(&app), tokens.clone());

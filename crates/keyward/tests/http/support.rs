@@ -37,7 +37,7 @@ pub(crate) use self::ears::{Ears, Heard};
 pub(crate) use self::mail::{Mail, forgot, form, reset};
 use self::place::Place;
 pub(crate) use self::smtp::SmtpServer;
-pub(crate) use self::socket::Served;
+pub(crate) use self::socket::{Kept, Served};
 
 /// When every test begins: 2027-01-15T08:00:00Z.
 pub(crate) const START: i64 = 1_800_000_000;

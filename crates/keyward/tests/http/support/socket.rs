@@ -1,14 +1,20 @@
-//! A Keyward that is served on a loopback port, for bytes that no client library would send.
+//! A Keyward that is served on a loopback port: for what many connections do at once, and for bytes
+//! that no client library would send.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use axum::body::Bytes;
+use http::header::{HOST, HeaderValue};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::App;
+use super::{App, Ask, Reply};
 
 /// A server, until it is dropped.
 pub(crate) struct Served {
@@ -33,7 +39,32 @@ impl App {
     }
 }
 
+/// A connection that is kept from one request to the next.
+pub(crate) struct Kept(SendRequest<Full<Bytes>>);
+
+impl Kept {
+    pub(crate) async fn send(&mut self, ask: Ask) -> Reply {
+        let (mut request, _) = ask.request();
+        request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
+        // Whoever hung up is not called again.
+        self.0.ready().await.expect("the connection is kept");
+        let response = self.0.send_request(request.map(Full::new)).await.expect("an answer");
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        Reply { status: head.status.as_u16(), headers: head.headers, body }
+    }
+}
+
 impl Served {
+    /// A connection as a browser or an app keeps one.
+    pub(crate) async fn connect(&self) -> Kept {
+        let stream = tokio::net::TcpStream::connect(self.address).await.expect("connects");
+        stream.set_nodelay(true).expect("a socket");
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+        tokio::spawn(connection);
+        Kept(sender)
+    }
+
     /// Sends these bytes on a connection of their own and reads until the server closes it.
     pub(crate) async fn exchange(&self, bytes: impl Into<Vec<u8>>) -> String {
         let (address, bytes) = (self.address, bytes.into());
