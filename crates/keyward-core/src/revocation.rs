@@ -137,6 +137,11 @@ impl RevocationSet {
         self.generations.get(&session).is_some_and(|dead| dead.contains_key(&generation))
     }
 
+    /// The least `rv` that a token has to say; 0 where any will do.
+    pub fn least_rv(&self) -> u64 {
+        self.roles.map_or(0, |(least, _)| least)
+    }
+
     /// The highest generation of this session that was given up for lost.
     pub fn last_dead(&self, session: SessionId) -> Option<Generation> {
         self.generations.get(&session).and_then(|dead| dead.keys().next_back().copied())
@@ -244,6 +249,12 @@ mod tests {
         for n in 1..=all.len() {
             assert_eq!(set(&all[..n]).check(token()), Some(told[n - 1]));
         }
+    }
+
+    #[test]
+    fn the_least_version_of_the_table_of_roles_is_told() {
+        assert_eq!(set(&[]).least_rv(), 0);
+        assert_eq!(set(&[Revocation::Roles(8), Revocation::Roles(5)]).least_rv(), 8);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use keyward_core::policy::CLOCK_SKEW;
 use keyward_core::refresh_token::MacKeys;
 use keyward_core::role::Roles;
 use keyward_core::seal::MasterKey;
-use keyward_core::session::Session;
+use keyward_core::session::{LEAP, Session};
 use keyward_core::time::Timestamp;
 use tokio::sync::broadcast::Sender;
 
@@ -27,7 +27,7 @@ use crate::client::Client;
 use crate::clock::{self, Clock};
 use crate::edge::Edge;
 use crate::error::{Denied, Error};
-use crate::feed::{Feed, Heard};
+use crate::feed::{Feed, Lost};
 use crate::figures::Figures;
 use crate::flow::audit::chain::Chain;
 use crate::hashing::Hashing;
@@ -167,10 +167,9 @@ impl Engine {
 
     /// Asks the store what was revoked, and takes over keys that another node or command made.
     pub(crate) async fn poll(&self) -> Result<(), Fault> {
-        let Some(Heard { news, anew }) = self.feed.poll(&*self.store, &self.clock).await? else {
-            return Ok(());
-        };
-        if anew {
+        let Some(news) = self.feed.poll(&*self.store, &self.clock).await? else { return Ok(()) };
+        let lost = self.feed.has_lost();
+        if lost.is_some() {
             self.service_keys.forget();
             self.keys_version.store(0, Ordering::Release);
         }
@@ -179,9 +178,27 @@ impl Engine {
         if longest_access_ttl != self.longest_noted.load(Ordering::Relaxed) {
             self.learn_access_ttls(self.clock.now()).await?;
         }
-        if anew || keys_version != self.keys_version.load(Ordering::Acquire) {
+        if lost.is_some() || keys_version != self.keys_version.load(Ordering::Acquire) {
             self.load_ring().await?;
         }
+        if let Some(lost) = lost {
+            self.leave_behind(lost).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes every access token out of date that was made before the store lost something: it may say
+    /// permissions by a version that means something else now, or be of a session that nobody knows any
+    /// more. The first node that notices does it, and the others hear of it.
+    async fn leave_behind(&self, lost: Lost) -> Result<(), Fault> {
+        // A store from long before may be several leaps behind.
+        while self.feed.set().least_rv() <= lost.least_rv + LEAP / 2 {
+            tracing::warn!("every access token from before is out of date now");
+            let until = self.matters_until(self.clock.now());
+            let change = Change::of([Write::CutEverybodyOff { until }]);
+            self.commit_and_tell(change).await.map_err(NotCommitted::fault)?;
+        }
+        self.feed.dealt_with(lost);
         Ok(())
     }
 

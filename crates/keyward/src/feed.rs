@@ -8,7 +8,7 @@
 pub(crate) mod listeners;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use keyward_core::revocation::{CutOff, Entry, RevocationSet, Subject};
@@ -16,12 +16,12 @@ use keyward_core::time::Timestamp;
 
 use self::listeners::Listeners;
 use crate::clock::{Clock, micros};
-use crate::store::{Fault, NEWS_LIMIT, News, Store};
+use crate::store::{Fault, NEWS_LIMIT, News, Store, WORTH};
 
 /// How often a node asks what was revoked.
 pub(crate) const POLL: Duration = Duration::from_millis(250);
 /// How long a node believes what it knows.
-pub(crate) const TRUST: Duration = Duration::from_secs(1);
+pub(crate) const TRUST: Duration = WORTH;
 
 #[derive(Debug)]
 pub(crate) struct Feed {
@@ -32,16 +32,20 @@ pub(crate) struct Feed {
     epoch: AtomicU64,
     /// The last entry that a poll brought.
     last: tokio::sync::Mutex<Option<Entry>>,
+    /// That the store lost something, until it was dealt with.
+    lost: Mutex<Option<Lost>>,
     /// Services that verify by themselves.
     pub(crate) listeners: Listeners,
 }
 
-/// What a poll brought.
-#[derive(Debug)]
-pub(crate) struct Heard {
-    pub(crate) news: News,
-    /// Whether the store is one from before: versions that it tells may have meant something else.
-    pub(crate) anew: bool,
+/// The store turned out to be one from before, as after a failover: a version that it tells may have
+/// meant something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lost {
+    /// How often it did since the last time was dealt with.
+    times: u32,
+    /// What `rv` a token had to say when it was noticed.
+    pub(crate) least_rv: u64,
 }
 
 /// Whether the store is the one that told this entry last, which is taken out of the news. Once
@@ -61,20 +65,20 @@ impl Feed {
             known_at: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
             last: tokio::sync::Mutex::default(),
+            lost: Mutex::default(),
             listeners: Listeners::new(start),
         }
     }
 
     /// Asks the store for what is new, remembers when it was asked, and sets the clock by the
     /// store's where that has one. `None` where somebody else asked since this was called.
-    pub(crate) async fn poll(&self, store: &dyn Store, clock: &Clock) -> Result<Option<Heard>, Fault> {
+    pub(crate) async fn poll(&self, store: &dyn Store, clock: &Clock) -> Result<Option<News>, Fault> {
         let called = clock.monotonic();
         // One at a time: the last entry must not fall behind.
         let mut last = self.last.lock().await;
         if micros(called) < self.known_at.load(Ordering::Acquire) {
             return Ok(None);
         }
-        let mut anew = false;
         loop {
             let asked = clock.monotonic();
             let position = last.as_ref().map_or(0, |last| last.position);
@@ -84,25 +88,51 @@ impl Feed {
             if let Some(at) = news.at {
                 clock.follow(at, asked, clock.monotonic());
             }
-            if last.take_if(|last| !goes_on(&mut news, last, clock.now())).is_some() {
+            let least_rv = self.set().least_rv();
+            let known = last.as_ref().is_none_or(|last| goes_on(&mut news, last, clock.now()));
+            self.apply(&news.revocations);
+            // What this node committed itself, and told, is past the last that a poll brought.
+            if !known || !self.listeners.polled(&news.revocations) {
                 // The store is one from before: what it gives out now was given out already.
                 tracing::warn!(
                     position,
                     "the store lost what it had revoked last: it was restored, or failed over"
                 );
-                anew = true;
+                *last = None;
+                self.lose(least_rv);
                 continue;
             }
-            self.apply(&news.revocations);
-            self.listeners.polled(&news.revocations);
             if let Some(newest) = news.revocations.last() {
                 *last = Some(newest.clone());
             }
             if all {
                 self.known_at.fetch_max(micros(asked), Ordering::AcqRel);
-                return Ok(Some(Heard { news, anew }));
+                return Ok(Some(news));
             }
         }
+    }
+
+    /// Takes note that the store is one from before, and of what was known without it.
+    fn lose(&self, least_rv: u64) {
+        let mut lost = self.lost();
+        let before = lost.unwrap_or(Lost { times: 0, least_rv: 0 });
+        *lost = Some(Lost { times: before.times + 1, least_rv: least_rv.max(before.least_rv) });
+        drop(lost);
+        self.listeners.begin_anew();
+    }
+
+    /// That the store lost something which was not dealt with yet.
+    pub(crate) fn has_lost(&self) -> Option<Lost> {
+        *self.lost()
+    }
+
+    /// That was dealt with.
+    pub(crate) fn dealt_with(&self, lost: Lost) {
+        self.lost().take_if(|known| *known == lost);
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Option<Lost>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether what this node knows may be believed at `now`, by the monotonic clock.

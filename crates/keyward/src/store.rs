@@ -62,7 +62,7 @@ pub(crate) enum NotCommitted {
 
 impl NotCommitted {
     /// What it is where no condition was asked.
-    fn fault(self) -> Fault {
+    pub(crate) fn fault(self) -> Fault {
         match self {
             Self::Fault(fault) => fault,
             Self::Conflict(conflict) => Fault::Unavailable(format!("a write met a conflict: {conflict:?}")),
@@ -252,6 +252,8 @@ pub(crate) struct News {
 
 /// How many revocations one poll brings at most; where it brings that many, ask again.
 pub(crate) const NEWS_LIMIT: usize = 1_000;
+/// How long news are worth anything, from the moment they were asked for.
+pub(crate) const WORTH: Duration = Duration::from_secs(1);
 
 /// How many classes of hashes are told apart at most: more than anybody has.
 pub(crate) const CLASSES: usize = 64;

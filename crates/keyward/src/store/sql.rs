@@ -12,7 +12,7 @@ use keyward_core::id::{SessionId, UserId};
 use keyward_core::key::{Algorithm, KeyRecord, KeyState};
 use keyward_core::password::PasswordHash;
 use keyward_core::revocation::{Entry, Revocation};
-use keyward_core::session::{End, EndReason, MadeBy, Progress, Session, Transport};
+use keyward_core::session::{End, EndReason, LEAP, MadeBy, Progress, Session, Transport};
 use keyward_core::time::Timestamp;
 
 use super::{Fault, Loaded, StoredMacKey};
@@ -299,9 +299,9 @@ impl Plan {
             Write::CutEverybodyOff { until } => {
                 // A leap: a restored backup must not come to a number that was given out before.
                 self.push(
-                    "UPDATE counter SET value = value + 65536 WHERE name = 'roles_version'",
+                    "UPDATE counter SET value = value + ?1 WHERE name = 'roles_version'",
                     changed,
-                    [],
+                    [number(LEAP)],
                 );
                 self.push(
                     "INSERT INTO revocation (kind, subject, value, until) \

@@ -8,6 +8,7 @@ pub(crate) mod servers;
 mod budget;
 mod faults;
 mod handed_on;
+mod lost;
 mod moves;
 mod nodes;
 mod plans;

@@ -21,7 +21,7 @@ use crate::{Builder, Client, Denial, Grant, Keyward, MasterKey, Password, Settin
 /// Longer than anything takes, on a machine that has much to do.
 const LONG: Duration = Duration::from_secs(20);
 
-fn revoke(name: String) -> Change {
+pub(super) fn revoke(name: String) -> Change {
     let until = Timestamp::from_seconds(1 << 40);
     Change::of([Write::Revoke { revocation: Revocation::Key(name), until }])
 }
@@ -139,64 +139,6 @@ async fn nodes_go_by_the_clock_of_the_database() {
         Feed::new([0; 8]).poll(&store, &clock).await.expect("it answers");
         assert!(off(&clock) < Duration::from_secs(5), "at each poll: {:?}", off(&clock));
     }
-}
-
-/// A standby that took over had not heard of everything: its positions are given out once more.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_database_of_before_revokes_is_heard_of() {
-    let database = made();
-    let store = open(&database).await;
-    let clock = super::clock();
-    let feed = Feed::new([0; 8]);
-    let heard = async || {
-        clock.advance(Duration::from_millis(1));
-        let heard = feed.poll(&store, &clock).await.expect("it answers").expect("nobody else asks");
-        let names = heard.news.revocations.into_iter().map(|entry| match entry.revocation {
-            Revocation::Key(name) => name,
-            other => panic!("{other:?}"),
-        });
-        (names.collect::<Vec<_>>().join(" "), heard.anew)
-    };
-    let tell = async |name: &str| store.commit(revoke(name.to_owned())).await.expect("no condition");
-    for name in ["one", "two", "three"] {
-        tell(name).await;
-    }
-    assert_eq!(heard().await, ("one two three".to_owned(), false));
-    assert_eq!(heard().await, (String::new(), false));
-    let lost =
-        "DELETE FROM revocation WHERE position > 1; UPDATE counter SET value = 1 WHERE name = 'position'";
-    database.sql(lost);
-    tell("four").await;
-    assert_eq!(heard().await, ("one four".to_owned(), true), "fewer than there were");
-    database.sql(lost);
-    tell("five").await;
-    assert_eq!(heard().await, ("one five".to_owned(), true), "as many");
-    database.sql(lost);
-    tell("six").await;
-    tell("seven").await;
-    assert_eq!(heard().await, ("one six seven".to_owned(), true), "more");
-    database.sql("DELETE FROM revocation");
-    assert_eq!(heard().await, (String::new(), true), "what matters still is not swept");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_swept_is_no_loss() {
-    let database = made();
-    let store = open(&database).await;
-    let clock = super::clock();
-    let feed = Feed::new([0; 8]);
-    let until = clock.now().after(Duration::from_secs(5));
-    for name in ["one", "two"] {
-        let revocation = Revocation::Key(name.to_owned());
-        store.commit(Change::of([Write::Revoke { revocation, until }])).await.expect("no condition");
-    }
-    feed.poll(&store, &clock).await.expect("it answers");
-    database.sql("DELETE FROM revocation");
-    clock.advance(Duration::from_secs(5));
-    let heard = async || feed.poll(&store, &clock).await.expect("it answers").expect("nobody else asks");
-    assert!(!heard().await.anew);
-    database.sql("UPDATE counter SET value = 1 WHERE name = 'position'");
-    assert!(heard().await.anew, "the newest position is told still, and is less");
 }
 
 #[tokio::test]
