@@ -24,7 +24,7 @@ use super::error::{PostgresError, fault, is_lost, not_committed, told};
 use super::moves::Agreement;
 use super::options::{Endpoint, READY};
 use crate::store::sql::{self, Expect, Statement, Value};
-use crate::store::{Fault, NotCommitted};
+use crate::store::{Fault, NotCommitted, WORTH};
 
 /// How long, and how much.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +58,12 @@ impl Default for Patience {
 }
 
 impl Patience {
+    /// For what every node has to know each second: later than that, an answer is worth nothing, and
+    /// whoever waits for it keeps all others waiting.
+    pub(super) fn for_news(self) -> Self {
+        Self { wait: WORTH, statement: WORTH, lock: WORTH, answer: WORTH, ..self }
+    }
+
     /// What the database is told of it.
     fn limits(&self) -> [(&'static str, u128); 3] {
         [

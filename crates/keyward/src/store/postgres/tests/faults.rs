@@ -93,6 +93,65 @@ async fn who_is_held_up_is_told_so_in_time() {
     store.commit(Change::of([note(2), note(1)])).await.expect("nobody holds it");
 }
 
+/// Later than that it is worth nothing, and whoever needs it waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_revoked_is_given_up_before_anything_else() {
+    let database = made();
+    let options = PostgresOptions::new(database.url()).max_connections(1);
+    let patience = Patience { statement: LONG, lock: LONG, answer: LONG, ..Patience::default() };
+    let store = Postgres::open_with(&options, false, &clock(), patience).await.expect("it opens");
+    let store = std::sync::Arc::new(store);
+    let holder = raw(&database).await;
+    holder.batch_execute("BEGIN; LOCK TABLE access_ttl, revocation").await.expect("locked");
+    let held = tokio::spawn({
+        let store = std::sync::Arc::clone(&store);
+        async move { store.access_ttls().await }
+    });
+    while !is_waited_for(&database) {}
+    let told = store.news(0).await;
+    assert!(matches!(told, Err(Fault::Unavailable(_))), "{told:?}");
+    // The database does not go on with it either.
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    while database.sql(waiting) != "1\n" {
+        assert!(!held.is_finished(), "what may take longer is waited for");
+    }
+    holder.batch_execute("ROLLBACK").await.expect("let go");
+    store.news(0).await.expect("it goes on by itself");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_answer_is_not_waited_for_with_what_was_revoked() {
+    let database = made();
+    // A way to the database that swallows what is sent from a moment on.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("a port").port();
+    let (there, frozen) = (database.url(), tokio::sync::watch::Sender::new(0));
+    let server =
+        there.rsplit_once('@').and_then(|(_, rest)| rest.split_once('/')).expect("a server").0.to_owned();
+    let freezes = frozen.clone();
+    tokio::spawn(async move {
+        while let Ok((mut here, _)) = listener.accept().await {
+            let mut there = tokio::net::TcpStream::connect(&server).await.expect("it answers");
+            let mut frozen = freezes.subscribe();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut here, &mut there) => {}
+                    _ = frozen.changed() => std::future::pending().await,
+                }
+            });
+        }
+    });
+    let url = format!("postgres://keyward@127.0.0.1:{port}/{}", database.name);
+    let options = PostgresOptions::new(url).max_connections(1);
+    let patience = Patience { answer: LONG, ..Patience::default() };
+    let store = Postgres::open_with(&options, false, &clock(), patience).await.expect("it opens");
+    store.news(0).await.expect("readable");
+    frozen.send_replace(1);
+    let told = timeout(LONG / 2, store.news(0)).await.expect("what may take longer is given up later");
+    assert!(matches!(told, Err(Fault::Unavailable(_))), "{told:?}");
+    store.news(0).await.expect("another connection");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_more_wait_than_may() {
     let database = made();

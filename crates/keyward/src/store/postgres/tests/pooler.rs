@@ -11,6 +11,7 @@ use keyward_core::mail::{Link, Mail};
 use keyward_core::revocation::Revocation;
 use keyward_core::time::Timestamp;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::servers::{Database, server};
@@ -148,6 +149,27 @@ async fn the_way_past_the_pooler_may_be_closed_for_a_while() {
         .direct_url(format!("postgres://keyward@127.0.0.1:{closed}/{}", place.0.name));
     let store = Postgres::open(&options, true, &clock()).await.expect("it opens");
     store.ping().await.expect("it answers");
+    store.news(0).await.expect("it is asked through the pooler");
+}
+
+/// A pooler has few connections, and all that wants something of the database waits for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_revoked_is_known_whoever_waits_for_the_pooler() {
+    let place = Pooled(made());
+    let store = Arc::new(Pooled::open(&place, false).await);
+    let holder = super::raw(&place.0).await;
+    holder.batch_execute("BEGIN; LOCK TABLE mac_key").await.expect("locked");
+    // More than it has.
+    let mut held = JoinSet::new();
+    for _ in 0..4 {
+        let store = Arc::clone(&store);
+        held.spawn(async move { store.mac_keys().await });
+    }
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    while place.0.sql(waiting) != "3\n" {}
+    store.news(0).await.expect("it answers");
+    assert!(held.try_join_next().is_none(), "all others wait");
+    holder.batch_execute("ROLLBACK").await.expect("let go");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
