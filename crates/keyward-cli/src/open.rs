@@ -120,7 +120,8 @@ pub(crate) fn master_key(config: &Config) -> Result<Option<MasterKey>, MasterKey
 
 /// How the Postgres at this address is reached.
 pub(crate) fn postgres(config: &Config, url: &ServerUrl) -> PostgresOptions {
-    let options = PostgresOptions::new(url.expose());
+    let connections = usize::try_from(config.database.connections).unwrap_or(usize::MAX);
+    let options = PostgresOptions::new(url.expose()).max_connections(connections);
     match &config.database.direct_url {
         Some(direct) => options.direct_url(direct.expose()),
         None => options,
@@ -151,5 +152,23 @@ fn failure(error: &StartError) -> Failure {
         | StartError::Postgres(PostgresError::Address(_))
         | StartError::Redis(RedisOpenError::Url(_)) => Failure::usage(error.to_string()),
         _ => Failure::new(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_makes_as_many_connections_as_it_may() {
+        let text = "[database]\nurl = 'postgres://localhost/keyward'\nconnections = 3\n";
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("keyward.toml");
+        std::fs::write(&file, text).expect("written");
+        let config =
+            Config::load(Some(&file), std::iter::empty(), folder.path()).expect("a configuration").config;
+        let DatabaseUrl::Postgres(url) = &config.database.url else { panic!("{}", config.data()) };
+        let told = format!("{:?}", postgres(&config, url));
+        assert!(told.contains("max_connections: 3"), "{told}");
     }
 }

@@ -101,12 +101,13 @@ mod tests {
     use crate::config::sections;
 
     /// Keys that are not for the library: where it is served, what with, and how that is told.
-    const OURS: [&str; 10] = [
+    const OURS: [&str; 11] = [
         "server.listen",
         "server.metrics_listen",
         "server.shutdown_grace",
         "database.url",
         "database.direct_url",
+        "database.connections",
         "redis.urls",
         "keys.master_key",
         "keys.previous_master_key",

@@ -61,9 +61,13 @@ sections! {
         /// made. With Postgres it is ./keyward-data.
         url: DatabaseUrl = "sqlite://keyward-data/keyward.db", database_url();
 
-        /// The way past a transaction pooler such as PgBouncer, for LISTEN and locks; "" is url itself,
-        /// and nodes ask four times a second where LISTEN can't be had.
+        /// The way past a transaction pooler such as PgBouncer, for LISTEN, for what was revoked and for
+        /// locks; "" is url itself, and nodes ask four times a second where LISTEN can't be had.
         direct_url: Option<ServerUrl> = "", direct_url();
+
+        /// How many connections a node makes to Postgres at most, besides two or three for what every
+        /// node has to know each second.
+        connections: u32 = 16, integer(2..=200);
     }
 
     /// Where sessions and rate limits move to at the highest rates. It needs a database.url of Postgres.

@@ -63,11 +63,11 @@ fn with_no_file_and_no_variable_it_runs() {
 
 #[test]
 fn every_key_of_the_contract_is_there_and_no_other() {
-    // `branding` is an addition to it.
+    // `branding` and `database.connections` are additions to it.
     let keys = "
         server.listen server.public_url server.allowed_origins server.trusted_proxies
         server.metrics_listen server.shutdown_grace
-        database.url database.direct_url
+        database.url database.direct_url database.connections
         redis.urls
         keys.master_key keys.previous_master_key keys.rotation
         accounts.signup accounts.require_verified_email
@@ -190,6 +190,8 @@ fn each_value_that_is_not_allowed_is_refused_by_name() {
         ("database.url", "\"sqlite://:memory:\"", "lost with the process"),
         ("database.direct_url", "\"sqlite://keyward.db\"", "postgres://user:password@host/database"),
         ("database.direct_url", "\"postgres://localhost/keyward\"", "database.url is SQLite"),
+        ("database.connections", "1", "from 2 to 200"),
+        ("database.connections", "201", "from 2 to 200"),
         ("redis.urls", "[\"http://localhost\"]", "redis://user:password@host:port"),
         ("redis.urls", "\"redis://localhost\"", "a list of"),
         ("redis.urls", "[\"redis://localhost\"]", "redis.urls needs a database.url of postgres://"),

@@ -134,7 +134,8 @@ fn connections(report: &PostgresReport) -> Finding {
     const WHAT: &str = "connections";
     let room = report.connections / report.of_a_node.max(1);
     let told = format!("{} are allowed, a node makes up to {}", report.connections, report.of_a_node);
-    let next = "raise max_connections in postgresql.conf, or put a pooler in between";
+    let next = "lower database.connections of each node, raise max_connections in postgresql.conf, or put a pooler \
+                in between";
     match room {
         _ if report.has_direct_url => Finding::ok(WHAT, told),
         ..1 => Finding::error(WHAT, told, next),

@@ -93,7 +93,7 @@ pub(super) fn no_connection(at: &str, error: &Error) -> PostgresError {
             "let that user connect to it (GRANT CONNECT ON DATABASE)"
         }
         Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => {
-            "lower the connections of each node, or raise max_connections of the server"
+            "lower the connections of each node (database.connections), or raise max_connections of the server"
         }
         Some(code) if *code == SqlState::CANNOT_CONNECT_NOW => "it is starting or stopping: try again",
         Some(_) => "look into its log",
