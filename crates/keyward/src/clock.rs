@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -99,13 +99,12 @@ impl Clock {
         }
     }
 
-    /// How long ago some fixed moment was, by a clock that is never set back: for measuring how
-    /// old something is on this machine, never for deciding on a session.
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    /// How long ago some fixed moment was, by a clock that is never set back, nor stands still while
+    /// the machine sleeps: for measuring how old something is on this machine, never for deciding on
+    /// a session.
     pub fn monotonic(&self) -> Duration {
-        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         match &self.0 {
-            Source::System(_) => START.elapsed(),
+            Source::System(_) => up(),
             Source::Manual(_) => self.now().since(Timestamp::default()),
         }
     }
@@ -153,6 +152,25 @@ impl fmt::Debug for Clock {
             Source::Manual(_) => "Clock::manual",
         })
     }
+}
+
+/// How long this machine has been up, with the time that it slept: what was known before is as old as
+/// it is when it wakes.
+#[cfg(target_os = "linux")]
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+fn up() -> Duration {
+    let since = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let nanos = u32::try_from(since.tv_nsec).unwrap_or_default();
+    Duration::new(u64::try_from(since.tv_sec).unwrap_or_default(), nanos)
+}
+
+/// How long this process has been running. Whether that counts the time that the machine slept is up to
+/// the system.
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::disallowed_methods, reason = "this is the door")]
+fn up() -> Duration {
+    static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+    START.elapsed()
 }
 
 /// A span in whole microseconds, for a counter that many share.
@@ -238,6 +256,20 @@ mod tests {
         assert!((start() - first - 108_000).abs() <= 1, "{}", start() - first);
         clock.follow(theirs, here, here);
         assert_eq!(start() - first, 10_000);
+    }
+
+    /// As the kernel says it: with the time that the machine slept.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_time_that_a_machine_slept_has_passed() {
+        let up = || {
+            let said = std::fs::read_to_string("/proc/uptime").expect("a file");
+            let seconds = said.split(' ').next().and_then(|seconds| seconds.parse().ok());
+            Duration::from_secs_f64(seconds.expect("a number"))
+        };
+        // It says hundredths.
+        let (before, now, after) = (up(), Clock::system().monotonic(), up() + ms(10));
+        assert!((before..=after).contains(&now), "{before:?} {now:?} {after:?}");
     }
 
     #[test]
