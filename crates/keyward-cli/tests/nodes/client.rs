@@ -330,14 +330,17 @@ impl Visitor {
             return false;
         }
         let (access, body) = (text(&tokens["token"]), json!({ "refresh_token": tokens["refresh_token"] }));
+        // From memory first: the question to the store that follows would refresh that.
         let asked = [
-            ("GET", "/api/auth/session", Some(access.as_str()), None),
-            ("POST", "/api/auth/refresh", None, Some(&body)),
+            (1, "GET", "/api/auth/verify", Some(access.as_str()), None),
+            (0, "GET", "/api/auth/session", Some(access.as_str()), None),
+            (1, "POST", "/api/auth/refresh", None, Some(&body)),
         ];
-        asked.into_iter().all(|(method, path, token, body)| {
-            let Some(told) = self.client.ask(method, path, token, body) else { return false };
+        asked.into_iter().all(|(nodes_on, method, path, token, body)| {
+            self.client.at += nodes_on;
+            let Some(told) = self.client.ask_again(method, path, token, body) else { return false };
             if told.verdict() != "session_revoked" {
-                self.client.wrong("a session that ended", &told);
+                self.client.wrong(&format!("{path} of a session that ended"), &told);
             }
             true
         })
@@ -348,7 +351,7 @@ impl Visitor {
         for number in 0..self.over.len() {
             for _ in 0..self.client.nodes.len() {
                 crate::support::until(crate::support::PATIENCE, "an end", || self.is_over(number));
-                // The next one, as two questions are two nodes.
+                // The next one, as two nodes were asked.
                 self.client.at += 1;
             }
             self.client.counts.signed_out.fetch_add(1, Ordering::Relaxed);
@@ -366,6 +369,12 @@ pub(crate) fn login(address: &str) -> Value {
     let told = ask(address, "POST", "/api/auth/login", None, Some(&body)).expect("an answer");
     assert_eq!(told.status, 200, "{}", told.body);
     told.body
+}
+
+/// What a node says of this access token to a proxy's question, from memory: 200, or the code of its
+/// refusal.
+pub(crate) fn verified(address: &str, token: &Value) -> String {
+    ask(address, "GET", "/api/auth/verify", Some(&text(token)), None).expect("an answer").verdict()
 }
 
 /// What a node says to this access token: 200, or the code of its refusal.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use keyward::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::client::{GIVE_UP, Load, ask, login, verdict};
+use crate::client::{GIVE_UP, Load, ask, login, verdict, verified};
 use crate::node;
 use crate::proxy::Proxy;
 use crate::servers::{postgres, redis};
@@ -15,11 +15,6 @@ use crate::support::{EMAIL, Home, PASSWORD, PATIENCE, Server, text, until};
 /// How soon a node that can't know what was revoked says so: a second after it last knew, which is
 /// at most a quarter of one ago, and the rest for a machine that is busy.
 const BOUND: Duration = Duration::from_millis(1_500);
-
-/// What a node says to a proxy's question: 200, or the code of its refusal.
-pub(crate) fn verified(address: &str, token: &Value) -> String {
-    ask(address, "GET", "/api/auth/verify", Some(&text(token)), None).expect("an answer").verdict()
-}
 
 pub(crate) fn took(what: impl FnOnce()) -> Duration {
     let clock = Clock::system();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::client::{BOUND, Load, ask, login, verdict};
-use crate::faults::{refused_to_a_crowd, took, verified};
+use crate::client::{BOUND, Load, ask, login, verdict, verified};
+use crate::faults::{refused_to_a_crowd, took};
 use crate::node;
 use crate::proxy::Proxy;
 use crate::servers::redis;

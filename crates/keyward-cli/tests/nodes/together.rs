@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::client::{BOUND, Load, ask, login, verdict};
+use crate::client::{BOUND, Load, ask, login, verdict, verified};
 use crate::node;
 use crate::servers::redis;
 use crate::support::{EMAIL, Home, Server, text, until};
@@ -30,12 +30,13 @@ fn a_logout_on_one_is_in_force_on_the_other() {
     let mut took: Vec<Duration> = (0..LOGOUTS)
         .map(|_| {
             let tokens = login(one.address());
-            assert_eq!(verdict(other.address(), &tokens["token"]), "200");
+            assert_eq!(verified(other.address(), &tokens["token"]), "200");
             let out = ask(one.address(), "POST", "/api/auth/logout", Some(&text(&tokens["token"])), None);
             assert_eq!(out.expect("an answer").status, 200);
             assert_eq!(verdict(one.address(), &tokens["token"]), "session_revoked", "at once where it was");
             until(BOUND, "a logout on the other node", || {
-                verdict(other.address(), &tokens["token"]) == "session_revoked"
+                verified(other.address(), &tokens["token"]) == "session_revoked"
+                    && verdict(other.address(), &tokens["token"]) == "session_revoked"
             })
         })
         .collect();

@@ -5,8 +5,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
-use crate::client::{BOUND, Load, ask, login};
-use crate::faults::verified;
+use crate::client::{BOUND, Load, ask, login, verified};
 use crate::node;
 use crate::servers::redis;
 use crate::support::{Server, text, until};
