@@ -19,6 +19,7 @@ use crate::clock::{self, Clock};
 use crate::engine::{CARE, Engine};
 use crate::error::Error;
 use crate::feed::POLL;
+use crate::flow::audit::chain::SEALING;
 use crate::metrics::JobMetrics;
 
 /// How long after one turn of the poll the next one may come, where there may be news.
@@ -84,7 +85,13 @@ impl Tasks {
         // What is cut off, by its bound or at a stop, goes out again later.
         tasks.job(engine, "mail", MAIL, 120 * SECOND, |engine| async move { engine.send_mails().await });
         tasks.job(engine, "count", COUNT, 30 * SECOND, |engine| async move { engine.count_open().await });
-        tasks.job(engine, "seal", SEAL, 30 * SECOND, |engine| async move { engine.seal_events().await });
+        tasks.job(
+            engine,
+            "seal",
+            SEAL,
+            SEALING + 30 * SECOND,
+            |engine| async move { engine.seal_events().await },
+        );
         let at = Arc::new(Mutex::new(SessionId::from_bytes([0; 16])));
         tasks.job(engine, "sweep", SWEEP, 30 * SECOND, move |engine| {
             let at = Arc::clone(&at);

@@ -26,8 +26,9 @@ use crate::store::{Fault, NotCommitted, Store};
 const SETTLED: Duration = Duration::from_secs(60);
 /// How many rows a batch has at most: what is written, and later removed, at once.
 const BATCH: u32 = 500;
-/// How many batches are sealed in one turn.
-const BATCHES: usize = 40;
+/// For how long batches are sealed in one turn, and removed in one step: what waits for it is bounded.
+pub(crate) const SEALING: Duration = Duration::from_secs(50);
+const REMOVING: Duration = Duration::from_secs(1);
 /// How many findings are told.
 const FINDINGS: usize = 1_000;
 
@@ -89,13 +90,14 @@ impl Keyward {
 }
 
 impl Engine {
-    /// Seals the events that nothing is counted into any more. Of several nodes that try at once
-    /// one succeeds.
+    /// Seals the events that nothing is counted into any more, for a while. Of several nodes that try at
+    /// once one succeeds, to which the others soon leave it.
     pub(crate) async fn seal_events(&self) -> Result<(), Error> {
         let now = self.clock.now();
         let minute = Timestamp::from_seconds(now.seconds().div_euclid(60) * 60);
         let open = EventId::new(minute.before(SETTLED), [0; 10]);
-        for _ in 0..BATCHES {
+        let (began, mut lost) = (self.clock.monotonic(), 0);
+        while lost < ATTEMPTS && self.clock.monotonic().saturating_sub(began) < SEALING {
             let last = self.store.last_seal().await?;
             if let Some(gone) = self.chain.saw(last.as_ref()) {
                 tracing::error!(seal = %gone, "the end of the audit trail was cut off: this seal is gone");
@@ -114,24 +116,31 @@ impl Engine {
                     tracing::info!(seal = %seal.name(), events = seal.rows, "sealed a batch of events");
                 }
                 // Another node was faster, or counted something just now.
-                Err(NotCommitted::Conflict(_)) => {}
+                Err(NotCommitted::Conflict(_)) => lost += 1,
                 Err(fault) => return Err(fault.into()),
             }
         }
         Ok(())
     }
 
-    /// Removes the oldest batch of events that are all past their time; its seal stays.
+    /// Removes the batches of events that are all past their time, the oldest first and for a while;
+    /// their seals stay.
     pub(crate) async fn remove_past_events(&self) -> Result<(), Error> {
         let now = self.clock.now();
         let before = now.before(self.settings.events_retention);
-        let Some(seal) = self.store.past_seal(before).await? else { return Ok(()) };
-        let removal = self.chain.key.remove(&seal, now);
-        let write = Write::RemoveEvents { number: seal.number, removal };
-        match self.commit(Change::of([write])).await {
-            Ok(_) | Err(NotCommitted::Conflict(_)) => Ok(()),
-            Err(fault) => Err(fault.into()),
+        let began = self.clock.monotonic();
+        while self.clock.monotonic().saturating_sub(began) < REMOVING {
+            let Some(seal) = self.store.past_seal(before).await? else { break };
+            let removal = self.chain.key.remove(&seal, now);
+            let write = Write::RemoveEvents { number: seal.number, removal };
+            match self.commit(Change::of([write])).await {
+                Ok(_) => {}
+                // Another node is at it.
+                Err(NotCommitted::Conflict(_)) => break,
+                Err(fault) => return Err(fault.into()),
+            }
         }
+        Ok(())
     }
 
     pub(crate) async fn verify_events(&self, known: Option<SealName>) -> Result<Verified, Error> {

@@ -11,6 +11,7 @@ use keyward_core::time::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::lost::two;
 use super::servers::Database;
 use super::{Postgres, PostgresOptions, is_waited_for, made, open, raw};
 use crate::clock::Clock;
@@ -253,6 +254,25 @@ async fn however_many_sessions_there_are_they_all_end() {
     assert_eq!(database.sql("SELECT count(*), count(ended_at) FROM session"), "3502|3502\n");
     let cuts = database.sql("SELECT count(*) FROM revocation WHERE kind = 'roles'");
     assert_eq!(cuts, "2\n", "who refreshed while it took place is cut off, too");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_events_there_are_they_are_all_sealed_and_then_removed() {
+    let database = made();
+    let ([one, _], clock) = two(&database).await;
+    signed_in(&one).await;
+    // Long ago, and more than 40 batches of them.
+    database.sql(
+        "INSERT INTO event SELECT old.* FROM event AS e, generate_series(1, 20500) AS n, \
+         jsonb_populate_record(e, jsonb_build_object('id', '00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'), 'at', n)) \
+         AS old WHERE e.type = 'login'",
+    );
+    one.engine.seal_events().await.expect("it answers");
+    let old = "FROM event WHERE id < '00000001-0000-7000-8000-000000000000'";
+    assert_eq!(database.sql(&format!("SELECT count(*), count(batch) {old}")), "20500|20500\n");
+    clock.advance(one.engine.settings.events_retention);
+    one.engine.remove_past_events().await.expect("it answers");
+    assert_eq!(database.sql(&format!("SELECT count(*) {old}")), "0\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
