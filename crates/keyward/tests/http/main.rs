@@ -48,6 +48,7 @@ mod routes;
 mod servers;
 mod setup;
 mod signup;
+mod slow;
 mod start;
 mod subscription;
 mod support;
