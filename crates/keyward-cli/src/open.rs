@@ -143,12 +143,10 @@ fn failure(error: &StartError) -> Failure {
         StartError::Open(OpenError::File { .. }) => {
             Failure::new(format!("{error}; let this user write there, or set database.url to another file"))
         }
-        // What is set is wrong: to start again mends nothing.
-        StartError::WrongMasterKey
-        | StartError::NoMasterKey(_)
+        // What is set is wrong by itself, whatever rests where.
+        StartError::NoMasterKey(_)
         | StartError::PlainHttp(_)
         | StartError::RedisAlone
-        | StartError::Open(OpenError::Moved { .. })
         | StartError::Postgres(PostgresError::Address(_))
         | StartError::Redis(RedisOpenError::Url(_)) => Failure::usage(error.to_string()),
         _ => Failure::new(error.to_string()),

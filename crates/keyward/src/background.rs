@@ -157,19 +157,22 @@ impl Tasks {
         let mut stop = self.stop.subscribe();
         let task = tokio::spawn(async move {
             // The first turn comes soon, but not at the same moment on nodes started together.
-            let mut wait = job.period.mul_f64(fraction() / 10.0);
+            let mut due = sleep(job.period.mul_f64(fraction() / 10.0));
+            let mut rest = Duration::ZERO;
             let mut failing = false;
             loop {
                 tokio::select! {
-                    () = sleep(wait) => {}
+                    _ = async { tokio::join!(due, sleep(rest)) } => {}
                     () = hurry() => {}
                     _ = stop.wait_for(|stop| *stop) => return,
                 }
                 let Some(turn) = next() else { return };
+                // From here, where the turn begins.
+                due = sleep(job.period.mul_f64(0.9 + fraction() / 5.0));
+                rest = job.period / 2;
                 if job.turn(turn, &mut stop, &mut failing).await == Ended::Stopped {
                     return;
                 }
-                wait = job.period.mul_f64(0.9 + fraction() / 5.0);
             }
         });
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
@@ -209,7 +212,8 @@ impl Keyward {
 
 struct Job {
     name: &'static str,
-    /// How long from the end of a turn to the next, give or take a tenth.
+    /// How long from the beginning of a turn to that of the next, give or take a tenth; half of it
+    /// lies between two at least, however long they take.
     period: Duration,
     /// How long one turn may take.
     bound: Duration,
@@ -353,8 +357,8 @@ mod tests {
         let hanging = job(&metrics, "hanging");
         let counted = hanging.metrics.clone();
         let turns = begin(&tasks, hanging, |_| pending());
-        sleep(10 * (PERIOD + BOUND)).await;
-        assert!((9..=12).contains(&so_often(&turns)), "{turns:?}");
+        sleep(10 * PERIOD + BOUND).await;
+        assert!((10..=12).contains(&so_often(&turns)), "{turns:?}");
         assert!(counted.too_long.get() >= 9 && counted.done.get() == 0);
         tasks.stop().await;
     }
@@ -382,27 +386,39 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn turns_of_one_job_never_meet_and_come_at_differing_moments() {
+    async fn turns_of_one_job_begin_at_differing_moments_a_period_apart_and_never_meet() {
         let (metrics, tasks) = (Metrics::new(), Tasks::none());
+        let gaps = gaps(&tasks, job(&metrics, "steady"), PERIOD / 4).await;
+        for gap in &gaps {
+            // The timer counts in milliseconds.
+            let range = PERIOD.mul_f64(0.9)..=PERIOD.mul_f64(1.1) + Duration::from_millis(1);
+            assert!(range.contains(gap), "{gap:?}");
+        }
+        assert!(*gaps.iter().max().expect("some") > *gaps.iter().min().expect("some") + PERIOD / 50);
+
+        // What takes longer than its period is not done without a pause.
+        let slow = Job { period: BOUND / 2, ..job(&metrics, "slow") };
+        for gap in self::gaps(&tasks, slow, BOUND * 9 / 10).await {
+            assert_eq!(gap, BOUND * 9 / 10 + BOUND / 4);
+        }
+        tasks.stop().await;
+    }
+
+    /// How long it is from turn to turn of this job, where each takes so long.
+    async fn gaps(tasks: &Tasks, job: Job, takes: Duration) -> Vec<Duration> {
         let began = Arc::new(Mutex::new(Vec::new()));
         let moments = Arc::clone(&began);
-        let turns = begin(&tasks, job(&metrics, "slow"), move |_| {
+        let turns = begin(tasks, job, move |_| {
             moments.lock().expect("unpoisoned").push(Instant::now());
-            async {
-                sleep(BOUND / 2).await;
+            async move {
+                sleep(takes).await;
                 Ok(())
             }
         });
         sleep(50 * PERIOD).await;
-        tasks.stop().await;
-        let began = began.lock().expect("unpoisoned");
-        let gaps: Vec<Duration> = began.windows(2).map(|two| two[1] - two[0]).collect();
         assert!(so_often(&turns) > 30);
-        for gap in &gaps {
-            let range = PERIOD.mul_f64(0.9) + BOUND / 2..=PERIOD.mul_f64(1.1) + BOUND;
-            assert!(range.contains(gap), "{gap:?}");
-        }
-        assert!(*gaps.iter().max().expect("some") > *gaps.iter().min().expect("some") + PERIOD / 50);
+        let began = began.lock().expect("unpoisoned");
+        began.windows(2).map(|two| two[1] - two[0]).collect()
     }
 
     #[tokio::test(start_paused = true)]

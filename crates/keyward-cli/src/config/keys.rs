@@ -62,7 +62,7 @@ sections! {
         url: DatabaseUrl = "sqlite://keyward-data/keyward.db", database_url();
 
         /// The way past a transaction pooler such as PgBouncer, for LISTEN, for what was revoked and for
-        /// locks; "" is url itself, and nodes ask four times a second where LISTEN can't be had.
+        /// locks; "" is url itself, and nodes ask five times a second where LISTEN can't be had.
         direct_url: Option<ServerUrl> = "", direct_url();
 
         /// How many connections a node makes to Postgres at most, besides two or three for what every

@@ -114,7 +114,7 @@ fn pooled(report: &PostgresReport) -> Finding {
         (_, true) => Finding::ok(WHAT, "database.direct_url is the way past it"),
         (true, false) => Finding::warning(
             WHAT,
-            "one is between this machine and Postgres: nodes hear of logouts only when they ask, every 250 ms",
+            "one is between this machine and Postgres: nodes hear of logouts only when they ask, every 200 ms",
             "set database.direct_url to the address of Postgres itself",
         ),
     }

@@ -81,7 +81,7 @@ fn the_wrong_master_key() {
     Server::start(&home).stop();
     home.user(EMAIL);
     let home = home.with("KEYS__MASTER_KEY", OTHER_KEY);
-    refused(&home, 2, &["the master key is not the one this database was made with", "keys.master_key"]);
+    refused(&home, 1, &["the master key is not the one this database was made with", "keys.master_key"]);
     let home = home.with("KEYS__MASTER_KEY", KEY);
     home.done(&["user", "list"]);
 }

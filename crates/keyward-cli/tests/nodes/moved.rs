@@ -86,7 +86,7 @@ fn moved_under_load(beside: impl FnOnce(Home) -> Home, rotates: bool) {
     for arguments in [&["serve"][..], &["session", "revoke", "--all", "--yes"], &["migrate"], &to] {
         let said = left.run(arguments);
         let place = format!("/{} at 20", database.name);
-        assert!(said.refused(2).contains("this database was moved to 127.0.0.1:"), "{said:?}");
+        assert!(said.refused(1).contains("this database was moved to 127.0.0.1:"), "{said:?}");
         assert!(said.err.contains(&place) && said.err.contains("migrate --take-back"), "{said:?}");
     }
     let examined = left.run(&["doctor"]);
@@ -132,7 +132,7 @@ fn what_can_not_be_moved_stays_where_it_is() {
     assert!(other.refused(1).ends_with("; give the password of that user\n"), "{other:?}");
     database.sql("DROP ROLE locked");
     let home = home.with("KEYS__MASTER_KEY", "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI=");
-    refused(&home, 2, &url, "the master key is not the one this database was made with");
+    refused(&home, 1, &url, "the master key is not the one this database was made with");
     let home = home.with("KEYS__MASTER_KEY", MASTER_KEY).with("DATABASE__URL", &url);
     refused(&home, 2, &url, "database.url is Postgres already");
     refused(&Home::new(), 1, &url, "there is no database");

@@ -50,6 +50,7 @@ mod routes;
 mod servers;
 mod setup;
 mod signup;
+mod slow;
 mod start;
 mod subscription;
 mod support;

@@ -40,7 +40,7 @@ fn is_a_test(name: &str) -> bool {
     name.bytes().all(word) && name.contains('_')
 }
 
-/// The names of all functions below a folder.
+/// The names of all tests below a folder.
 fn collect(folder: &Path, names: &mut HashSet<String>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -48,10 +48,56 @@ fn collect(folder: &Path, names: &mut HashSet<String>) {
             collect(&path, names);
         } else if path.extension().is_some_and(|end| end == "rs") {
             let text = fs::read_to_string(&path).expect("a file");
-            names.extend(text.split("fn ").skip(1).filter_map(|rest| {
-                let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
-                Some(rest[..end].to_owned())
-            }));
+            names.extend(marked(&text));
+            if path.ends_with("store/contract.rs") {
+                names.extend(cases(&text));
+            }
         }
     }
+}
+
+/// The functions that are marked as tests.
+fn marked(text: &str) -> Vec<String> {
+    let (mut names, mut is_marked) = (Vec::new(), false);
+    for line in text.lines().map(str::trim_start) {
+        if line == "#[test]" || line.starts_with("#[tokio::test") {
+            is_marked = true;
+        } else if !line.starts_with("#[") && !line.starts_with("//") {
+            let name = line.trim_start_matches("async ").strip_prefix("fn ").filter(|_| is_marked);
+            names.extend(name.and_then(|rest| Some(rest.split_once('(')?.0.to_owned())));
+            is_marked = false;
+        }
+    }
+    names
+}
+
+/// The cases of the contract of stores, of each of which a macro makes a test: lines of nothing but names.
+fn cases(text: &str) -> Vec<String> {
+    let lists = text.lines().filter_map(|line| line.trim().strip_suffix(','));
+    let names = lists.map(|list| list.split(", ")).filter(|names| names.clone().all(is_a_test));
+    names.flatten().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_function_that_is_no_test_shows_nothing() {
+    let text = "
+        fn helps_a_test() {}
+        #[test]
+        // Why it is so.
+        #[should_panic]
+        fn is_one() {}
+        async fn helps_too() {}
+        #[tokio::test(start_paused = true)]
+        async fn is_another() {}
+        #[derive(Debug)]
+        fn is_none() {}";
+    assert_eq!(marked(text), ["is_one", "is_another"]);
+    let text = "
+            races: {
+                one_of_two, one_of_many,
+                an_end_wins,
+            }
+        let of_none = (a_name, 7),
+        names_of(of_none),";
+    assert_eq!(cases(text), ["one_of_two", "one_of_many", "an_end_wins"]);
 }

@@ -315,7 +315,7 @@ async fn events_that_are_counted_come_as_the_first_and_then_by_their_number() {
 /// A browser that goes away in the midst of its request does not take the news with it.
 #[tokio::test]
 async fn what_is_committed_is_told_though_who_asked_has_gone() {
-    let app = App::in_a_file().await;
+    let app = App::in_a_file(settings()).await;
     let ada = sign_up(&app.keyward, ADA).await;
     let mut events = app.keyward.subscribe();
     // While another holds the file, the change waits to be written.

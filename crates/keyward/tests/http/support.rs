@@ -112,8 +112,8 @@ impl App {
     }
 
     /// One whose database is an SQLite file, for what only that can do.
-    pub(crate) async fn in_a_file() -> Self {
-        Self::at(Place::file_of_its_own(), settings()).await
+    pub(crate) async fn in_a_file(settings: Settings) -> Self {
+        Self::at(Place::file_of_its_own(), settings).await
     }
 
     /// One whose sessions move in the Redis at this address.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use keyward::{Client, UserId};
 use rusqlite::Connection;
 
-use crate::support::{ADA, App};
+use crate::support::{ADA, App, settings};
 
 const WRITES: usize = 200;
 
@@ -30,7 +30,7 @@ fn make_table(path: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_write_to_one_file_at_once_and_neither_is_refused() {
-    let app = App::in_a_file().await;
+    let app = App::in_a_file(settings()).await;
     make_table(&app.path());
     let user: UserId = app.signup(ADA).await.user.parse().expect("an id");
     let path = app.path();
@@ -61,7 +61,7 @@ async fn both_write_to_one_file_at_once_and_neither_is_refused() {
 
 #[tokio::test]
 async fn every_name_that_is_taken_is_told() {
-    let app = App::in_a_file().await;
+    let app = App::in_a_file(settings()).await;
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs")).expect("a file");
     let (_, told) = page.split_once("These names are taken").expect("a list");
     let (told, _) = told.split_once("```").expect("its end");

@@ -1,7 +1,7 @@
 //! A Keyward that is served on a loopback port: for what many connections do at once, and for bytes
 //! that no client library would send.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -15,6 +15,61 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::{App, Ask, Reply};
+
+/// A client's end of a connection. Where a test has stopped time, none passes while it is used.
+pub(crate) struct Connection(TcpStream);
+
+impl Connection {
+    pub(crate) async fn send(&self, bytes: impl Into<Vec<u8>>) {
+        let (mut stream, bytes) = (self.0.try_clone().expect("a handle"), bytes.into());
+        let sent = tokio::task::spawn_blocking(move || stream.write_all(&bytes)).await;
+        // It may have answered and closed before all was sent.
+        drop(sent.expect("it is sent"));
+    }
+
+    /// Reads the head of an answer.
+    pub(crate) async fn head(&self) -> String {
+        self.read(|stream, head| {
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") {
+                stream.read_exact(&mut byte)?;
+                head.extend_from_slice(&byte);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Reads until the server closes it.
+    pub(crate) async fn rest(&self) -> String {
+        self.read(|stream, rest| stream.read_to_end(rest).map(drop)).await
+    }
+
+    async fn read(
+        &self,
+        read: impl FnOnce(&mut TcpStream, &mut Vec<u8>) -> io::Result<()> + Send + 'static,
+    ) -> String {
+        let mut stream = self.0.try_clone().expect("a handle");
+        let read = tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            match read(&mut stream, &mut bytes) {
+                Err(error) if error.kind() != io::ErrorKind::ConnectionReset => {
+                    panic!("{error} after {}", String::from_utf8_lossy(&bytes))
+                }
+                _ => String::from_utf8_lossy(&bytes).into_owned(),
+            }
+        });
+        read.await.expect("it is read")
+    }
+
+    /// Whether the server has neither said anything nor closed it.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.0.set_nonblocking(true).expect("set");
+        let peeked = self.0.peek(&mut [0]);
+        self.0.set_nonblocking(false).expect("set");
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
 
 /// A server, until it is dropped.
 pub(crate) struct Served {
@@ -67,22 +122,17 @@ impl Served {
 
     /// Sends these bytes on a connection of their own and reads until the server closes it.
     pub(crate) async fn exchange(&self, bytes: impl Into<Vec<u8>>) -> String {
-        let (address, bytes) = (self.address, bytes.into());
-        let exchange = tokio::task::spawn_blocking(move || {
-            let mut stream = TcpStream::connect(address).expect("connects");
-            // Only for a server that neither answers nor closes, which fails the test.
-            stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
-            // It may have answered and closed before all was sent.
-            let _ = stream.write_all(&bytes);
-            let mut answer = Vec::new();
-            match stream.read_to_end(&mut answer) {
-                Ok(_) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {}
-                Err(error) => panic!("{error} after {}", String::from_utf8_lossy(&answer)),
-            }
-            String::from_utf8_lossy(&answer).into_owned()
-        });
-        exchange.await.expect("an exchange")
+        let connection = self.connect();
+        connection.send(bytes).await;
+        connection.rest().await
+    }
+
+    /// A connection on which a client takes its time.
+    pub(crate) fn connect(&self) -> Connection {
+        let stream = TcpStream::connect(self.address).expect("connects");
+        // Only for a server that neither answers nor closes, which fails the test.
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        Connection(stream)
     }
 
     /// Stops the server, and waits until it has.
