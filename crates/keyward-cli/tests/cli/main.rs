@@ -12,6 +12,7 @@ mod import;
 mod log;
 mod mail;
 mod monitor;
+mod refresh_keys;
 mod stop;
 // Other test binaries use it, too: what only they need is not missed here.
 #[allow(dead_code)]
