@@ -17,7 +17,9 @@ fn refreshed(address: &str, tokens: &Value) -> String {
 
 /// Clients refresh at both in turn while the key is replaced, and then taken out.
 fn replaced_under_refreshes(home: impl Fn() -> Home) {
-    let nodes = node::two_of(&home);
+    // Until the key is there somebody signs in again and again.
+    let home = || home().with("SESSIONS__MAX_PER_USER", "10000");
+    let nodes = node::two_of(home);
     let load = Load::of(8, &node::addresses(&nodes)).with_visitors(2);
     load.until_rotated(16);
     let of_the_first = login(nodes[0].address());
