@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyward::{Client, Error, Keyward};
 use serde_json::json;
 
-use crate::support::{ADA, App, BOB, Browser, DAY, PASSWORD, START, Tokens, WINDOW, ask_of, moment, post};
+use crate::support::{ADA, App, BOB, Browser, DAY, PASSWORD, START, Tokens, WINDOW, ask_of, get, moment, post};
 
 /// How long a key is known before it makes tokens, in seconds.
 const AHEAD: u64 = 5;
@@ -37,6 +37,10 @@ async fn keys(keyward: &Keyward) -> Vec<(u16, &'static str, Option<String>)> {
 async fn replaced(app: &App) {
     app.keyward.rotate_refresh_key(&Client::operator()).await.expect("rotated");
     app.pass(AHEAD);
+}
+
+fn client() -> Client {
+    Client::new([203, 0, 113, 7].into(), "an app")
 }
 
 fn refused(error: Error) -> (&'static str, u64) {
@@ -137,27 +141,20 @@ async fn a_node_that_has_not_heard_of_a_key_asks_before_it_refuses_a_token_of_it
     let ada = app.login(ADA).await;
     let mut browser = Browser::signed_in(&app, ADA).await;
     assert_eq!(key_of(&ada.refresh), 2);
-    // This node has heard nothing for five seconds, so there may be a key.
-    let body = json!({"refresh_token": ada.refresh});
-    let ask = post("/api/auth/refresh").json(body.clone());
-    ask_of(&other.app(), ask).await.ok(200);
+    // The other one has heard nothing for five seconds, so there may be a key.
+    other.refresh(&ada.refresh, &client()).await.expect("refreshed");
     replaced(&app).await;
     app.pass(WINDOW);
     browser.refresh(&app).await.ok(200);
     assert_eq!(key_of(browser.jar.value("keyward_refresh").expect("a cookie")), 3);
-    let cookies = browser.jar.line("/api/auth/refresh", app.now()).expect("cookies");
-    let ask = post("/api/auth/refresh")
-        .header("origin", app.settings().public_url.as_str())
+    let cookies = browser.jar.line("/api/auth/renew", app.now()).expect("cookies");
+    let ask = get("/api/auth/renew?next=/account")
+        .header("sec-fetch-mode", "navigate")
+        .header("accept", "text/html")
         .header("cookie", cookies);
-    ask_of(&other.app(), ask).await.ok(200);
-    // So does who signs out by one, and a service that asks.
-    replaced(&app).await;
-    let ada = app.login(ADA).await;
-    assert_eq!(key_of(&ada.refresh), 4);
-    let body = json!({"refresh_token": ada.refresh});
-    ask_of(&other.app(), post("/api/auth/logout").json(body)).await.ok(200);
-    app.pass(2);
-    app.session(&ada.access).await.refused(401, "session_revoked");
+    let renewed = ask_of(&other.app(), ask).await;
+    let to = format!("{}/account", app.settings().public_url.as_str());
+    assert_eq!((renewed.status, renewed.one("location")), (303, Some(to.as_str())), "not to the login");
 }
 
 #[tokio::test]
@@ -245,6 +242,6 @@ async fn a_node_that_has_not_heard_of_a_revocation_asks_before_it_takes_a_token(
     replaced(&app).await;
     app.pass(1);
     app.keyward.revoke_refresh_key(1, &Client::operator()).await.expect("revoked");
-    let ask = post("/api/auth/refresh").json(json!({"refresh_token": ada.refresh}));
-    ask_of(&other.app(), ask).await.refused(401, "invalid_refresh_token");
+    let none = other.refresh(&ada.refresh, &client()).await.expect_err("its key is gone");
+    assert_eq!(refused(none).0, "invalid_refresh_token");
 }
