@@ -6,7 +6,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyward::{Client, Error, Keyward};
 use serde_json::json;
 
-use crate::support::{ADA, App, BOB, Browser, DAY, PASSWORD, START, Tokens, WINDOW, ask_of, get, moment, post};
+use crate::support::{
+    ADA, App, BOB, Browser, DAY, PASSWORD, START, Tokens, WINDOW, ask_of, get, moment, post,
+};
 
 /// How long a key is known before it makes tokens, in seconds.
 const AHEAD: u64 = 5;
