@@ -248,7 +248,8 @@ pub enum Write {
         /// All keys.
         keys: Vec<KeyRecord>,
     },
-    /// Adds a key for refresh tokens, on condition that its number is free.
+    /// Adds a key for refresh tokens, on condition that its number is free, and raises the version of
+    /// the keys, by which every node learns of it.
     AddMacKey {
         /// The number by which tokens name it.
         id: u16,
@@ -256,6 +257,12 @@ pub enum Write {
         sealed: Vec<u8>,
         /// When it was made.
         created_at: Timestamp,
+    },
+    /// Forgets a key for refresh tokens, on condition that it is there, and raises the version of the
+    /// keys: no token of it is ours any longer.
+    ForgetMacKey {
+        /// The number by which tokens name it.
+        id: u16,
     },
     /// Seals a secret anew, on condition that it rests as it was loaded.
     Reseal {

@@ -10,12 +10,14 @@
 //! in a store can be used as one. What a genuine one brings is not decided here but in
 //! [`crate::session`].
 
-use std::fmt;
+mod keys;
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
+
+pub use keys::{MacKey, MacKeys, PUBLISH_AHEAD};
 
 use crate::id::SessionId;
 use crate::session::Generation;
@@ -39,46 +41,14 @@ pub struct RefreshToken {
     pub made_at: Timestamp,
 }
 
-/// A key that authenticates refresh tokens. It never shows its bytes.
-pub struct MacKey {
-    id: u16,
-    key: hmac::Key,
-}
-
-impl MacKey {
-    /// The key of that id. The bytes are the secret: 256 random bits.
-    pub fn new(id: u16, secret: &[u8; 32]) -> Self {
-        Self { id, key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
-    }
-
-    /// The number by which a token names this key.
-    pub const fn id(&self) -> u16 {
-        self.id
-    }
-}
-
-impl fmt::Debug for MacKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MacKey").field("id", &self.id).finish_non_exhaustive()
-    }
-}
-
-/// The keys that authenticate refresh tokens: the first one makes them, each verifies its own.
-#[derive(Debug)]
-pub struct MacKeys(Vec<MacKey>);
-
 impl MacKeys {
-    /// Keys of which the first makes new tokens. `None` without any.
-    pub fn new(keys: Vec<MacKey>) -> Option<Self> {
-        (!keys.is_empty()).then_some(Self(keys))
-    }
-
-    /// Writes the token out, authenticated by the first key.
+    /// Writes the token out, authenticated by the key that seals at the moment when it was made: so
+    /// no token of a key is younger than the moment when another takes its place.
     pub fn seal(&self, token: &RefreshToken) -> Zeroizing<String> {
-        let key = &self.0[0];
+        let key = self.sealing(token.made_at);
         let mut bytes = Zeroizing::new([0u8; CLAIMS + MAC]);
         bytes[0] = VERSION;
-        bytes[1..3].copy_from_slice(&key.id.to_be_bytes());
+        bytes[1..3].copy_from_slice(&key.id().to_be_bytes());
         bytes[3..19].copy_from_slice(token.session.as_bytes());
         bytes[19..27].copy_from_slice(&token.generation.to_be_bytes());
         bytes[27..35].copy_from_slice(&token.made_at.micros().to_be_bytes());
@@ -92,15 +62,8 @@ impl MacKeys {
 
     /// Reads a token; `None` unless one of the keys made it, to the letter.
     pub fn open(&self, text: &str) -> Option<RefreshToken> {
-        let encoded = text.strip_prefix(PREFIX)?;
-        let mut bytes = Zeroizing::new([0u8; CLAIMS + MAC]);
-        // The engine takes no padding, no other alphabet and no stray low bits: one spelling.
-        let length = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes[..]).ok()?;
-        if length != bytes.len() || bytes[0] != VERSION {
-            return None;
-        }
-        let id = u16::from_be_bytes(field(&bytes[..], 1));
-        let key = self.0.iter().find(|key| key.id == id)?;
+        let bytes = decode(text)?;
+        let key = self.get(key_id(&bytes))?;
         hmac::verify(&key.key, &bytes[..CLAIMS], &bytes[CLAIMS..]).ok()?;
         Some(RefreshToken {
             session: SessionId::from_bytes(field(&bytes[..], 3)),
@@ -108,6 +71,24 @@ impl MacKeys {
             made_at: Timestamp::from_micros(i64::from_be_bytes(field(&bytes[..], 27))),
         })
     }
+
+    /// Whether a text that looks like a token names a key that was made after all of these.
+    pub fn names_newer(&self, text: &str) -> bool {
+        decode(text).is_some_and(|bytes| key_id(&bytes) > self.newest().id())
+    }
+}
+
+/// The bytes of a text that looks like a token, by whoever it was made.
+fn decode(text: &str) -> Option<Zeroizing<[u8; CLAIMS + MAC]>> {
+    let encoded = text.strip_prefix(PREFIX)?;
+    let mut bytes = Zeroizing::new([0u8; CLAIMS + MAC]);
+    // The engine takes no padding, no other alphabet and no stray low bits: one spelling.
+    let length = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes[..]).ok()?;
+    (length == bytes.len() && bytes[0] == VERSION).then_some(bytes)
+}
+
+fn key_id(bytes: &[u8; CLAIMS + MAC]) -> u16 {
+    u16::from_be_bytes(field(&bytes[..], 1))
 }
 
 fn field<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
@@ -122,7 +103,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn keys(ids: &[u16]) -> MacKeys {
-        MacKeys::new(ids.iter().map(|id| MacKey::new(*id, &[*id as u8; 32])).collect()).expect("keys")
+        let key = |id: &u16| MacKey::new(*id, &[*id as u8; 32], Timestamp::default());
+        MacKeys::new(ids.iter().map(key).collect()).expect("keys")
     }
 
     fn token() -> RefreshToken {
@@ -138,8 +120,18 @@ mod tests {
         let sealed = keys(&[1]).seal(&token());
         assert_eq!(keys(&[2, 1]).open(&sealed), Some(token()));
         assert_eq!(keys(&[2]).open(&sealed), None);
-        let impostor = MacKeys::new(vec![MacKey::new(1, &[42; 32])]).expect("keys");
-        assert_eq!(impostor.open(&sealed), None);
+        let key = MacKey::new(1, &[42; 32], Timestamp::default());
+        assert_eq!(MacKeys::new(vec![key]).expect("keys").open(&sealed), None);
+    }
+
+    #[test]
+    fn only_what_looks_like_a_token_can_be_of_a_key_that_is_not_known_yet() {
+        let sealed = keys(&[3]).seal(&token());
+        assert!(keys(&[2, 1]).names_newer(&sealed));
+        assert!(!keys(&[3]).names_newer(&sealed) && !keys(&[4, 1]).names_newer(&sealed));
+        for text in ["", "kwr_", &sealed[..sealed.len() - 1], &sealed[4..], &format!("{}A", *sealed)] {
+            assert!(!keys(&[1]).names_newer(text), "{text}");
+        }
     }
 
     #[test]

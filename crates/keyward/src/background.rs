@@ -80,7 +80,8 @@ impl Tasks {
         tasks.job(engine, "flush", FLUSH, 30 * SECOND, |engine| async move { engine.flush(false).await });
         tasks.job(engine, "care", CARE, 60 * SECOND, |engine| async move {
             engine.note_access_ttl(engine.clock.now()).await?;
-            engine.care_for_keys().await
+            engine.care_for_keys().await?;
+            engine.forget_refresh_keys().await
         });
         // What is cut off, by its bound or at a stop, goes out again later.
         tasks.job(engine, "mail", MAIL, 120 * SECOND, |engine| async move { engine.send_mails().await });
@@ -190,6 +191,7 @@ impl Keyward {
         self.engine.flush(false).await?;
         self.engine.note_access_ttl(self.engine.clock.now()).await?;
         self.engine.care_for_keys().await?;
+        self.engine.forget_refresh_keys().await?;
         self.engine.send_mails().await?;
         self.engine.seal_events().await?;
         let mut at = Some(SessionId::from_bytes([0; 16]));

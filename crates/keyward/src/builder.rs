@@ -12,7 +12,7 @@ use crate::engine::{Engine, Parts};
 use crate::error::Error;
 use crate::feed::TRUST;
 use crate::flow::audit::chain::{Chain, chain_key};
-use crate::flow::keys::{MacKeysError, mac_keys};
+use crate::flow::refresh_keys::{MacKeysError, mac_keys};
 use crate::hashing::Hashing;
 use crate::mail::deliver::Delivery;
 use crate::master_key::{self, MasterKeyError};
@@ -295,6 +295,9 @@ impl Builder {
         // server has in its environment, such as another algorithm.
         if self.exclusive || engine.ring().active().is_none() {
             engine.care_for_keys().await.map_err(failed)?;
+        }
+        if self.exclusive {
+            engine.forget_refresh_keys().await.map_err(failed)?;
         }
         let tasks = if background { background::Tasks::start(&engine) } else { background::Tasks::none() };
         Ok(Keyward { engine, background: Arc::new(tasks) })

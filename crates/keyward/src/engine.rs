@@ -54,7 +54,6 @@ pub(crate) struct Engine {
     /// Whether that was given, and not made beside the database.
     pub(crate) has_own_key: bool,
     pub(crate) realm: Realm,
-    pub(crate) mac_keys: MacKeys,
     pub(crate) chain: Chain,
     pub(crate) feed: Arc<Feed>,
     pub(crate) edge: Edge,
@@ -79,6 +78,7 @@ pub(crate) struct Engine {
     /// Where what was committed is told to whoever listens.
     pub(crate) happened: Sender<Event>,
     ring: RwLock<Arc<KeyRing>>,
+    mac_keys: RwLock<Arc<MacKeys>>,
     keys_version: AtomicU64,
     roles: RwLock<Arc<Roles>>,
     /// How long the longest access token in force may live, in seconds.
@@ -130,6 +130,7 @@ impl Engine {
             happened: subscription::sender(),
             service_keys: ServiceKeys::default(),
             ring: RwLock::new(Arc::new(KeyRing::default())),
+            mac_keys: RwLock::new(Arc::new(mac_keys)),
             keys_version: AtomicU64::new(0),
             roles: RwLock::default(),
             longest_access: AtomicU64::new(settings.policy.access_ttl.as_secs()),
@@ -138,7 +139,6 @@ impl Engine {
             settings,
             master,
             has_own_key,
-            mac_keys,
             chain,
             hashing,
             nobody,
@@ -153,13 +153,19 @@ impl Engine {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn set_ring(&self, version: u64, ring: KeyRing) {
+    /// The keys that make and verify refresh tokens.
+    pub(crate) fn mac_keys(&self) -> Arc<MacKeys> {
+        Arc::clone(&self.mac_keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_keys(&self, version: u64, ring: KeyRing, mac_keys: MacKeys) {
         let mut present = self.ring.write().unwrap_or_else(PoisonError::into_inner);
         // Two may take over at once: what was read later stays.
         if version < self.keys_version.load(Ordering::Acquire) {
             return;
         }
         *present = Arc::new(ring);
+        *self.mac_keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(mac_keys);
         self.keys_version.store(version, Ordering::Release);
         drop(present);
         self.feed.touch();

@@ -15,6 +15,7 @@ pub(crate) mod master_key;
 pub(crate) mod outbox;
 pub(crate) mod passwords;
 pub(crate) mod refresh;
+pub(crate) mod refresh_keys;
 pub(crate) mod roles;
 pub(crate) mod search;
 pub(crate) mod service_keys;
@@ -192,7 +193,7 @@ impl Engine {
         let key = ring.active().ok_or_else(no_key)?;
         let access_token = access_token::sign(&claims, &self.realm, key).map_err(cannot_sign)?;
         let refresh_token = (refresh == RefreshPart::New).then(|| {
-            self.mac_keys.seal(&RefreshToken {
+            self.mac_keys().seal(&RefreshToken {
                 session: session.id,
                 generation: progress.newest,
                 made_at: progress.made_at,

@@ -223,6 +223,7 @@ pub use crate::flow::explorer::{
 };
 pub use crate::flow::import::{Imported, ImportedUser};
 pub use crate::flow::keys::KeyView;
+pub use crate::flow::refresh_keys::RefreshKeyView;
 pub use crate::flow::roles::RoleView;
 pub use crate::flow::search::{AccountPage, AccountQuery, AccountView, LONGEST_PAGE};
 pub use crate::flow::service_keys::{NewServiceKey, ServiceKeyView};

@@ -205,7 +205,7 @@ pub(crate) struct Loaded {
 /// The keys that sign access tokens, as they rest in the store.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct StoredKeys {
-    /// Rises with every change of the table.
+    /// Rises with every change of the table, and of the keys for refresh tokens.
     pub(crate) version: u64,
     pub(crate) keys: Vec<KeyRecord>,
 }
@@ -222,6 +222,7 @@ pub(crate) struct StoredServiceKeys {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StoredMacKey {
     pub(crate) id: u16,
+    pub(crate) created_at: Timestamp,
     pub(crate) sealed: Vec<u8>,
 }
 
@@ -237,7 +238,7 @@ pub(crate) struct StoredChainKey {
 pub(crate) struct News {
     /// The revocations past the position asked for, in commit order, at most [`NEWS_LIMIT`].
     pub(crate) revocations: Vec<Entry>,
-    /// The version of the table of signing keys.
+    /// The version of the signing keys and of those for refresh tokens.
     pub(crate) keys_version: u64,
     /// The version of the table of service keys.
     pub(crate) service_keys_version: u64,

@@ -14,6 +14,7 @@ mod log;
 mod mail;
 mod monitor;
 mod readme;
+mod refresh_keys;
 mod stop;
 // Other test binaries use it, too: what only they need is not missed here.
 #[allow(dead_code)]

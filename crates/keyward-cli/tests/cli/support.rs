@@ -9,6 +9,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyward::clock::Clock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -395,6 +397,13 @@ pub(crate) fn self_made_certificate(folder: &Path, names: &str) {
         .output()
         .expect("apt-get install openssl");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// The number of the key that made a refresh token.
+pub(crate) fn refresh_key_of(tokens: &Value) -> u16 {
+    let token = text(&tokens["refresh_token"]);
+    let bytes = URL_SAFE_NO_PAD.decode(token.strip_prefix("kwr_").expect("a refresh token"));
+    u16::from_be_bytes(bytes.expect("base64url")[1..3].try_into().expect("two bytes"))
 }
 
 pub(crate) fn text(value: &Value) -> String {

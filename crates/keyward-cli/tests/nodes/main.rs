@@ -14,6 +14,7 @@ mod operate;
 mod over_a_cluster;
 mod over_redis;
 mod proxy;
+mod refresh_keys;
 mod together;
 mod turned;
 mod vouched;

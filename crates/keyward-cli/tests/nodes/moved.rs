@@ -48,6 +48,11 @@ fn moved_under_load(beside: impl FnOnce(Home) -> Home, rotates: bool) {
     let server = Server::start(&home);
     let address = server.address().to_owned();
     let (kept, left) = (login(&address), login(&address));
+    // Refresh tokens of two keys come along.
+    home.done(&["key", "rotate", "--refresh"]);
+    until(PATIENCE, "another key for refresh tokens", || {
+        home.json(&["key", "list", "--json"])["refresh_keys"][1]["state"] == "active"
+    });
     let out = ask(&address, "POST", "/api/auth/logout", Some(&text(&left["token"])), None);
     assert_eq!(out.expect("an answer").status, 200);
     let load = Load::of(6, std::slice::from_ref(&address));

@@ -63,7 +63,7 @@ impl Engine {
         token: &str,
         client: FromWhere<'_>,
     ) -> Result<Option<Introspected>, Error> {
-        if let Some(token) = self.mac_keys.open(token) {
+        if let Some(token) = self.present_refresh_token(token).await? {
             return self.introspect_refresh(&token).await;
         }
         match self.authenticate(token, self.known(token), client, Reach::Store).await {
@@ -74,7 +74,6 @@ impl Engine {
     }
 
     async fn introspect_refresh(&self, token: &RefreshToken) -> Result<Option<Introspected>, Error> {
-        self.know_revocations().await?;
         let now = self.clock.now();
         let Some(mut loaded) = self.store.session(token.session).await? else { return Ok(None) };
         loaded.session = self.with_notes(loaded.session);
@@ -103,7 +102,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Fault`] where the store does not answer.
     pub(crate) async fn revoke_token(&self, token: &str, client: &Client) -> Result<(), Error> {
-        let session = match self.mac_keys.open(token) {
+        let session = match self.open_refresh_token(token).await? {
             Some(token) => Some(token.session),
             None => self.session_of_access_token(token),
         };

@@ -4,15 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyward_core::change::{Change, Conflict, Write};
+use keyward_core::change::{Change, Write};
 use keyward_core::denial::Denial;
 use keyward_core::event::EventType;
 use keyward_core::key::{
     Algorithm, CannotRotate, Key, KeyPolicy, KeyRecord, KeyRing, KeyState, Step, apply, due, revoke, rotate,
 };
-use keyward_core::refresh_token::{MacKey, MacKeys};
 use keyward_core::revocation::Revocation;
-use keyward_core::seal::{MasterKey, OpenError};
 use keyward_core::time::Timestamp;
 use zeroize::Zeroizing;
 
@@ -23,7 +21,7 @@ use crate::clock::{self, KeyGeneration};
 use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
 use crate::schema::Moment;
-use crate::store::{Fault, NotCommitted, Store, StoredKeys};
+use crate::store::{Fault, StoredKeys};
 
 /// How long a verifier may hold on to the keys that it fetched, at most.
 const HELD: Duration = Duration::from_secs(24 * 60 * 60);
@@ -99,14 +97,14 @@ impl Keyward {
 }
 
 impl Engine {
-    /// Does what is due about the keys, and takes them over.
+    /// Does what is due about the keys that sign, and takes all keys over.
     pub(crate) async fn care_for_keys(&self) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
             let now = self.clock.now();
             let StoredKeys { version, keys } = self.store.keys().await?;
             let steps = due(&keys, &self.key_policy(), now);
             if steps.is_empty() {
-                return Ok(self.take_over(version, &keys)?);
+                return Ok(self.take_over(version, &keys).await?);
             }
             if self
                 .change_keys(
@@ -193,13 +191,13 @@ impl Engine {
         Err(crowded())
     }
 
-    /// Takes over the keys as they are in the store.
+    /// Takes over the keys as they are in the store: those that sign, and those for refresh tokens.
     pub(crate) async fn load_ring(&self) -> Result<(), Fault> {
         let StoredKeys { version, keys } = self.store.keys().await?;
-        self.take_over(version, &keys)
+        self.take_over(version, &keys).await
     }
 
-    fn take_over(&self, version: u64, records: &[KeyRecord]) -> Result<(), Fault> {
+    async fn take_over(&self, version: u64, records: &[KeyRecord]) -> Result<(), Fault> {
         let known = self.ring();
         let keys = records
             .iter()
@@ -216,7 +214,9 @@ impl Engine {
                 Ok((record.clone(), key))
             })
             .collect::<Result<Vec<_>, Fault>>()?;
-        self.set_ring(version, KeyRing::new(keys));
+        // Read after the version, they are at least as new as that.
+        let mac_keys = self.load_mac_keys().await?;
+        self.set_keys(version, KeyRing::new(keys), mac_keys);
         Ok(())
     }
 
@@ -296,49 +296,4 @@ fn make(algorithm: Algorithm) -> Result<Made, KeyGeneration> {
     let private = clock::signing_key(algorithm)?;
     let key = Key::from_private(algorithm, &private).map_err(|_| KeyGeneration)?;
     Ok(Made { key, private })
-}
-
-/// The keys for refresh tokens; the first one is made where there is none.
-///
-/// # Errors
-/// Where the store does not answer, or the master key is not the one they were sealed under.
-pub(crate) async fn mac_keys(
-    store: &dyn Store,
-    master: &MasterKey,
-    now: Timestamp,
-) -> Result<MacKeys, MacKeysError> {
-    for _ in 0..ATTEMPTS {
-        let mut keys = Vec::new();
-        for stored in store.mac_keys().await? {
-            let secret = master.open(&purpose(stored.id), &stored.sealed)?;
-            let secret = <[u8; 32]>::try_from(secret.as_slice()).map_err(|_| OpenError::Corrupt)?;
-            keys.push(MacKey::new(stored.id, &Zeroizing::new(secret)));
-        }
-        if let Some(keys) = MacKeys::new(keys) {
-            return Ok(keys);
-        }
-        let secret = Zeroizing::new(clock::random::<32>());
-        let sealed = master.seal(&purpose(1), &secret[..], clock::random());
-        match store.commit(Change::of([Write::AddMacKey { id: 1, sealed, created_at: now }])).await {
-            // Another process made it first: then that one is ours, too.
-            Ok(_) | Err(NotCommitted::Conflict(Conflict::Changed)) => {}
-            Err(NotCommitted::Conflict(_)) => break,
-            Err(NotCommitted::Fault(fault)) => return Err(fault.into()),
-        }
-    }
-    Err(Fault::Unavailable("no key for refresh tokens could be made".to_owned()).into())
-}
-
-/// Why the keys for refresh tokens can't be had.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum MacKeysError {
-    #[error(transparent)]
-    Fault(#[from] Fault),
-    #[error(transparent)]
-    Sealed(#[from] OpenError),
-}
-
-/// What a key for refresh tokens is sealed for.
-pub(super) fn purpose(id: u16) -> String {
-    format!("refresh-token-mac:{id}")
 }

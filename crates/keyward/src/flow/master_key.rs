@@ -9,7 +9,7 @@ use keyward_core::seal::{MasterKey, OpenError};
 use keyward_core::time::Timestamp;
 
 use super::audit::chain;
-use super::keys::purpose;
+use super::refresh_keys::purpose;
 use super::{ATTEMPTS, crowded};
 use crate::Keyward;
 use crate::client::Client;

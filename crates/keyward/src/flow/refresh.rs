@@ -62,7 +62,7 @@ impl Engine {
         client: &Client,
         granted: &mut Option<Refreshed>,
     ) -> Result<Grant, Error> {
-        let token = self.mac_keys.open(token).ok_or(Denial::InvalidRefreshToken)?;
+        let token = self.present_refresh_token(token).await?.ok_or(Denial::InvalidRefreshToken)?;
         self.limit(Throttle::Refresh, &token.session.to_string(), client, Some(token.session)).await?;
         for _ in 0..ATTEMPTS {
             self.know_revocations().await?;

@@ -7,7 +7,7 @@ use keyward_core::id::{SessionId, UserId};
 use keyward_core::session::{End, EndReason, Progress, Session};
 use keyward_core::time::Timestamp;
 
-use super::{EVERY, Grant, refresh_at, refresh_expires_at};
+use super::{EVERY, Grant, crowded, refresh_at, refresh_expires_at};
 use crate::Keyward;
 use crate::access::Access;
 use crate::client::{Client, device};
@@ -252,11 +252,23 @@ impl Engine {
     /// Ends every session of everybody. Their access tokens are cut off first, however many sessions
     /// there are; where it fails after that, it is to be done again.
     pub(crate) async fn end_all(&self, client: &Client) -> Result<(), Error> {
+        self.end_all_with(Change::default(), client).await?.ok_or_else(crowded)
+    }
+
+    /// The same, together with this change; `None` where that is no longer to be made, and nothing is
+    /// done.
+    pub(super) async fn end_all_with(
+        &self,
+        mut change: Change,
+        client: &Client,
+    ) -> Result<Option<()>, Error> {
         let now = self.clock.now();
         let end = End { at: now, why: EndReason::Revoked };
         let event = self.event(EventType::SessionRevoked, client, now).saying("sessions", "all");
-        self.commit(Change::of([Write::CutEverybodyOff { until: self.matters_until(now) }]).with(event))
-            .await?;
+        change.writes.push(Write::CutEverybodyOff { until: self.matters_until(now) });
+        if self.decided(change.with(event)).await?.is_none() {
+            return Ok(None);
+        }
         let mut after = UserId::from_bytes([0; 16]);
         while let (_, Some(to)) = self.store.count_open(after, AT_ONCE).await? {
             self.commit(Change::of([Write::EndSessionsBetween { after, to, end }])).await?;
@@ -265,7 +277,7 @@ impl Engine {
         // What was refreshed meanwhile.
         let until = self.matters_until(self.clock.now());
         self.commit(Change::of([Write::CutEverybodyOff { until }])).await?;
-        Ok(())
+        Ok(Some(()))
     }
 
     async fn revoke(&self, loaded: &Loaded, client: &Client) -> Result<(), Error> {

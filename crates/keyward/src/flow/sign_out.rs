@@ -51,7 +51,7 @@ impl Engine {
         token: &str,
         transport: Transport,
     ) -> Result<Option<SessionId>, Error> {
-        let Some(token) = self.mac_keys.open(token) else { return Ok(None) };
+        let Some(token) = self.open_refresh_token(token).await? else { return Ok(None) };
         let loaded = self.store.session_at_rest(token.session).await?;
         Ok(loaded.filter(|loaded| loaded.session.transport == transport).map(|loaded| loaded.session.id))
     }

@@ -225,15 +225,23 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Error> {
 ///
 /// # Errors
 /// `missing_token`; `ambiguous_credentials` where they speak of several sessions;
-/// `invalid_refresh_token` where none is ours although a hint stands by.
-pub(crate) fn refresh_cookie<'a>(engine: &Engine, cookies: &Cookies<'a>) -> Result<&'a str, Error> {
+/// `invalid_refresh_token` where none is ours although a hint stands by; `store_unavailable` where
+/// the node can't know whether one is.
+pub(crate) async fn refresh_cookie<'a>(engine: &Engine, cookies: &Cookies<'a>) -> Result<&'a str, Error> {
+    engine.know_keys_of(cookies.refresh.iter().copied()).await?;
+    known_refresh_cookie(engine, cookies)
+}
+
+/// The same by the keys that the node knows.
+fn known_refresh_cookie<'a>(engine: &Engine, cookies: &Cookies<'a>) -> Result<&'a str, Error> {
     if cookies.hints.is_empty() || cookies.refresh.is_empty() {
         return Err(Denial::MissingToken.into());
     }
     let mut best: Option<(SessionId, Generation, &str)> = None;
     let mut genuine = false;
+    let keys = engine.mac_keys();
     for text in &cookies.refresh {
-        let Some(token) = engine.mac_keys.open(text) else { continue };
+        let Some(token) = keys.open(text) else { continue };
         genuine = true;
         if !cookies.hint_names(&token.session.tag()) {
             continue;
@@ -257,7 +265,7 @@ pub(crate) fn refresh_cookie<'a>(engine: &Engine, cookies: &Cookies<'a>) -> Resu
 /// Whether a request is authenticated by a cookie, be it a good one or not: one that has no hint
 /// beside it is not there.
 pub(crate) fn by_cookie(engine: &Engine, cookies: &Cookies<'_>) -> bool {
-    let refresh = || refresh_cookie(engine, cookies).err().map(|error| error.denied().denial());
+    let refresh = || known_refresh_cookie(engine, cookies).err().map(|error| error.denied().denial());
     by_access_cookie(engine, cookies) || refresh() != Some(Denial::MissingToken)
 }
 
@@ -284,7 +292,7 @@ pub(crate) async fn session_spoken_of(
         .into_iter()
         .filter_map(|(token, _)| by_access(token))
         .collect();
-    match refresh_cookie(engine, &cookies) {
+    match refresh_cookie(engine, &cookies).await {
         Ok(token) => sessions.extend(engine.session_of_refresh_token(token, Transport::Cookie).await?),
         Err(error) => told_apart(error)?,
     }
@@ -309,9 +317,10 @@ pub(crate) async fn session_spoken_of(
     }
 }
 
-/// For who may come without a credential: only that there are too many is an error.
+/// For who may come without a credential: that there is none is no error; that there are too many is,
+/// and that it can't be known.
 fn told_apart(error: Error) -> Result<(), Error> {
-    if error.denied().denial() == Denial::AmbiguousCredentials { Err(error) } else { Ok(()) }
+    if error.denied().denial().status() == 401 { Ok(()) } else { Err(error) }
 }
 
 #[cfg(test)]

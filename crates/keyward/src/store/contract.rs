@@ -138,7 +138,8 @@ macro_rules! resting {
                 links_and_mails_go_when_they_are_past,
             }
             keys: {
-                keys_are_replaced_at_their_version, a_key_for_refresh_tokens_has_a_free_number,
+                keys_are_replaced_at_their_version, every_change_of_keys_raises_their_version,
+                a_key_for_refresh_tokens_has_a_free_number, a_key_for_refresh_tokens_is_forgotten_once,
                 a_key_for_refresh_tokens_is_sealed_anew_as_it_was_loaded, two_that_make_the_first_key_agree, a_length_in_force_is_noted_once,
             }
             service_keys: {

@@ -95,7 +95,9 @@ pub(super) const ROLES: &str = "SELECT name, permissions FROM role ORDER BY name
 pub(super) const COUNTERS: &str = "SELECT name, value FROM counter";
 pub(super) const KEYS: &str = "SELECT kid, algorithm, state, created_at, active_from, retired_at, revoked_at, sealed \
      FROM signing_key ORDER BY created_at, kid";
-pub(super) const MAC_KEYS: &str = "SELECT id, sealed FROM mac_key ORDER BY id DESC";
+pub(super) const MAC_KEYS: &str = "SELECT id, created_at, sealed FROM mac_key ORDER BY id DESC";
+/// The counter is there from the start; by it nodes learn that keys of either kind changed.
+const NEXT_KEYS_VERSION: &str = "UPDATE counter SET value = value + 1 WHERE name = 'keys_version'";
 pub(super) const ACCESS_TTLS: &str = "SELECT ttl, last_in_force FROM access_ttl";
 pub(super) const LONGEST_ACCESS_TTL: &str = "SELECT max(ttl) FROM access_ttl";
 pub(super) const REVOCATIONS: &str = "SELECT position, kind, subject, value, until FROM revocation \
@@ -323,11 +325,18 @@ impl Plan {
                     self.insert_key(key);
                 }
             }
-            Write::AddMacKey { id, sealed, created_at } => self.push(
-                "INSERT INTO mac_key (id, sealed, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                changed,
-                [Value::Int(i64::from(id)), Value::Bytes(sealed), time(created_at)],
-            ),
+            Write::AddMacKey { id, sealed, created_at } => {
+                self.push(NEXT_KEYS_VERSION, changed, []);
+                self.push(
+                    "INSERT INTO mac_key (id, sealed, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                    changed,
+                    [Value::Int(i64::from(id)), Value::Bytes(sealed), time(created_at)],
+                );
+            }
+            Write::ForgetMacKey { id } => {
+                self.push(NEXT_KEYS_VERSION, changed, []);
+                self.push("DELETE FROM mac_key WHERE id = ?1", changed, [Value::Int(i64::from(id))]);
+            }
             Write::IssueLink(link) => self.issue_link(*link),
             Write::SpendLink { hash, at } => self.spend_link(hash, at),
             Write::ConfirmEmail { user, email } => self.push(
@@ -540,7 +549,7 @@ pub(super) fn key(row: &impl Row) -> Result<KeyRecord, Fault> {
 
 pub(super) fn mac_key(row: &impl Row) -> Result<StoredMacKey, Fault> {
     let id = u16::try_from(row.int(0)?).map_err(|_| corrupt("mac_key.id"))?;
-    Ok(StoredMacKey { id, sealed: row.bytes(1)? })
+    Ok(StoredMacKey { id, created_at: Timestamp::from_micros(row.int(1)?), sealed: row.bytes(2)? })
 }
 
 pub(super) fn access_ttl(row: &impl Row) -> Result<(u64, Timestamp), Fault> {

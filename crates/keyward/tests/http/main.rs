@@ -40,6 +40,7 @@ mod readyz;
 mod reauthenticate;
 mod redis_away;
 mod redis_turned;
+mod refresh_keys;
 mod requirements;
 mod reset;
 mod revocation;

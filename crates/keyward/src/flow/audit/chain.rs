@@ -17,7 +17,7 @@ use crate::clock;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::flow::ATTEMPTS;
-use crate::flow::keys::MacKeysError;
+use crate::flow::refresh_keys::MacKeysError;
 use crate::store::trail::{EventQuery, Sealed};
 use crate::store::{Fault, NotCommitted, Store};
 

@@ -21,6 +21,10 @@ pub(super) fn key(n: u8, state: KeyState) -> KeyRecord {
     }
 }
 
+fn mac_key(id: u16, byte: u8, made: u8) -> StoredMacKey {
+    StoredMacKey { id, created_at: at(i64::from(made)), sealed: vec![byte; 60] }
+}
+
 pub(crate) async fn keys_are_replaced_at_their_version(world: World) {
     let none = world.store.keys().await.expect("readable");
     assert!(none.keys.is_empty());
@@ -56,7 +60,38 @@ pub(crate) async fn a_key_for_refresh_tokens_has_a_free_number(world: World) {
     world.write([add(0, 3), add(u16::MAX, 4), add(2, 5)]).await;
     let stored = world.store.mac_keys().await.expect("readable");
     let expected = [(u16::MAX, 4), (2, 5), (1, 1), (0, 3)];
-    assert_eq!(stored, expected.map(|(id, byte)| StoredMacKey { id, sealed: vec![byte; 60] }));
+    assert_eq!(stored, expected.map(|(id, byte)| mac_key(id, byte, byte)));
+}
+
+pub(crate) async fn a_key_for_refresh_tokens_is_forgotten_once(world: World) {
+    let add = |id, byte| Write::AddMacKey { id, sealed: vec![byte; 60], created_at: at(i64::from(byte)) };
+    world.write([add(1, 1), add(2, 2), add(3, 3)]).await;
+    world.write([Write::ForgetMacKey { id: 2 }]).await;
+    let stored = world.store.mac_keys().await.expect("readable");
+    assert_eq!(stored, [mac_key(3, 3, 3), mac_key(1, 1, 1)]);
+    world.refuses(Write::ForgetMacKey { id: 2 }, Conflict::Changed).await;
+    world.refuses(Write::ForgetMacKey { id: 9 }, Conflict::Changed).await;
+    assert_eq!(world.store.mac_keys().await.expect("readable"), stored);
+}
+
+pub(crate) async fn every_change_of_keys_raises_their_version(world: World) {
+    let other = world.another().await;
+    let version = async || {
+        let stored = other.keys().await.expect("readable").version;
+        assert_eq!(other.news(0).await.expect("readable").keys_version, stored);
+        stored
+    };
+    let before = version().await;
+    let add = Write::AddMacKey { id: 1, sealed: vec![1], created_at: at(1) };
+    world.write([add.clone()]).await;
+    assert_eq!(version().await, before + 1);
+    world.refuses(add, Conflict::Changed).await;
+    world.refuses(Write::ForgetMacKey { id: 2 }, Conflict::Changed).await;
+    assert_eq!(version().await, before + 1, "nothing was changed");
+    world.write([Write::ForgetMacKey { id: 1 }]).await;
+    assert_eq!(version().await, before + 2);
+    world.write([Write::SetKeys { version: before + 2, keys: Vec::new() }]).await;
+    assert_eq!(version().await, before + 3);
 }
 
 pub(crate) async fn a_key_for_refresh_tokens_is_sealed_anew_as_it_was_loaded(world: World) {
@@ -72,7 +107,7 @@ pub(crate) async fn a_key_for_refresh_tokens_is_sealed_anew_as_it_was_loaded(wor
     world.write([reseal(1, 1, 2)]).await;
     world.refuses(reseal(1, 1, 3), Conflict::Changed).await;
     let stored = world.store.mac_keys().await.expect("readable");
-    assert_eq!(stored, [(2, 1), (1, 2)].map(|(id, byte)| StoredMacKey { id, sealed: vec![byte; 60] }));
+    assert_eq!(stored, [(2, 1), (1, 2)].map(|(id, byte)| mac_key(id, byte, 1)));
 }
 
 pub(crate) async fn two_that_make_the_first_key_agree(world: World) {
@@ -83,7 +118,7 @@ pub(crate) async fn two_that_make_the_first_key_agree(world: World) {
     assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
     for store in [&world.store, &other] {
         let stored = store.mac_keys().await.expect("readable");
-        assert_eq!(stored, [StoredMacKey { id: 1, sealed: vec![winner] }]);
+        assert_eq!(stored, [StoredMacKey { id: 1, created_at: at(1), sealed: vec![winner] }]);
     }
 }
 

@@ -235,6 +235,7 @@ impl Draft {
                 keys: (0..number).map(|n| key(n, KeyState::Retiring)).collect(),
             },
             14 if flag => Write::NoteImport { user, digest: [number; 16] },
+            13 if number > 3 => Write::ForgetMacKey { id: u16::from(number) - 4 },
             13 => Write::AddMacKey { id: number.into(), sealed: vec![n], created_at: moment },
             14 => Write::AddServiceKey {
                 version: self.guess(model.service_keys_version),

@@ -39,7 +39,7 @@ pub(crate) async fn post(call: Call) -> Answer {
         Some(token) => call.engine.refresh(&token, Transport::Bearer, &call.client()).await?,
         None => {
             let cookies = call.names.read(&call.headers);
-            let token = refresh_cookie(&call.engine, &cookies)?;
+            let token = refresh_cookie(&call.engine, &cookies).await?;
             call.engine.refresh(token, Transport::Cookie, &call.client()).await?
         }
     };

@@ -48,7 +48,7 @@ pub(crate) async fn get(call: Call) -> Answer {
     let settings = &engine.settings;
     let next = call.next();
     let cookies = call.names.read(&call.headers);
-    let refreshed = match refresh_cookie(engine, &cookies) {
+    let refreshed = match refresh_cookie(engine, &cookies).await {
         Ok(token) => engine.refresh(token, Transport::Cookie, &call.client()).await,
         Err(error) => Err(error),
     };

@@ -29,7 +29,7 @@ pub(super) struct Model {
     pub(super) roles_version: u64,
     pub(super) keys_version: u64,
     keys: Vec<KeyRecord>,
-    mac_keys: BTreeMap<u16, Vec<u8>>,
+    mac_keys: BTreeMap<u16, StoredMacKey>,
     access_ttls: BTreeMap<u64, Timestamp>,
     /// By when their span began and their name.
     figures: BTreeMap<(Timestamp, &'static str), (Figure, u64)>,
@@ -123,12 +123,7 @@ impl Model {
             imported: self.imported.into_iter().collect(),
             keys_version: self.keys_version,
             keys: self.keys,
-            mac_keys: self
-                .mac_keys
-                .into_iter()
-                .rev()
-                .map(|(id, sealed)| StoredMacKey { id, sealed })
-                .collect(),
+            mac_keys: self.mac_keys.into_values().rev().collect(),
             access_ttls: self.access_ttls.into_iter().collect(),
             service_keys: StoredServiceKeys {
                 version: self.service_keys_version,
@@ -287,16 +282,21 @@ impl Model {
                 self.keys_version += 1;
                 self.keys = keys;
             }
-            Write::AddMacKey { id, sealed, .. } => {
+            Write::AddMacKey { id, sealed, created_at } => {
                 if self.mac_keys.contains_key(&id) {
                     return Err(Conflict::Changed);
                 }
-                self.mac_keys.insert(id, sealed);
+                self.keys_version += 1;
+                self.mac_keys.insert(id, StoredMacKey { id, created_at, sealed });
+            }
+            Write::ForgetMacKey { id } => {
+                self.mac_keys.remove(&id).ok_or(Conflict::Changed)?;
+                self.keys_version += 1;
             }
             Write::Reseal { secret: Sealed::ChainKey | Sealed::Mail(_), .. } => unreachable!("never drawn"),
             Write::Reseal { secret: Sealed::MacKey(id), former, sealed } => {
-                let known = self.mac_keys.get_mut(&id).filter(|known| **known == former);
-                *known.ok_or(Conflict::Changed)? = sealed;
+                let known = self.mac_keys.get_mut(&id).filter(|known| known.sealed == former);
+                known.ok_or(Conflict::Changed)?.sealed = sealed;
             }
             Write::IssueLink(link) => {
                 let key = (link.user, link.purpose.as_str());
