@@ -38,6 +38,7 @@ mod race;
 mod readyz;
 mod reauthenticate;
 mod redis_away;
+mod redis_lost;
 mod requirements;
 mod reset;
 mod revocation;
