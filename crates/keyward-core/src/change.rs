@@ -190,6 +190,14 @@ pub enum Write {
         /// The person did something.
         active_at: Option<Timestamp>,
     },
+    /// Notes where the rest of the session is kept, where progress is kept apart from it, that the
+    /// person did something; else as any other note. No condition.
+    NoteAtRest {
+        /// Which session.
+        session: SessionId,
+        /// When.
+        active_at: Timestamp,
+    },
     /// Records that the person proved again who they are, on condition that the session is open.
     Reauthenticate {
         /// Which session.

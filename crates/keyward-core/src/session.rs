@@ -18,7 +18,7 @@
 //!
 //! Where the progress is lost, what rests of it elsewhere ([`Session::resting`]) is not what the
 //! session has come to, but the least: what lies below that and is not its parent is judged by it
-//! and not adopted.
+//! and not adopted. Progress that is behind what rests is lost, too.
 //!
 //! It does not check the token's MAC ([`crate::refresh_token`] does) and it writes nothing.
 
@@ -283,8 +283,9 @@ impl Session {
     ///
     /// `active` tells whether the account may sign in at all.
     pub fn present(&self, token: Presented, active: bool, now: Timestamp, policy: &Policy) -> Verdict {
-        let past = self.resting.filter(|p| self.progress.is_none() && p.is_past(token.generation));
-        let known = self.progress.filter(|p| token.generation <= p.newest).or(past);
+        let whole = self.whole();
+        let past = self.resting.filter(|p| whole.is_none() && p.is_past(token.generation));
+        let known = whole.filter(|p| token.generation <= p.newest).or(past);
         let progress = known.unwrap_or_else(|| self.lost_progress(token, now, policy));
         // Of a session whose token is past, and whose progress is lost, the deadlines are unknown.
         let latest = past.and_then(|_| self.latest(policy)).unwrap_or(progress);
@@ -344,10 +345,19 @@ impl Session {
         }
     }
 
+    /// How far the session has come, where the store did not lose that. What rests elsewhere it has
+    /// come to at least; only an adoption of what that was made from may leave it with less.
+    fn whole(&self) -> Option<Progress> {
+        let is_adopted =
+            |p: &Progress, rests: Progress| p.made_by == MadeBy::Adoption && rests.parent == Some(p.newest);
+        self.progress
+            .filter(|p| self.resting.is_none_or(|rests| p.newest >= rests.newest || is_adopted(p, rests)))
+    }
+
     /// What a token that is ahead of the record proves of the progress that the store lost. Its
     /// holder was active at most until the access token issued beside it ended.
     fn lost_progress(&self, token: Presented, now: Timestamp, policy: &Policy) -> Progress {
-        let known = self.progress.or(self.resting);
+        let known = self.progress.into_iter().chain(self.resting).map(|p| p.last_active_at).max();
         let active_until = token.made_at.after(policy.rotation_window).after(policy.access_ttl).min(now);
         Progress {
             newest: token.generation,
@@ -355,7 +365,7 @@ impl Session {
             made_by: MadeBy::Adoption,
             made_at: token.made_at,
             seen: true,
-            last_active_at: known.map_or(active_until, |p| p.last_active_at.max(active_until)),
+            last_active_at: known.map_or(active_until, |known| known.max(active_until)),
         }
     }
 
@@ -369,13 +379,13 @@ impl Session {
         policy: &Policy,
     ) -> Progress {
         let proof = Presented { generation, made_at: issued_at, dead: false, last_dead: None };
-        self.progress.unwrap_or_else(|| self.lost_progress(proof, now, policy))
+        self.whole().unwrap_or_else(|| self.lost_progress(proof, now, policy))
     }
 
     /// Why an access token of this session is worth nothing at `now` although its own `exp` is
     /// not reached; `None` where the session lives.
     pub fn over(&self, active: bool, now: Timestamp, policy: &Policy) -> Option<Refusal> {
-        match self.progress.or_else(|| self.latest(policy)) {
+        match self.whole().or_else(|| self.latest(policy)) {
             Some(progress) => self.refusal(&progress, active, now, policy),
             None if !active => Some(Refusal::Inactive),
             None => self.ended.map(|end| Refusal::Ended(end.why)),

@@ -110,6 +110,7 @@ impl Engine {
             (parts.delivery, parts.metrics, parts.log_drops, parts.has_own_key);
         let idle =
             [settings.policy.idle_timeout, settings.policy.idle_timeout_bearer].into_iter().flatten().min();
+        let notes = Notes::new(idle, store.ping_apart().is_some());
         Self {
             store,
             realm: Realm {
@@ -119,7 +120,7 @@ impl Engine {
             },
             feed: Arc::new(Feed::new(clock::random())),
             edge: Edge::new(&settings),
-            notes: Notes::new(idle),
+            notes,
             tallies: Tallies::default(),
             figures: Figures::default(),
             throttles: Throttles::new(&settings.limits),

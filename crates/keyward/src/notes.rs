@@ -4,9 +4,14 @@
 //! something, is noted in memory and counts at once on this node. It is written in batches: the
 //! first note of a session within a second, then at most once in an interval, the last one never
 //! dropped. So reading a page is no write, and nothing grows with use.
+//!
+//! Where progress is kept apart from the rest of a session ([`crate::store::redis`]), that may lose
+//! what it was told, or be out of reach for this node alone. So activity is written to where nothing
+//! is lost, too: what this node was told first at once, and the last of a quarter of the idle timeout
+//! at its end. That is before anybody could take the person for idle by what was written there
+//! before, and four times an hour of work at most.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::hash::BuildHasher as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +32,8 @@ pub(crate) struct Notes {
     shards: [Mutex<HashMap<SessionId, Note>>; SHARDS],
     hasher: std::hash::RandomState,
     interval: Duration,
+    /// How long activity may wait for being written at rest; `None`: it is not.
+    rest: Option<Duration>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,6 +43,8 @@ struct Note {
     /// What of it is written.
     written: (Option<Generation>, Option<Timestamp>),
     written_at: Option<Timestamp>,
+    /// What activity was written at rest.
+    rested: Option<Timestamp>,
 }
 
 impl Note {
@@ -48,15 +57,26 @@ impl Note {
     fn is_written(&self) -> bool {
         (self.seen, self.active_at) == self.written
     }
+
+    /// Whether what was written at rest is too long ago for more to wait.
+    fn is_to_rest(&self, now: Timestamp, after: Duration) -> bool {
+        self.rested.is_none_or(|activity| now >= activity.after(after))
+    }
+
+    fn rests(&self) -> bool {
+        self.active_at <= self.rested
+    }
 }
 
 impl Notes {
-    /// Notes of sessions that end after `idle` without activity, where they do.
-    pub(crate) fn new(idle: Option<Duration>) -> Self {
+    /// Notes of sessions that end after `idle` without activity, where they do, in a store that keeps
+    /// how far they have come apart from the rest or not.
+    pub(crate) fn new(idle: Option<Duration>, is_apart: bool) -> Self {
         Self {
             shards: Default::default(),
             hasher: std::hash::RandomState::new(),
             interval: idle.map_or(INTERVAL, |idle| INTERVAL.min(idle / 20)),
+            rest: idle.filter(|_| is_apart).map(|idle| idle / 4),
         }
     }
 
@@ -97,35 +117,45 @@ impl Notes {
             let mut shard = lock(shard);
             // Written long enough ago: what comes next is a first note again.
             shard.retain(|_, note| {
-                !note.is_written() || note.written_at.is_some_and(|at| now < at.after(self.interval))
+                !note.is_written()
+                    || note.written_at.is_some_and(|at| now < at.after(self.interval))
+                    || self.rest.is_some_and(|after| !note.rests() || !note.is_to_rest(now, after))
             });
             due.extend(
                 shard
                     .iter()
                     .filter(|(_, note)| (all && !note.is_written()) || note.is_due(now, self.interval))
-                    .map(|(session, note)| Write::Note {
-                        session: *session,
-                        seen: note.seen,
-                        active_at: note.active_at,
-                    }),
+                    .map(|(session, note)| (*session, note.seen, note.active_at)),
             );
         }
-        // In one order on every node: two that write the same ones don't hold each other up.
-        due.sort_unstable_by_key(|note| match note {
-            Write::Note { session, .. } => Some(*session),
-            _ => None,
-        });
-        due.chunks(BATCH).map(<[Write]>::to_vec).collect()
+        batches(due, |(session, seen, active_at)| Write::Note { session, seen, active_at })
+    }
+
+    /// The activity that is due to be written at rest, in batches; with `all`, whatever is not.
+    pub(crate) fn due_to_rest(&self, now: Timestamp, all: bool) -> Vec<Vec<Write>> {
+        let Some(after) = self.rest else { return Vec::new() };
+        let mut due = Vec::new();
+        for shard in &self.shards {
+            due.extend(lock(shard).iter().filter_map(|(session, note)| {
+                let is_due = !note.rests() && (all || note.is_to_rest(now, after));
+                Some((*session, note.active_at.filter(|_| is_due)?))
+            }));
+        }
+        batches(due, |(session, active_at)| Write::NoteAtRest { session, active_at })
     }
 
     /// These were written.
     pub(crate) fn written(&self, writes: &[Write], now: Timestamp) {
         for write in writes {
-            let Write::Note { session, seen, active_at } = write else { continue };
-            if let Entry::Occupied(mut note) = self.shard(*session).entry(*session) {
-                let note = note.get_mut();
-                note.written = (*seen, *active_at);
-                note.written_at = Some(now);
+            let (Write::Note { session, .. } | Write::NoteAtRest { session, .. }) = write else { continue };
+            let mut shard = self.shard(*session);
+            match (write, shard.get_mut(session)) {
+                (Write::Note { seen, active_at, .. }, Some(note)) => {
+                    note.written = (*seen, *active_at);
+                    note.written_at = Some(now);
+                }
+                (Write::NoteAtRest { active_at, .. }, Some(note)) => note.rested = Some(*active_at),
+                _ => {}
             }
         }
     }
@@ -134,6 +164,12 @@ impl Notes {
         let hash = self.hasher.hash_one(session);
         lock(&self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or_default()])
     }
+}
+
+/// In one order on every node: two that write the same ones don't hold each other up.
+fn batches<N: Copy + Ord>(mut notes: Vec<N>, write: impl Fn(N) -> Write) -> Vec<Vec<Write>> {
+    notes.sort_unstable();
+    notes.chunks(BATCH).map(|some| some.iter().map(|note| write(*note)).collect()).collect()
 }
 
 fn lock(shard: &Mutex<HashMap<SessionId, Note>>) -> MutexGuard<'_, HashMap<SessionId, Note>> {
@@ -158,7 +194,7 @@ mod tests {
 
     #[test]
     fn activity_is_written_once_in_an_interval_and_the_last_one_is_never_dropped() {
-        let notes = Notes::new(None);
+        let notes = Notes::new(None, false);
         notes.active(SESSION, at(0));
         assert_eq!(flush(&notes, at(1)), 1, "the first at once");
         for second in 1..=60 {
@@ -173,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_receipt_does_not_wait_for_the_interval() {
-        let notes = Notes::new(None);
+        let notes = Notes::new(None, false);
         notes.active(SESSION, at(0));
         assert_eq!(flush(&notes, at(1)), 1);
         notes.seen(SESSION, 4);
@@ -184,7 +220,7 @@ mod tests {
 
     #[test]
     fn what_is_noted_while_it_is_being_written_is_not_lost() {
-        let notes = Notes::new(None);
+        let notes = Notes::new(None, false);
         notes.seen(SESSION, 1);
         let batches = notes.due(at(1), false);
         notes.seen(SESSION, 2);
@@ -209,7 +245,7 @@ mod tests {
 
     #[test]
     fn before_a_stop_everything_is_due() {
-        let notes = Notes::new(None);
+        let notes = Notes::new(None, false);
         notes.active(SESSION, at(0));
         flush(&notes, at(1));
         notes.active(SESSION, at(2));
@@ -217,9 +253,72 @@ mod tests {
         assert_eq!(notes.due(at(2), true).len(), 1);
     }
 
+    /// What is written at rest at `now`, of the activity of one session.
+    fn rest(notes: &Notes, now: Timestamp, all: bool) -> Option<Timestamp> {
+        let batches = notes.due_to_rest(now, all);
+        batches.iter().for_each(|batch| notes.written(batch, now));
+        flush(notes, now);
+        let mut rested = batches.iter().flatten().map(|write| match write {
+            Write::NoteAtRest { active_at, .. } => *active_at,
+            other => panic!("{other:?}"),
+        });
+        let first = rested.next();
+        assert_eq!(rested.next(), None, "once");
+        first
+    }
+
+    #[test]
+    fn activity_rests_at_once_and_then_every_quarter_of_the_idle_timeout() {
+        const QUARTER: i64 = 15 * 60;
+        let notes = Notes::new(Some(Duration::from_secs(60 * 60)), true);
+        notes.seen(SESSION, 1);
+        assert_eq!(rest(&notes, at(0), true), None, "no activity");
+        notes.active(SESSION, at(0));
+        assert_eq!(rest(&notes, at(1), false), Some(at(0)), "the first at once");
+        for second in 1..QUARTER {
+            notes.active(SESSION, at(second));
+            assert_eq!(rest(&notes, at(second), false), None, "second {second}");
+        }
+        assert_eq!(rest(&notes, at(QUARTER), false), Some(at(QUARTER - 1)), "the last of the quarter");
+        // Whoever does something once and is quiet then is no less active.
+        notes.active(SESSION, at(QUARTER + 1));
+        assert_eq!(rest(&notes, at(2 * QUARTER - 2), false), None);
+        assert_eq!(rest(&notes, at(2 * QUARTER - 1), false), Some(at(QUARTER + 1)));
+        assert_eq!(rest(&notes, at(3 * QUARTER), true), None);
+        assert_eq!(notes.of(SESSION), (None, None), "and it is forgotten then");
+        notes.active(SESSION, at(3 * QUARTER));
+        assert_eq!(rest(&notes, at(3 * QUARTER), false), Some(at(3 * QUARTER)), "as at first");
+        notes.active(SESSION, at(3 * QUARTER + 1));
+        assert_eq!(rest(&notes, at(3 * QUARTER + 1), true), Some(at(3 * QUARTER + 1)), "before a stop");
+    }
+
+    #[test]
+    fn what_can_not_be_written_elsewhere_is_written_at_rest_and_known_until_it_is() {
+        let notes = Notes::new(Some(Duration::from_secs(60 * 60)), true);
+        notes.active(SESSION, at(0));
+        let resting = notes.due_to_rest(at(0), false);
+        notes.written(&resting[0], at(0));
+        assert_eq!((notes.due_to_rest(at(1), true).len(), notes.due(at(9_000), false).len()), (0, 1));
+        notes.active(SESSION, at(9_000));
+        let noted = notes.due(at(9_000), false);
+        notes.written(&noted[0], at(9_000));
+        assert_eq!((notes.due(at(9_999), true).len(), notes.due_to_rest(at(9_999), false).len()), (0, 1));
+    }
+
+    #[test]
+    fn nothing_is_written_at_rest_that_nobody_needs_there() {
+        let hour = Some(Duration::from_secs(60 * 60));
+        for notes in [Notes::new(hour, false), Notes::new(None, true)] {
+            notes.active(SESSION, at(0));
+            assert_eq!(rest(&notes, at(0), true), None);
+            assert_eq!(flush(&notes, at(1_000)), 0);
+            assert_eq!(notes.of(SESSION), (None, None));
+        }
+    }
+
     #[test]
     fn a_short_idle_timeout_shortens_the_interval() {
-        let notes = Notes::new(Some(Duration::from_secs(60)));
+        let notes = Notes::new(Some(Duration::from_secs(60)), false);
         notes.active(SESSION, at(0));
         assert_eq!(flush(&notes, at(0)), 1);
         notes.active(SESSION, at(2));

@@ -25,17 +25,28 @@ pub(crate) fn took(what: impl FnOnce()) -> Duration {
 
 #[test]
 fn a_node_is_killed() {
+    killed("a node was killed and started again", node::home);
+}
+
+#[test]
+fn a_node_over_redis_is_killed() {
+    let redis = redis::Server::start(&[]);
+    let home = |url: &str| node::home_with_redis(url, &[redis.url()]);
+    killed("a node over Redis was killed and started again", home);
+}
+
+fn killed(what: &str, home: impl Fn(&str) -> Home) {
     let database = node::database();
-    let [one, other] = node::two(&database);
+    let [one, other] = node::two_of(|| home(&database.url()));
     let load = Load::of(8, &[one.address().to_owned(), other.address().to_owned()]).with_visitors(2);
     load.until_answered(200);
     let address = one.address().to_owned();
     one.kill();
     load.until_answered(200);
     // It comes back where it was, as systemd has it.
-    let again = Server::start(&node::home(&database.url()).with("SERVER__LISTEN", &address));
+    let again = Server::start(&home(&database.url()).with("SERVER__LISTEN", &address));
     load.until_answered(400);
-    let counts = load.end("a node was killed and started again");
+    let counts = load.end(what);
     assert!(counts.lost.load(Ordering::Relaxed) > 0, "it was noticed");
     again.stop();
     other.stop();
@@ -150,9 +161,20 @@ fn cut_off(what: &str, home: impl Fn(&str) -> Home) {
 
 #[test]
 fn the_store_is_slow() {
+    slow("the store was slow", node::home);
+}
+
+#[test]
+fn postgres_is_slow_beside_redis() {
+    let redis = redis::Server::start(&[]);
+    let home = |url: &str| node::home_with_redis(url, &[redis.url()]);
+    slow("Postgres was slow beside Redis", home);
+}
+
+fn slow(what: &str, home: impl Fn(&str) -> Home) {
     let database = node::database();
     let proxy = Proxy::to(node::port(&database));
-    let node = Server::start(&node::home(&node::through(&proxy, &database)));
+    let node = Server::start(&home(&node::through(&proxy, &database)));
     let load = Load::of(8, &[node.address().to_owned()]);
     load.until_answered(200);
     // Slow enough that every statement runs into its time-out, for more who ask than it has
@@ -169,7 +191,7 @@ fn the_store_is_slow() {
     });
     eprintln!("of a slow store 100 at once were told within {longest:?}; it was well {healed:?} after");
     load.until_answered(200);
-    load.end("the store was slow");
+    load.end(what);
     node.stop();
 }
 

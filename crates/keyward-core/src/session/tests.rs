@@ -362,6 +362,36 @@ fn nothing_is_adopted_that_is_past_by_what_rests() {
     }
 }
 
+/// A store that keeps progress apart came back with what was true before.
+#[test]
+fn what_is_behind_what_rests_is_lost() {
+    let rests = Progress {
+        newest: 9,
+        parent: Some(8),
+        last_active_at: MADE.after(HOUR),
+        ..progress(MadeBy::Rotation)
+    };
+    let now = MADE.after(HOUR + W);
+    for made_by in [MadeBy::Opening, MadeBy::Rotation, MadeBy::Forgiveness, MadeBy::Adoption] {
+        // Its newest is 7.
+        let behind = Session { resting: Some(rests), ..session(progress(made_by)) };
+        for generation in 0..=7 {
+            assert_eq!(present(&behind, generation, now), Verdict::Theft, "{generation} of {made_by:?}");
+        }
+        for generation in [8, 9, 10] {
+            let Verdict::Adopt { after } = present(&behind, generation, now) else { panic!("{generation}") };
+            assert_eq!((after.newest, after.last_active_at), (generation, MADE.after(HOUR)));
+        }
+        assert_eq!(behind.over(true, MADE.after(HOUR + HOUR), &policy()), None, "its end is not known");
+    }
+    // Whoever was adopted from what the resting one was made from has come to less, and moves on from it.
+    let adopted = Progress { newest: 8, made_by: MadeBy::Adoption, parent: None, ..rests };
+    let adopted = Session { resting: Some(rests), ..session(adopted) };
+    let Verdict::Rotate { after } = present(&adopted, 8, now) else { panic!("it goes on") };
+    assert_eq!(after.newest, 8 + LEAP);
+    assert!(matches!(present(&adopted, 9, now), Verdict::Adopt { .. }), "ahead of it");
+}
+
 #[test]
 fn a_session_is_surely_idle_by_all_that_is_known_of_it() {
     let policy = policy();

@@ -180,7 +180,16 @@ fn what_rests_beneath_signs_nobody_out_and_an_old_copy_is_known_by_it() {
     holds("owner, wiped over rest, 2 under way", losing(Loss::WipedOverRest, 2, owner(2)), 700_000, LOST);
     holds("owner, wiped over rest, 1 under way", losing(Loss::WipedOverRest, 4, owner(1)), 380_000, LOST);
     let thief = thief(1, Notes::AtOnce);
-    holds("thief, wiped over rest, 1 under way", losing(Loss::WipedOverRest, 3, thief), 160_000, &given);
+    holds(
+        "thief, wiped over rest, 1 under way",
+        losing(Loss::WipedOverRest, 3, thief.clone()),
+        160_000,
+        &given,
+    );
+    let restored = Loss::RestoredOverRest;
+    holds("owner, restored over rest, 2 under way", losing(restored, 2, owner(2)), 100_000, LOST);
+    holds("owner, restored over rest, 1 under way", losing(restored, 4, owner(1)), 100_000, LOST);
+    holds("thief, restored over rest, 1 under way", losing(restored, 3, thief), 10_000, &given);
 }
 
 #[test]
@@ -214,6 +223,7 @@ fn every_part_of_the_rule_is_needed() {
             Scene::ThiefWiped => losing(Loss::Wiped, 3, thief(1, at)),
             Scene::OwnerWipedOverRest => losing(Loss::WipedOverRest, 2, owner(2)),
             Scene::ThiefWipedOverRest => losing(Loss::WipedOverRest, 3, thief(1, at)),
+            Scene::ThiefRestoredOverRest => losing(Loss::RestoredOverRest, 3, thief(1, at)),
             Scene::ThiefRestored => losing(Loss::Restored { forgiveness: true }, 3, thief(1, at)),
         };
         let world = World { rule: mutant.rule, asked: Some(mutant.breaks), ..scene };

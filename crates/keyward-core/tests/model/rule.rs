@@ -6,7 +6,8 @@ use keyward_core::time::Timestamp;
 
 use crate::state::Invariant::{self, CopyWorthNothing, NoFork, NobodySignedOut, OverIsOver};
 use Scene::{
-    Owner, OwnerPlain, OwnerWiped, OwnerWipedOverRest, Thief, ThiefRestored, ThiefWiped, ThiefWipedOverRest,
+    Owner, OwnerPlain, OwnerWiped, OwnerWipedOverRest, Thief, ThiefRestored, ThiefRestoredOverRest,
+    ThiefWiped, ThiefWipedOverRest,
 };
 
 /// The words for a verdict.
@@ -285,6 +286,12 @@ asked!(rest_is_nothing, |session, token, _now, _policy| {
     session.resting = None;
 });
 
+asked!(rest_is_nothing_beside_a_record, |session, token, _now, _policy| {
+    if session.progress.is_some() {
+        session.resting = None;
+    }
+});
+
 but!(no_adoption_of_the_parent, |session, token, _now, _policy, decision| {
     let is_parent = session.resting.is_some_and(|resting| resting.parent == Some(token.generation));
     if decision.kind == Kind::Adopt && session.progress.is_none() && is_parent {
@@ -326,6 +333,7 @@ pub(crate) enum Scene {
     ThiefRestored,
     OwnerWipedOverRest,
     ThiefWipedOverRest,
+    ThiefRestoredOverRest,
 }
 
 /// A rule that leaves something out, and the invariant that it breaks.
@@ -379,6 +387,12 @@ pub(crate) const MUTANTS: &[Mutant] = &[
     mutant("adopt a dead one", deciding(adopt_the_dead), ThiefWiped, CopyWorthNothing),
     mutant("a dead one that came back rotates", deciding(dead_only_ahead), ThiefRestored, CopyWorthNothing),
     mutant("adopt what is past", deciding(rest_is_nothing), ThiefWipedOverRest, CopyWorthNothing),
+    mutant(
+        "believe what is behind",
+        deciding(rest_is_nothing_beside_a_record),
+        ThiefRestoredOverRest,
+        CopyWorthNothing,
+    ),
     mutant("its parent is past", deciding(no_adoption_of_the_parent), OwnerWipedOverRest, NobodySignedOut),
     mutant("theft ends nothing", deciding(theft_ends_nothing), Thief, CopyWorthNothing),
     mutant("keep names the newest", deciding(keep_names_the_newest), Thief, CopyWorthNothing),

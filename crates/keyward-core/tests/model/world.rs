@@ -44,6 +44,15 @@ pub(crate) enum Loss {
     Restored {
         forgiveness: bool,
     },
+    /// The newest progress alone, a forgiveness maybe, over a store that is told of it now and then.
+    RestoredOverRest,
+}
+
+impl Loss {
+    /// Whether there is a store beneath that loses nothing.
+    fn is_over_rest(self) -> bool {
+        matches!(self, Self::WipedOverRest | Self::RestoredOverRest)
+    }
 }
 
 /// The bounds of a search.
@@ -124,7 +133,7 @@ impl Model for World {
     fn init_states(&self) -> Vec<State> {
         vec![State {
             record: Some(Progress::opened(self.long_settled())),
-            resting: (self.loss == Loss::WipedOverRest).then(|| Progress::opened(self.long_settled())),
+            resting: self.loss.is_over_rest().then(|| Progress::opened(self.long_settled())),
             to_rest: None,
             ended: false,
             dead: Vec::new(),
@@ -189,7 +198,10 @@ impl Model for World {
         }
         match (self.loss, &s.backup) {
             (Loss::Wiped | Loss::WipedOverRest, Backup::None) => actions.push(Action::Wipe),
-            (Loss::Restored { .. }, Backup::None) => actions.push(Action::Back),
+            (Loss::Restored { .. } | Loss::RestoredOverRest, Backup::None) => actions.push(Action::Back),
+            (Loss::RestoredOverRest, Backup::Taken(..)) if s.messages.is_empty() => {
+                actions.push(Action::Restore);
+            }
             (Loss::Restored { forgiveness }, Backup::Taken(back, _)) if s.messages.is_empty() => {
                 actions.push(Action::RestoreAll);
                 if forgiveness || s.dead.iter().all(|dead| *dead <= back.newest) {
@@ -507,9 +519,10 @@ impl World {
         }
         let rests_beyond = s.resting.is_some_and(|resting| {
             let is_held = token >= resting.newest || resting.parent == Some(token);
-            !is_held && resting.settled(NOW, &self.policy)
+            let is_told = |p: Progress| p.newest >= resting.newest || p.made_by == MadeBy::Adoption;
+            !is_held && !s.record.is_some_and(is_told) && resting.settled(NOW, &self.policy)
         });
-        if s.record.is_none() && rests_beyond && !refused && !decision.ends {
+        if rests_beyond && !refused && !decision.ends {
             s.fault(Invariant::CopyWorthNothing);
         }
         let Copied::Made { of, later, .. } = s.copy else { return };

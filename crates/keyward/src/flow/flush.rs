@@ -1,6 +1,6 @@
 //! What of that which is noted and counted in memory is written, and what if some of it can't be?
 
-use keyward_core::change::Change;
+use keyward_core::change::{Change, Write};
 use keyward_core::time::Timestamp;
 
 use crate::engine::Engine;
@@ -52,13 +52,23 @@ impl Engine {
     }
 
     async fn flush_notes(&self, now: Timestamp, all: bool) -> Result<(), Error> {
+        // What rests does so in one place: where some of it does not get there, more would not.
         let mut written = Ok(());
-        for batch in self.notes.due(now, all) {
-            match self.commit(Change::of(batch.iter().cloned())).await {
-                Ok(_) => self.notes.written(&batch, now),
-                Err(error) => written = written.and(Err(error.into())),
+        for batch in self.notes.due_to_rest(now, all) {
+            written = self.write_notes(&batch, now).await;
+            if written.is_err() {
+                break;
             }
         }
+        for batch in self.notes.due(now, all) {
+            written = written.and(self.write_notes(&batch, now).await);
+        }
         written
+    }
+
+    async fn write_notes(&self, batch: &[Write], now: Timestamp) -> Result<(), Error> {
+        self.commit(Change::of(batch.iter().cloned())).await?;
+        self.notes.written(batch, now);
+        Ok(())
     }
 }

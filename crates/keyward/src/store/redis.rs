@@ -358,10 +358,12 @@ impl Redis {
     }
 }
 
-/// Says of a session as it rests beneath what is known of its moving on.
+/// Says of a session as it rests beneath what is known of its moving on. Of when its person last did
+/// something each of the two may know more: what Redis lost is told beneath, if later ([`crate::notes`]).
 fn moved(session: &mut Session, known: Option<Record>) {
     session.resting = session.progress;
-    session.progress = known.map(|record| record.progress);
+    let active_at = session.resting.map(|resting| resting.last_active_at);
+    session.progress = known.map(|record| record.progress.noted(None, active_at));
 }
 
 impl Store for Redis {

@@ -254,6 +254,12 @@ impl Plan {
                     active_at.map_or(Value::Int(i64::MIN), time),
                 ],
             ),
+            Write::NoteAtRest { session, active_at } => self.push(
+                "UPDATE session SET last_active_at = ?2 \
+                 WHERE id = ?1 AND ended_at IS NULL AND last_active_at < ?2",
+                Anything,
+                [id(session), time(active_at)],
+            ),
             Write::Reauthenticate { session, auth_time, amr } => self.push(
                 "UPDATE session SET auth_time = ?2, amr = ?3 WHERE id = ?1 AND ended_at IS NULL",
                 changed,

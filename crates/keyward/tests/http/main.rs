@@ -41,6 +41,7 @@ mod reauthenticate;
 mod redis_away;
 mod redis_turned;
 mod refresh_keys;
+mod redis_lost;
 mod requirements;
 mod reset;
 mod revocation;

@@ -217,6 +217,7 @@ impl Draft {
                     resting: None,
                 }
             }
+            7 if number == 0 && flag => Write::NoteAtRest { session: session_id, active_at: moment },
             7 => Write::Note {
                 session: session_id,
                 seen: flag.then(|| self.guess(model.newest(session_id))),

@@ -20,6 +20,10 @@ fn note(n: u8, seen: Option<u64>, active_at: Option<Timestamp>) -> Write {
     Write::Note { session: session_id(n), seen, active_at }
 }
 
+fn note_at_rest(n: u8, active_at: Timestamp) -> Write {
+    Write::NoteAtRest { session: session_id(n), active_at }
+}
+
 fn rotated(newest: u64) -> Progress {
     Progress {
         newest,
@@ -227,6 +231,13 @@ pub(crate) async fn no_write_turns_activity_back(world: World) {
     assert_eq!(world.progress(2).await, later);
     world.write([note(2, None, Some(Timestamp::from_micros(1_800_000_001)))]).await;
     assert_eq!(world.progress(2).await.last_active_at, Timestamp::from_micros(1_800_000_001));
+    // The later one counts, wherever it is written.
+    for (moment, known) in [(at(1_800), Timestamp::from_micros(1_800_000_001)), (at(1_900), at(1_900))] {
+        world.write([note_at_rest(2, moment)]).await;
+        assert_eq!(world.progress(2).await, Progress { last_active_at: known, ..later });
+    }
+    world.write([note(2, None, Some(at(1_850)))]).await;
+    assert_eq!(world.progress(2).await.last_active_at, at(1_900));
     // Before the epoch, and where a double can't tell one moment from the next.
     let first = Progress { last_active_at: Timestamp::from_micros(i64::MIN), ..Progress::opened(at(1_003)) };
     let opened = Session { progress: Some(first), ..session(3, 1) };
@@ -260,6 +271,7 @@ pub(crate) async fn a_note_changes_nothing_of_what_has_ended(world: World) {
     world.write([end(2)]).await;
     let before = world.dump().await;
     world.write([note(2, Some(0), Some(at(9_000))), note(9, Some(0), Some(at(9_000)))]).await;
+    world.write([note_at_rest(2, at(9_000)), note_at_rest(9, at(9_000))]).await;
     assert_eq!(world.dump().await, before);
 }
 

@@ -252,6 +252,11 @@ impl Model {
                     session.progress = session.progress.map(|progress| progress.noted(seen, active_at));
                 }
             }
+            Write::NoteAtRest { session, active_at } => {
+                if let Ok(session) = self.open(session) {
+                    session.progress = session.progress.map(|progress| progress.noted(None, Some(active_at)));
+                }
+            }
             Write::Reauthenticate { session, auth_time, amr } => {
                 let session = self.open(session)?;
                 session.auth_time = auth_time;

@@ -9,12 +9,16 @@ use keyward_core::time::Timestamp;
 
 use super::play::{self, Client};
 use super::{Apart, WEEK, server, sweep};
+use crate::notes::Notes;
 use crate::store::contract::Place as _;
 use crate::store::{Fault, Store};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds)
 }
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 async fn end(store: &dyn Store, client: &Client, now: Timestamp) {
     let end = End { at: now, why: EndReason::Logout };
@@ -114,7 +118,7 @@ async fn while_redis_is_gone_it_is_unavailable_and_logins_and_logouts_go_on() {
     let session = keyward_core::id::SessionId::from_bytes([7; 16]);
     let user = keyward_core::id::UserId::from_bytes([7; 16]);
     crate::store::contract::sign_up(&*store, user, session).await;
-    let mut new = Client { session, generation: 0, made_at: at(1_002) };
+    let mut new = Client { session, generation: 0, made_at: at(1_002), idle: None };
     let _server = server.back_to_what_was_saved();
     back(&*store).await;
     assert!(matches!(client.present(&*store, at(2_100)).await, Ok(Verdict::Rotate { .. })));
@@ -190,7 +194,6 @@ async fn the_most_recently_active_are_told_by_what_moved() {
 
 #[tokio::test]
 async fn nobody_is_idle_by_what_was_true_long_ago() {
-    const HOUR: Duration = Duration::from_secs(60 * 60);
     let policy = Policy { idle_timeout: Some(HOUR), ..play::policy() };
     let mut server = server::Server::start(&[]);
     let place = Apart::new(vec![server.url()], WEEK);
@@ -222,6 +225,82 @@ async fn nobody_is_idle_by_what_was_true_long_ago() {
     assert_eq!(idle(last).await, (Some(Refusal::Idle), true));
 }
 
+/// Somebody who does something every so often, until they leave.
+struct Person {
+    client: Client,
+    every: usize,
+    leaves: usize,
+    active_at: Timestamp,
+}
+
+/// What is noted in memory and is due is written.
+async fn flush(notes: &Notes, store: &dyn Store, now: Timestamp) {
+    let batches = [notes.due_to_rest(now, false), notes.due(now, false)];
+    for batch in batches.into_iter().flatten() {
+        store.commit(Change::of(batch.clone())).await.expect("writable");
+        notes.written(&batch, now);
+    }
+}
+
+/// Pages of theirs refresh all the time, and each of them comes to either of two nodes.
+#[tokio::test]
+async fn whoever_works_is_not_idle_whatever_redis_lost_and_whoever_left_is() {
+    let mut server = server::Server::start(&[]);
+    let place = Apart::new(vec![server.url()], WEEK);
+    let store = place.open().await;
+    let nodes = [Notes::new(Some(HOUR), true), Notes::new(Some(HOUR), true)];
+    let mut people = Vec::new();
+    for (every, leaves) in
+        [(1, 500), (2, 130), (7, 700), (14, 300), (16, 520), (31, 640), (55, 700), (59, 360)]
+    {
+        let client = Client { idle: Some(HOUR), ..Client::sign_up(&*store).await };
+        people.push(Person { client, every, leaves, active_at: at(1_002) });
+    }
+    let longest = policy_in_use();
+    let (mut adopted, mut ended) = (0, 0);
+    for minute in 1..800usize {
+        let now = at(1_002).after(MINUTE * u32::try_from(minute).expect("few"));
+        // What is written in this minute is lost where it comes to what was saved before.
+        match minute % 101 {
+            20 => server.ask(&redis::cmd("SAVE")).await,
+            70 => server.ask(&redis::cmd("FLUSHALL")).await,
+            _ => {}
+        }
+        for (n, person) in people.iter_mut().enumerate() {
+            if minute < person.leaves && minute % person.every == 0 {
+                nodes[(minute / person.every + n) % 2].active(person.client.session, now);
+                person.active_at = now;
+            }
+        }
+        for node in &nodes {
+            flush(node, &*store, now).await;
+        }
+        if minute % 101 == 50 {
+            server = server.back_to_what_was_saved();
+            back(&*store).await;
+        }
+        for (n, person) in people.iter_mut().enumerate().filter(|(n, _)| (minute + n) % 3 == 0) {
+            let verdict = person.client.present(&*store, now).await.expect("Redis answers");
+            adopted += usize::from(matches!(verdict, Verdict::Adopt { .. }));
+            if verdict == Verdict::Refuse(Refusal::Idle) {
+                assert!(now >= person.active_at.after(HOUR), "minute {minute}: person {n} works");
+                ended += 1;
+            } else {
+                assert!(goes_on(&verdict), "minute {minute}: person {n}: {verdict:?}");
+                // Whose key is lost was active as late as their access token lets them.
+                assert!(now < person.active_at.after(HOUR + longest), "minute {minute}: person {n} left");
+            }
+        }
+    }
+    assert!(adopted > 30 && ended > 100, "{adopted} adopted, {ended} times idle");
+}
+
+/// For how long after a refresh somebody can do something by what it brought.
+fn policy_in_use() -> Duration {
+    let policy = play::policy();
+    policy.rotation_window + policy.access_ttl
+}
+
 #[tokio::test]
 async fn what_rests_tells_an_old_copy_where_redis_knows_nothing_yet() {
     let place = Apart::new(vec![server::one().url()], WEEK);
@@ -242,5 +321,41 @@ async fn what_rests_tells_an_old_copy_where_redis_knows_nothing_yet() {
     }
     assert!(matches!(held[3].ask(&store, now).await, Ok((_, Verdict::Adopt { .. }))), "its answer was lost");
     assert!(matches!(client.present(&store, now).await, Ok(Verdict::Adopt { .. })));
+    assert!(matches!(client.present(&store, at(7_000)).await, Ok(Verdict::Rotate { .. })));
+}
+
+/// As where Redis was left and is turned on again with the keys of then, or comes back with old ones.
+#[tokio::test]
+async fn a_key_that_is_behind_what_rests_is_a_lost_one() {
+    let place = Apart::new(vec![server::one().url()], WEEK);
+    let durable = place.folder.open().await;
+    let store = place.over(std::sync::Arc::clone(&durable)).await;
+    let mut client = Client::sign_up(&store).await;
+    let mut held = vec![client.clone()];
+    for n in 1..=5 {
+        let now = at(2_000).after(Duration::from_secs(600) * n);
+        // After two turns without Redis.
+        let over: &dyn Store = if n <= 2 { &store } else { &*durable };
+        if n == 3 {
+            let moved = store.session(client.session).await.expect("readable").expect("there").session;
+            let write = Write::Advance {
+                session: client.session,
+                newest: Some(0),
+                unseen: false,
+                after: moved.progress.expect("known"),
+                resting: None,
+            };
+            durable.commit(Change::of([write])).await.expect("as it is left");
+        }
+        assert!(matches!(client.present(over, now).await, Ok(Verdict::Rotate { .. })), "{n}");
+        held.push(client.clone());
+    }
+    let now = at(6_000);
+    for copy in &held[..4] {
+        let (_, verdict) = copy.ask(&store, now).await.expect("readable");
+        assert_eq!(verdict, Verdict::Theft, "{}", copy.generation);
+    }
+    assert!(matches!(held[4].ask(&store, now).await, Ok((_, Verdict::Adopt { .. }))), "its answer was lost");
+    assert!(matches!(client.present(&store, now).await, Ok(Verdict::Adopt { .. })), "on what the key says");
     assert!(matches!(client.present(&store, at(7_000)).await, Ok(Verdict::Rotate { .. })));
 }

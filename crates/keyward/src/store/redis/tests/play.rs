@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::super::*;
 use crate::store::contract;
 
-/// What is in force in these tests: only refreshing counts.
+/// What is in force in these tests: only refreshing counts, but for who says otherwise.
 pub(super) fn policy() -> Policy {
     Policy { idle_timeout: None, absolute_ttl: Duration::from_secs(1 << 40), ..Policy::default() }
 }
@@ -22,6 +22,8 @@ pub(super) struct Client {
     pub(super) session: SessionId,
     pub(super) generation: Generation,
     pub(super) made_at: Timestamp,
+    /// For how long the session lives without activity, where it ends of the lack of it.
+    pub(super) idle: Option<Duration>,
 }
 
 impl Client {
@@ -33,7 +35,7 @@ impl Client {
         contract::sign_up(store, UserId::from_bytes([number; 16]), session).await;
         let opened = store.session(session).await.expect("readable").expect("there").session;
         let Progress { newest, made_at, .. } = opened.progress.expect("known");
-        Self { session, generation: newest, made_at }
+        Self { session, generation: newest, made_at, idle: None }
     }
 
     /// Presents the token, and takes the new one where it gets one. Who loses a race asks again.
@@ -65,7 +67,8 @@ impl Client {
             dead: revoked.is_dead(self.session, self.generation),
             last_dead: revoked.last_dead(self.session),
         };
-        let verdict = loaded.session.present(presented, true, now, &policy());
+        let policy = Policy { idle_timeout: self.idle, ..policy() };
+        let verdict = loaded.session.present(presented, true, now, &policy);
         Ok((loaded, verdict))
     }
 
