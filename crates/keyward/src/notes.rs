@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn notes_are_written_in_one_order() {
-        let notes = Notes::new(None);
+        let notes = Notes::new(None, false);
         let sessions: Vec<_> = (0..600_u128).map(|n| SessionId::from_bytes(n.to_be_bytes())).collect();
         for session in sessions.iter().rev() {
             notes.active(*session, at(0));

@@ -35,7 +35,7 @@ async fn fifty_refreshes_of_one_token_make_one_successor_and_sign_nobody_out() {
     let server = app.serve().await;
     let mut tabs = Vec::new();
     for _ in 0..50 {
-        tabs.push(server.connect().await);
+        tabs.push(server.keep().await);
     }
     let mut tokens = app.signup(ADA).await;
     let mut handed_out = HashSet::from([tokens.refresh.clone()]);

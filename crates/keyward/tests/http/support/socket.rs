@@ -112,7 +112,7 @@ impl Kept {
 
 impl Served {
     /// A connection as a browser or an app keeps one.
-    pub(crate) async fn connect(&self) -> Kept {
+    pub(crate) async fn keep(&self) -> Kept {
         let stream = tokio::net::TcpStream::connect(self.address).await.expect("connects");
         stream.set_nodelay(true).expect("a socket");
         let (sender, connection) = handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
