@@ -4,6 +4,7 @@ mod beside;
 mod commands;
 mod crash;
 mod deploy;
+mod disk;
 mod django;
 mod doctor;
 mod event;
