@@ -94,19 +94,24 @@ fn make(path: &Path) -> std::io::Result<()> {
     // One that is there may be anybody's: only a new one is made private.
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let aside = path.with_extension(format!("{:016x}", u64::from_be_bytes(clock::random())));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    let made = fill(file).and_then(|()| match fs::hard_link(&aside, path) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    });
+    // On a full disk, too: nothing secret, and no half of it, stays aside.
+    let removed = fs::remove_file(&aside);
+    made.and(removed)?;
+    // Before anything is sealed under it: a power cut must not leave the data and take the key.
+    File::open(folder)?.sync_all()
+}
+
+/// Writes a new key, durable before it is anybody's.
+fn fill(mut file: File) -> std::io::Result<()> {
     let secret = Zeroizing::new(clock::random::<32>());
     let text = Zeroizing::new(format!("{}\n", STANDARD.encode(&secret[..])));
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    let linked = fs::hard_link(&aside, path);
-    fs::remove_file(&aside)?;
-    match linked {
-        Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
-        _ => {}
-    }
-    // Before anything is sealed under it: a power cut must not leave the data and take the key.
-    File::open(folder)?.sync_all()
+    file.sync_all()
 }
 
 #[cfg(test)]

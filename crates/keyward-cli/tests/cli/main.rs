@@ -3,6 +3,7 @@
 mod beside;
 mod commands;
 mod deploy;
+mod disk;
 mod django;
 mod doctor;
 mod event;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -23,12 +23,15 @@ pub(crate) const PASSWORD: &str = "Correct1horse";
 pub(crate) struct Home {
     folder: TempDir,
     variables: BTreeMap<String, String>,
+    /// The program that runs the binary, with its arguments; none where it is run directly.
+    through: Vec<&'static str>,
 }
 
 impl Home {
     /// An empty one: a free port, keys and hashes that cost little, no limits.
     pub(crate) fn new() -> Self {
-        let home = Self { folder: TempDir::new().expect("a folder"), variables: BTreeMap::new() };
+        let folder = TempDir::new().expect("a folder");
+        let home = Self { folder, variables: BTreeMap::new(), through: Vec::new() };
         home.with("SERVER__LISTEN", "127.0.0.1:0")
             .with("TOKENS__ALGORITHM", "ES256")
             .with("PASSWORDS__ARGON2_MEMORY_KIB", "8")
@@ -47,13 +50,22 @@ impl Home {
         self
     }
 
+    /// The same, held by the modes of files as everybody is: root is not, until it gives up that right.
+    pub(crate) fn held_by_modes(mut self) -> Self {
+        if is_root() {
+            self.through = vec!["setpriv", "--bounding-set=-all"];
+        }
+        self
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
-        command.args(arguments).current_dir(self.folder.path()).env_clear().envs(&self.variables);
+        let words = [&self.through[..], &[env!("CARGO_BIN_EXE_keyward")], arguments].concat();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).current_dir(self.folder.path()).env_clear().envs(&self.variables);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -112,6 +124,11 @@ fn gather(folder: &Path, all: &mut BTreeMap<PathBuf, (u32, Vec<u8>)>) {
             all.insert(path, (mode, bytes));
         }
     }
+}
+
+/// Whether these tests are run by root.
+pub(crate) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0)
 }
 
 /// How a command ended.

@@ -35,7 +35,7 @@ use keyward_core::time::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
-use self::file::{Opened, file_error};
+use self::file::{Opened, file_error, said};
 use self::writer::{Job, bind};
 use super::sql::{self, Statement, Value, explorer, search};
 use super::{
@@ -451,6 +451,6 @@ fn each<T>(
 fn fault(error: &rusqlite::Error) -> Fault {
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Fault::Corrupt(error.to_string()),
-        _ => Fault::Unavailable(error.to_string()),
+        _ => Fault::Unavailable(said(error)),
     }
 }

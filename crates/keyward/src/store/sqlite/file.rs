@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use keyward_core::time::Timestamp;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 
 use super::{OpenError, migrate};
 
@@ -76,7 +76,12 @@ pub(super) fn open(
 
 /// What to say of an error while the file is opened.
 pub(super) fn foreign(path: &Path, error: &rusqlite::Error) -> OpenError {
-    let message = match error.sqlite_error_code() {
+    OpenError::Foreign { path: path.to_owned(), message: said(error) }
+}
+
+/// What an error means to whoever has to mend it.
+pub(super) fn said(error: &rusqlite::Error) -> String {
+    match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => "this is no database, or it is damaged".to_owned(),
         Some(ErrorCode::DatabaseCorrupt) => "the database is damaged; restore a backup".to_owned(),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
@@ -89,8 +94,7 @@ pub(super) fn foreign(path: &Path, error: &rusqlite::Error) -> OpenError {
         // So a full disk shows itself, too, where the index of the journal finds no room.
         Some(ErrorCode::SystemIoFailure) => format!("the disk fails, or is full ({error})"),
         _ => error.to_string(),
-    };
-    OpenError::Foreign { path: path.to_owned(), message }
+    }
 }
 
 pub(super) fn file_error(path: &Path, error: &io::Error) -> OpenError {
@@ -150,6 +154,10 @@ fn lock(path: &Path, real: &Path) -> Result<File, OpenError> {
 
 pub(super) fn connect(path: &Path, access: OpenFlags, busy: Duration) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    // SQLite is content with reading. What it would make beside the file meanwhile could not be written either.
+    if access.contains(OpenFlags::SQLITE_OPEN_READ_WRITE) && connection.is_readonly(MAIN_DB)? {
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), None));
+    }
     connection.busy_timeout(busy)?;
     connection.set_prepared_statement_cache_capacity(64);
     // A statement once prepared stays so: else SQLite plans it anew for each key it is given,
