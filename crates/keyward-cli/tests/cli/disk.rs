@@ -105,6 +105,7 @@ fn a_first_start_without_room_leaves_nothing_that_is_in_the_way() {
         fs::remove_dir_all(&data).expect("removed");
     }
     assert_eq!(met_by.len(), FULL.len(), "each step finds out by itself");
+    disk.leave(1_024);
     home.user(EMAIL);
     Server::start(&home).login(EMAIL);
 }

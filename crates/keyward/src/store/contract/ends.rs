@@ -128,7 +128,7 @@ pub(crate) async fn a_change_is_written_whole_or_not_at_all(world: World) {
             Write::Note { session: session_id(2), seen: Some(0), active_at: Some(at(9_000)) },
             Write::CreateAccount(Box::new(super::account(30))),
             Write::AddMacKey { id: 1, sealed: vec![1], created_at: at(1) },
-            Write::SetKeys { version: 0, keys: Vec::new() },
+            Write::SetKeys { version: 1, keys: Vec::new() },
             end(2),
             end_of(1, Some(4)),
             last,
