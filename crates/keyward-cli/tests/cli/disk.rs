@@ -145,7 +145,11 @@ fn a_start_without_room_changes_nothing() {
         disk.leave(1_024);
         home.done(&["migrate"]);
         let files = fs::read_dir(home.path("keyward-data")).expect("there");
-        assert_eq!(files.count(), 3, "the database, its lock and the master key");
+        let mut names: Vec<_> = files.map(|file| file.expect("a file").file_name()).collect();
+        names.sort();
+        // A server that was ready for a moment may have come as far as making it.
+        names.retain(|name| name != "outbox");
+        assert_eq!(names, ["keyward.db", "keyward.db.lock", "master.key"], "{kib} KiB");
     }
     disk.leave(1_024);
     Server::start(&home).login(EMAIL);
