@@ -187,9 +187,9 @@ fn what_rests_beneath_signs_nobody_out_and_an_old_copy_is_known_by_it() {
         &given,
     );
     let restored = Loss::RestoredOverRest;
-    holds("owner, restored over rest, 2 under way", losing(restored, 2, owner(2)), 100_000, LOST);
-    holds("owner, restored over rest, 1 under way", losing(restored, 4, owner(1)), 100_000, LOST);
-    holds("thief, restored over rest, 1 under way", losing(restored, 3, thief), 10_000, &given);
+    holds("owner, restored over rest, 2 under way", losing(restored, 2, owner(2)), 700_000, LOST);
+    holds("owner, restored over rest, 1 under way", losing(restored, 3, owner(1)), 100_000, LOST);
+    holds("thief, restored over rest, 1 under way", losing(restored, 3, thief), 300_000, &given);
 }
 
 #[test]
