@@ -22,10 +22,10 @@ async fn all_at_once<T: Send + 'static>(
     answers
 }
 
-/// How often a race is run: two hundred times, or as often as `KEYWARD_TEST_ROUNDS` says (a thousand in
+/// How often a race is run: sixty times, or as often as `KEYWARD_TEST_ROUNDS` says (a thousand in
 /// scripts/stores).
 fn rounds() -> u64 {
-    std::env::var("KEYWARD_TEST_ROUNDS").map_or(200, |rounds| rounds.parse().expect("a number"))
+    std::env::var("KEYWARD_TEST_ROUNDS").map_or(60, |rounds| rounds.parse().expect("a number"))
 }
 
 /// Fifty tabs, each with a connection of its own: one new refresh token, an access token for each.
