@@ -297,14 +297,14 @@ impl Store for Postgres {
 
     fn keys(&self) -> Answer<'_, StoredKeys> {
         Box::pin(async move {
-            let (mut versions, rows) = self.versions_and(sql::KEYS).await?;
-            let keys = rows.iter().map(sql::key).collect::<Result<_, _>>()?;
+            let (mut versions, rows) = self.versions_and(sql::keys::KEYS).await?;
+            let keys = rows.iter().map(sql::keys::key).collect::<Result<_, _>>()?;
             Ok(StoredKeys { version: versions.remove("keys_version").unwrap_or_default(), keys })
         })
     }
 
     fn mac_keys(&self) -> Answer<'_, Vec<StoredMacKey>> {
-        Box::pin(self.all(sql::MAC_KEYS, vec![], sql::mac_key))
+        Box::pin(self.all(sql::keys::MAC_KEYS, vec![], sql::keys::mac_key))
     }
 
     fn service_keys(&self) -> Answer<'_, StoredServiceKeys> {

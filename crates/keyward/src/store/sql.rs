@@ -9,13 +9,12 @@ pub(super) mod trail;
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Conflict, Sealed, Write};
 use keyward_core::id::{SessionId, UserId};
-use keyward_core::key::{Algorithm, KeyRecord, KeyState};
 use keyward_core::password::PasswordHash;
 use keyward_core::revocation::{Entry, Revocation};
 use keyward_core::session::{End, EndReason, LEAP, MadeBy, Progress, Session, Transport};
 use keyward_core::time::Timestamp;
 
-use super::{Fault, Loaded, StoredMacKey};
+use super::{Fault, Loaded};
 
 macro_rules! account_columns {
     () => {
@@ -27,6 +26,7 @@ macro_rules! account_columns {
 mod accounts;
 mod agent;
 pub(super) mod figures;
+pub(super) mod keys;
 pub(super) mod search;
 pub(super) mod service_keys;
 
@@ -93,11 +93,6 @@ pub(super) const HAS_ROLE: &str = "SELECT 1 FROM account_role r JOIN account a O
 
 pub(super) const ROLES: &str = "SELECT name, permissions FROM role ORDER BY name";
 pub(super) const COUNTERS: &str = "SELECT name, value FROM counter";
-pub(super) const KEYS: &str = "SELECT kid, algorithm, state, created_at, active_from, retired_at, revoked_at, sealed \
-     FROM signing_key ORDER BY created_at, kid";
-pub(super) const MAC_KEYS: &str = "SELECT id, created_at, sealed FROM mac_key ORDER BY id DESC";
-/// The counter is there from the start; by it nodes learn that keys of either kind changed.
-const NEXT_KEYS_VERSION: &str = "UPDATE counter SET value = value + 1 WHERE name = 'keys_version'";
 pub(super) const ACCESS_TTLS: &str = "SELECT ttl, last_in_force FROM access_ttl";
 pub(super) const LONGEST_ACCESS_TTL: &str = "SELECT max(ttl) FROM access_ttl";
 pub(super) const REVOCATIONS: &str = "SELECT position, kind, subject, value, until FROM revocation \
@@ -320,29 +315,9 @@ impl Plan {
                 );
             }
             Write::Revoke { revocation, until } => self.revoke(revocation, until),
-            Write::SetKeys { version, keys } => {
-                self.push(
-                    "UPDATE counter SET value = value + 1 WHERE name = 'keys_version' AND value = ?1",
-                    changed,
-                    [number(version)],
-                );
-                self.push("DELETE FROM signing_key", Anything, []);
-                for key in keys {
-                    self.insert_key(key);
-                }
-            }
-            Write::AddMacKey { id, sealed, created_at } => {
-                self.push(NEXT_KEYS_VERSION, changed, []);
-                self.push(
-                    "INSERT INTO mac_key (id, sealed, created_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                    changed,
-                    [Value::Int(i64::from(id)), Value::Bytes(sealed), time(created_at)],
-                );
-            }
-            Write::ForgetMacKey { id } => {
-                self.push(NEXT_KEYS_VERSION, changed, []);
-                self.push("DELETE FROM mac_key WHERE id = ?1", changed, [Value::Int(i64::from(id))]);
-            }
+            Write::SetKeys { version, keys } => self.set_keys(version, keys),
+            Write::AddMacKey { id, sealed, created_at } => self.add_mac_key(id, sealed, created_at),
+            Write::ForgetMacKey { id } => self.forget_mac_key(id),
             Write::IssueLink(link) => self.issue_link(*link),
             Write::SpendLink { hash, at } => self.spend_link(hash, at),
             Write::ConfirmEmail { user, email } => self.push(
@@ -403,24 +378,6 @@ impl Plan {
             expect: Expect::Revocations,
             params: vec![text(kind), Value::Bytes(subject), number(value), time(until)],
         });
-    }
-
-    fn insert_key(&mut self, key: KeyRecord) {
-        self.push(
-            "INSERT INTO signing_key (kid, algorithm, state, created_at, active_from, retired_at, revoked_at, \
-             sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            Expect::OneRow(Conflict::Changed),
-            [
-                text(key.kid),
-                text(key.algorithm.as_str()),
-                text(key.state.as_str()),
-                time(key.created_at),
-                key.active_from.map_or(Value::Null, time),
-                key.retired_at.map_or(Value::Null, time),
-                key.revoked_at.map_or(Value::Null, time),
-                Value::Bytes(key.secret),
-            ],
-        );
     }
 }
 
@@ -537,25 +494,6 @@ pub(super) fn counter(row: &impl Row) -> Result<(String, u64), Fault> {
 pub(super) fn open_count(row: &impl Row) -> Result<(u64, Option<UserId>), Fault> {
     let last = <[u8; 16]>::try_from(row.bytes(1)?).map_err(|_| corrupt("session.user_id"))?;
     Ok((natural(row, 0)?, Some(UserId::from_bytes(last))))
-}
-
-pub(super) fn key(row: &impl Row) -> Result<KeyRecord, Fault> {
-    let moment = |column| Ok::<_, Fault>(row.optional_int(column)?.map(Timestamp::from_micros));
-    Ok(KeyRecord {
-        kid: row.text(0)?,
-        algorithm: Algorithm::parse(&row.text(1)?).ok_or_else(|| corrupt("signing_key.algorithm"))?,
-        state: KeyState::parse(&row.text(2)?).ok_or_else(|| corrupt("signing_key.state"))?,
-        created_at: Timestamp::from_micros(row.int(3)?),
-        active_from: moment(4)?,
-        retired_at: moment(5)?,
-        revoked_at: moment(6)?,
-        secret: row.bytes(7)?,
-    })
-}
-
-pub(super) fn mac_key(row: &impl Row) -> Result<StoredMacKey, Fault> {
-    let id = u16::try_from(row.int(0)?).map_err(|_| corrupt("mac_key.id"))?;
-    Ok(StoredMacKey { id, created_at: Timestamp::from_micros(row.int(1)?), sealed: row.bytes(2)? })
 }
 
 pub(super) fn access_ttl(row: &impl Row) -> Result<(u64, Timestamp), Fault> {

@@ -338,12 +338,12 @@ impl Store for Sqlite {
     fn keys(&self) -> Answer<'_, StoredKeys> {
         Box::pin(async move {
             let version = self.counters()?.remove("keys_version").unwrap_or_default();
-            Ok(StoredKeys { version, keys: self.all(sql::KEYS, &[], |row| sql::key(row))? })
+            Ok(StoredKeys { version, keys: self.all(sql::keys::KEYS, &[], |row| sql::keys::key(row))? })
         })
     }
 
     fn mac_keys(&self) -> Answer<'_, Vec<StoredMacKey>> {
-        Box::pin(async move { self.all(sql::MAC_KEYS, &[], |row| sql::mac_key(row)) })
+        Box::pin(async move { self.all(sql::keys::MAC_KEYS, &[], |row| sql::keys::mac_key(row)) })
     }
 
     fn service_keys(&self) -> Answer<'_, StoredServiceKeys> {

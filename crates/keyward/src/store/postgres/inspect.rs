@@ -139,7 +139,7 @@ async fn read(client: &Client, data: &mut DatabaseReport) -> Result<(), Error> {
     data.signs_since = signs.and_then(|row| row.get::<_, Option<i64>>(0)).map(Timestamp::from_micros);
     let newest = client.query_opt("SELECT at FROM event ORDER BY id DESC LIMIT 1", &[]).await?;
     data.newest_event = newest.map(|row| Timestamp::from_micros(row.get(0)));
-    let keys = client.query(sql::MAC_KEYS, &[]).await?;
+    let keys = client.query(sql::keys::MAC_KEYS, &[]).await?;
     data.mac_key = keys.first().and_then(|row| Some((u16::try_from(row.get::<_, i64>(0)).ok()?, row.get(2))));
     Ok(())
 }

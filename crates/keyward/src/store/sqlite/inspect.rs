@@ -53,7 +53,7 @@ pub fn inspect(path: &Path) -> Result<DatabaseReport, OpenError> {
         mac_key: None,
     };
     if schema > 0 {
-        let newest = connection.query_row(sql::MAC_KEYS, [], |row| Ok((row.get(0)?, row.get(2)?)));
+        let newest = connection.query_row(sql::keys::MAC_KEYS, [], |row| Ok((row.get(0)?, row.get(2)?)));
         report.mac_key = newest.optional().map_err(failed)?;
     }
     if schema < known {
