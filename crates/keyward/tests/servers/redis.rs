@@ -288,6 +288,11 @@ impl Cluster {
         self.0[0].text(&format!("CLUSTER KEYSLOT {key}")).parse().expect("a slot")
     }
 
+    /// The server that has this key.
+    pub(crate) fn of(&self, key: &str) -> &Server {
+        &self.0[self.owner(self.slot(key))]
+    }
+
     /// Which of the servers has this slot.
     fn owner(&self, slot: u16) -> usize {
         let has = |server: &Server| {

@@ -128,7 +128,7 @@ impl App {
     pub(crate) fn of_session<T: Read>(&self, session: &str, column: &str) -> T {
         let moving = ["newest", "parent", "made_by", "made_at", "seen", "last_active_at"];
         if let Some(at) = moving.iter().position(|name| *name == column)
-            && let Some(said) = self.place.ask_redis(&format!("GET keyward:{{{session}}}"))
+            && let Some(said) = self.place.in_redis(&format!("keyward:{{{session}}}"))
         {
             let word = said.split(' ').nth(at).expect("a record");
             return get(&[word.parse().map_or_else(|_| Cell::Text(word.to_owned()), Cell::Int)], 0);

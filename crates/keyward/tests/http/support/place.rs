@@ -1,7 +1,8 @@
 //! Where does everything rest? `KEYWARD_TEST_STORE` says over which store the tests are run:
-//! `sqlite`, which it is where nothing is said, `postgres`, or `redis` over Postgres.
+//! `sqlite`, which it is where nothing is said, `postgres`, or over Postgres `redis` or `cluster`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use keyward::{Builder, Keyward, PostgresOptions, Settings, StartError};
 use tempfile::TempDir;
@@ -18,19 +19,57 @@ pub(crate) struct Place {
 
 enum Kept {
     Sqlite,
-    Postgres { server: Box<Asked>, redis: Option<String> },
+    Postgres { server: Box<Asked>, redis: Option<Over> },
+}
+
+/// The Redis over a Postgres.
+enum Over {
+    One(String),
+    Cluster(Lent),
+}
+
+impl Over {
+    fn urls(&self) -> Vec<String> {
+        match self {
+            Self::One(url) => vec![url.clone()],
+            Self::Cluster(lent) => lent.cluster().urls(),
+        }
+    }
+}
+
+/// A cluster that nobody else has meanwhile, and nothing in it at first: a cluster has one database.
+struct Lent(Option<redis::Cluster>);
+
+static FREE: Mutex<Vec<redis::Cluster>> = Mutex::new(Vec::new());
+
+impl Lent {
+    fn new() -> Self {
+        let free = FREE.lock().expect("no panic").pop();
+        let cluster = free.unwrap_or_else(|| redis::Cluster::start(3, 0));
+        cluster.0.iter().for_each(|server| drop(server.say("FLUSHALL")));
+        Self(Some(cluster))
+    }
+
+    fn cluster(&self) -> &redis::Cluster {
+        self.0.as_ref().expect("it is there until this is dropped")
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        FREE.lock().expect("no panic").extend(self.0.take());
+    }
 }
 
 impl Place {
     pub(super) fn new() -> Self {
+        let postgres = |redis| Kept::Postgres { server: Box::new(Asked::new(database())), redis };
         let kept = match std::env::var("KEYWARD_TEST_STORE").as_deref() {
             Err(_) | Ok("sqlite") => Kept::Sqlite,
-            Ok("postgres") => Kept::Postgres { server: Box::new(Asked::new(database())), redis: None },
-            Ok("redis") => Kept::Postgres {
-                server: Box::new(Asked::new(database())),
-                redis: Some(redis::server().database()),
-            },
-            Ok(other) => panic!("KEYWARD_TEST_STORE={other}: there is sqlite, postgres and redis"),
+            Ok("postgres") => postgres(None),
+            Ok("redis") => postgres(Some(Over::One(redis::server().database()))),
+            Ok("cluster") => postgres(Some(Over::Cluster(Lent::new()))),
+            Ok(other) => panic!("KEYWARD_TEST_STORE={other}: there is sqlite, postgres, redis and cluster"),
         };
         Self { folder: folder(), kept }
     }
@@ -54,7 +93,7 @@ impl Place {
     pub(super) fn under_redis(url: String) -> Self {
         Self {
             folder: folder(),
-            kept: Kept::Postgres { server: Box::new(Asked::new(database())), redis: Some(url) },
+            kept: Kept::Postgres { server: Box::new(Asked::new(database())), redis: Some(Over::One(url)) },
         }
     }
 
@@ -67,7 +106,7 @@ impl Place {
                 let options = PostgresOptions::new(server.database.url()).max_connections(4);
                 let builder = builder.postgres(options);
                 match redis {
-                    Some(url) => builder.redis([url]),
+                    Some(over) => builder.redis(over.urls()),
                     None => builder,
                 }
             }
@@ -82,11 +121,17 @@ impl Place {
         }
     }
 
-    /// What Redis says to this, where that is over the database.
-    pub(super) fn ask_redis(&self, command: &str) -> Option<String> {
-        let Kept::Postgres { redis: Some(url), .. } = &self.kept else { return None };
-        let number = url.rsplit('/').next().expect("the number of its database");
-        redis::server().say_in(number, command).pop()
+    /// What Redis has under this key, where that is over the database.
+    pub(super) fn in_redis(&self, key: &str) -> Option<String> {
+        let Kept::Postgres { redis: Some(over), .. } = &self.kept else { return None };
+        let asked = format!("GET {key}");
+        match over {
+            Over::One(url) => {
+                let number = url.rsplit('/').next().expect("the number of its database");
+                redis::server().say_in(number, &asked).pop()
+            }
+            Over::Cluster(lent) => lent.cluster().of(key).say(&asked).pop(),
+        }
     }
 
     /// The file of the database, where that is a file.
