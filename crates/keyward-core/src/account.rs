@@ -2,7 +2,7 @@
 
 use crate::email::Email;
 use crate::id::UserId;
-use crate::password::PasswordHash;
+use crate::password::StoredHash;
 use crate::phone::Phone;
 use crate::time::Timestamp;
 
@@ -20,7 +20,7 @@ pub struct Account {
     /// Whether the person showed that the number is theirs.
     pub phone_number_verified: bool,
     /// The hash of its password.
-    pub password: PasswordHash,
+    pub password: StoredHash,
     /// Its roles, sorted, each once.
     pub roles: Vec<String>,
     /// Whether it may sign in.

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 pub use argon::Memory;
 pub use cost::{Cost, InvalidCost};
-pub use hash::{InvalidHash, PasswordHash, hash, verify};
+pub use hash::{InvalidHash, PasswordHash, StoredHash, hash, verify};
 
 /// How long a password may be at most, in Unicode scalar values.
 pub const MAX_LENGTH: usize = 128;

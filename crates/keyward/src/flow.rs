@@ -35,6 +35,7 @@ use keyward_core::account::Account;
 use keyward_core::change::{Change, Committed, Conflict};
 use keyward_core::denial::Denial;
 use keyward_core::id::{SessionId, UserId};
+use keyward_core::password::InvalidHash;
 use keyward_core::policy::Policy;
 use keyward_core::refresh_token::RefreshToken;
 use keyward_core::role::Roles;
@@ -257,6 +258,10 @@ pub(crate) fn cannot_sign(error: SignError) -> Error {
 
 pub(crate) fn no_key() -> Error {
     Fault::Unavailable("there is no key to sign with".to_owned()).into()
+}
+
+pub(crate) fn unreadable(_: InvalidHash) -> Error {
+    Fault::Corrupt("account.password".to_owned()).into()
 }
 
 /// What to say where a use case lost the race too often.

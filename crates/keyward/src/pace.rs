@@ -174,8 +174,8 @@ mod tests {
             created_at: clock.now(),
             last_login_at: None,
         };
-        let ada = account(1, "ada", PasswordHash::dummy_of(class).expect(class));
-        let bob = account(2, "bob", PasswordHash::dummy(&cost));
+        let ada = account(1, "ada", PasswordHash::dummy_of(class).expect(class).into());
+        let bob = account(2, "bob", PasswordHash::dummy(&cost).into());
         let create = |account| Write::CreateAccount(Box::new(account));
         keyward.engine.commit(Change::of([create(ada), create(bob)])).await.expect("fresh");
         (keyward, clock, folder)

@@ -112,12 +112,6 @@ impl PasswordHash {
         &self.text
     }
 
-    /// Whether a new hash should take its place at the next login: it isn't argon2id of version 19
-    /// at just this cost.
-    pub fn needs_rehash(&self, today: &Cost) -> bool {
-        !self.text.strip_prefix(&class_of(today)).is_some_and(|rest| rest.starts_with('$'))
-    }
-
     /// What its work depends on: hashes of one class take equally long. The beginning of the hash
     /// in its shortest form, such as `$2b$12`; no salt, no output.
     pub fn cost_class(&self) -> String {
@@ -151,6 +145,49 @@ impl PasswordHash {
                 output: output.to_vec(),
             }),
         }
+    }
+}
+
+/// The text of a [`PasswordHash`] as a store has it. It is loaded with every session, and read where
+/// somebody gives a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredHash(String);
+
+impl StoredHash {
+    /// What a store has.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// What a store keeps.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What it says.
+    ///
+    /// # Errors
+    /// Where it is none, which no release can have written.
+    pub fn read(&self) -> Result<PasswordHash, InvalidHash> {
+        self.0.parse()
+    }
+
+    /// Whether a new hash should take its place at the next login: it isn't argon2id of version 19
+    /// at just this cost.
+    pub fn needs_rehash(&self, today: &Cost) -> bool {
+        !self.0.strip_prefix(&class_of(today)).is_some_and(|rest| rest.starts_with('$'))
+    }
+}
+
+impl From<PasswordHash> for StoredHash {
+    fn from(hash: PasswordHash) -> Self {
+        Self(hash.text)
+    }
+}
+
+impl fmt::Debug for StoredHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoredHash")
     }
 }
 

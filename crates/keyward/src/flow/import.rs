@@ -113,7 +113,7 @@ impl ImportedUser {
             email_verified: self.email_verified,
             phone_number: self.phone_number.clone(),
             phone_number_verified: false,
-            password: self.password.clone(),
+            password: self.password.clone().into(),
             roles: self.roles.clone(),
             is_active: self.is_active,
             roles_version: 0,

@@ -79,7 +79,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<Write>, Error> {
         // Who never had a password was invited to the address before, and never took that up.
-        let is_invited = account.password.is_nobodys();
+        let is_invited = account.password.read().is_ok_and(|hash| hash.is_nobodys());
         let purpose = if is_invited { Purpose::Invitation } else { Purpose::Verification };
         let new = New { purpose, user: account.id, to: &account.email, client, now };
         let mut writes = Vec::from(if is_invited {

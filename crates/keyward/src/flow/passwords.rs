@@ -10,7 +10,7 @@ use keyward_core::throttle::Throttle;
 
 use super::links::New;
 use super::sign_up::address;
-use super::{ATTEMPTS, Grant, RefreshPart, crowded};
+use super::{ATTEMPTS, Grant, RefreshPart, crowded, unreadable};
 use crate::access::Access;
 use crate::client::Client;
 use crate::clock;
@@ -239,7 +239,7 @@ impl Engine {
         let session = access.session();
         self.limit(Throttle::Password, &format!("{what} {session}"), client, Some(session)).await?;
         let loaded = self.live(access).await?;
-        let hash = loaded.account.password.clone();
+        let hash = loaded.account.password.read().map_err(unreadable)?;
         if self.hashing.verify(password.clone(), hash).await?.right {
             return Ok(loaded);
         }

@@ -10,7 +10,7 @@ use keyward_core::session::{End, EndReason, Progress, Session, Transport};
 use keyward_core::throttle::Throttle;
 use keyward_core::time::Timestamp;
 
-use super::{ATTEMPTS, EVERY, Grant, RefreshPart, crowded};
+use super::{ATTEMPTS, EVERY, Grant, RefreshPart, crowded, unreadable};
 use crate::Keyward;
 use crate::client::Client;
 use crate::clock;
@@ -115,7 +115,10 @@ impl Engine {
         };
         let budget = self.failure_budget(account.as_ref(), &sign_in.name, client).await?;
         let purse = self.limit(Throttle::LoginFailures, &budget, client, None).await?;
-        let hash = account.as_ref().map_or(&self.nobody, |account| &account.password).clone();
+        let hash = match &account {
+            Some(account) => account.password.read().map_err(unreadable)?,
+            None => self.nobody.clone(),
+        };
         let class = hash.cost_class();
         let verified = match self.hashing.verify(sign_in.password.clone(), hash).await {
             Ok(verified) => verified,

@@ -202,7 +202,7 @@ pub(super) fn account(
         email_verified: false,
         phone_number: new.phone_number.clone(),
         phone_number_verified: false,
-        password,
+        password: password.into(),
         roles,
         is_active: true,
         roles_version: 0,

@@ -436,7 +436,7 @@ fn account(n: u8) -> Account {
         email_verified: false,
         phone_number: None,
         phone_number_verified: false,
-        password: password(0),
+        password: password(0).into(),
         roles: vec!["user".into()],
         is_active: true,
         roles_version: 0,

@@ -9,7 +9,7 @@ pub(super) mod trail;
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Conflict, Sealed, Write};
 use keyward_core::id::{SessionId, UserId};
-use keyward_core::password::PasswordHash;
+use keyward_core::password::StoredHash;
 use keyward_core::revocation::{Entry, Revocation};
 use keyward_core::session::{End, EndReason, LEAP, MadeBy, Progress, Session, Transport};
 use keyward_core::time::Timestamp;
@@ -421,7 +421,6 @@ pub(super) fn account(row: &impl Row) -> Result<Account, Fault> {
 fn account_at(row: &impl Row, at: usize) -> Result<Account, Fault> {
     let email = row.text(at + 1)?;
     let phone_number = row.optional_text(at + 3)?;
-    let password = row.text(at + 5)?;
     Ok(Account {
         id: UserId::from_bytes(uuid(row, at)?),
         email: email.parse().map_err(|_| corrupt("account.email"))?,
@@ -431,7 +430,7 @@ fn account_at(row: &impl Row, at: usize) -> Result<Account, Fault> {
             .transpose()
             .map_err(|_| corrupt("account.phone_number"))?,
         phone_number_verified: row.bool(at + 4)?,
-        password: password.parse::<PasswordHash>().map_err(|_| corrupt("account.password"))?,
+        password: StoredHash::new(row.text(at + 5)?),
         roles: list(&row.text(at + 6)?),
         is_active: row.bool(at + 7)?,
         roles_version: natural(row, at + 8)?,

@@ -26,7 +26,7 @@ fn it_agrees_with_the_reference() {
         assert!(verify(&password("password"), &kept, &mut memory), "{text}");
         assert!(!verify(&password("Password"), &kept, &mut memory), "{text}");
         let newest = text.starts_with("$argon2id$v=19$m=256,t=2,p=1$");
-        assert_eq!(kept.needs_rehash(&cost(256, 2, 1)), !newest, "{text}");
+        assert_eq!(StoredHash::from(kept.clone()).needs_rehash(&cost(256, 2, 1)), !newest, "{text}");
     }
 }
 
@@ -121,16 +121,16 @@ fn a_hash_of_any_other_cost_is_made_anew() {
         (cost(64, 2, 1), true),
         (cost(32, 1, 1), true),
     ] {
-        assert_eq!(kept.needs_rehash(&today), needed, "{today:?}");
+        assert_eq!(StoredHash::from(kept.clone()).needs_rehash(&today), needed, "{today:?}");
     }
     let of_twenty = kept.as_str().replace("m=64,t=2,p=2", "m=160,t=2,p=20");
-    assert!(of_twenty.parse::<PasswordHash>().expect("a hash").needs_rehash(&cost(160, 2, 2)));
+    assert!(StoredHash::new(of_twenty.to_string()).needs_rehash(&cost(160, 2, 2)));
     for other in [
         kept.as_str().replace("v=19", "v=16"),
         kept.as_str().replace("argon2id", "argon2i"),
         format!("argon2{}", kept.as_str()),
     ] {
-        assert!(other.parse::<PasswordHash>().expect("a hash").needs_rehash(&cost(64, 2, 2)), "{other}");
+        assert!(StoredHash::new(other.to_string()).needs_rehash(&cost(64, 2, 2)), "{other}");
     }
 }
 
@@ -213,8 +213,8 @@ fn hashes_from_elsewhere_are_good_until_the_next_login() {
         {
             assert!(!verify(&password(wrong), &kept, &mut memory), "{text} {wrong}");
         }
-        assert!(kept.needs_rehash(&Cost::default()), "{text}");
-        assert!(kept.needs_rehash(&cost(64, 2, 8)), "{text}");
+        assert!(StoredHash::from(kept.clone()).needs_rehash(&Cost::default()), "{text}");
+        assert!(StoredHash::from(kept.clone()).needs_rehash(&cost(64, 2, 8)), "{text}");
     }
     // Of the reference (jBCrypt), of crypt_blowfish, and with the parameters in another order.
     for (text, right) in [
@@ -367,4 +367,13 @@ fn a_class_says_what_the_work_depends_on_and_has_a_dummy() {
     for none in ["", "$2b$99", "$2b$", "pbkdf2_sha256", "pbkdf2_md5$1", "$scrypt$ln=4", "x"] {
         assert!(PasswordHash::dummy_of(none).is_err(), "{none}");
     }
+}
+
+#[test]
+fn what_is_stored_is_read_where_it_is_needed() {
+    let made = PasswordHash::dummy(&cost(64, 2, 1));
+    let stored = StoredHash::from(made.clone());
+    assert_eq!((stored.as_str(), stored.read()), (made.as_str(), Ok(made.clone())));
+    assert_eq!(StoredHash::new("rubbish".to_owned()).read(), Err(InvalidHash::Unknown));
+    assert_eq!(format!("{stored:?}"), "StoredHash", "it does not show itself");
 }

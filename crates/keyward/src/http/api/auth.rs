@@ -32,6 +32,7 @@ use utoipa::ToSchema;
 use crate::error::Error;
 use crate::flow::Grant;
 use crate::flow::sign_in::Former;
+use crate::http::answer::token;
 use crate::http::cookie::{Names, default_transport};
 use crate::http::watch::Opened;
 use crate::http::{Call, csrf, guard, json};
@@ -56,14 +57,14 @@ struct SessionBody<'a> {
     transport: &'static str,
     token_type: &'static str,
     /// The access token; absent for `cookie`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "token")]
     token: Option<&'a str>,
     /// How long the access token is good for, in seconds.
     expires_in: i64,
     #[schema(value_type = Moment)]
     expires_at: Timestamp,
     /// Absent for `cookie`, and where none was made.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "token")]
     refresh_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Moment>, nullable = false)]

@@ -92,21 +92,21 @@ pub(crate) async fn a_password_is_replaced_at_its_version(world: World) {
     world.signed_up(1, 0).await;
     let set = |user, version, n| Write::SetPassword { user: user_id(user), version, password: password(n) };
     world.write([set(1, 0, 1)]).await;
-    assert_eq!(world.account(1).await, Account { password: password(1), version: 1, ..account(1) });
+    assert_eq!(world.account(1).await, Account { password: password(1).into(), version: 1, ..account(1) });
     world.refuses(set(1, 0, 2), Conflict::Changed).await;
     world.refuses(set(1, 2, 2), Conflict::Changed).await;
     world.refuses(set(1, u64::MAX, 2), Conflict::Changed).await;
     world.refuses(set(2, 0, 2), Conflict::Changed).await;
     // The second is decided on what the first brings about.
     world.write([set(1, 1, 2), set(1, 2, 3)]).await;
-    assert_eq!(world.account(1).await, Account { password: password(3), version: 3, ..account(1) });
+    assert_eq!(world.account(1).await, Account { password: password(3).into(), version: 3, ..account(1) });
 }
 
 pub(crate) async fn a_rehash_keeps_the_version(world: World) {
     world.signed_up(1, 0).await;
     let set = |user, version| Write::Rehash { user: user_id(user), version, password: password(1) };
     world.write([set(1, 0)]).await;
-    assert_eq!(world.account(1).await, Account { password: password(1), ..account(1) });
+    assert_eq!(world.account(1).await, Account { password: password(1).into(), ..account(1) });
     world.refuses(set(1, 1), Conflict::Changed).await;
     world.refuses(set(2, 0), Conflict::Changed).await;
 }
@@ -275,7 +275,7 @@ pub(crate) async fn every_class_of_stored_hashes_is_known(world: World) {
     assert_eq!(classes().await, [""; 0]);
     let with = |n: u8, class: &str| {
         let password = PasswordHash::dummy_of(class).expect(class);
-        create(Account { password, ..account(n) })
+        create(Account { password: password.into(), ..account(n) })
     };
     let old = "$argon2id$v=19$m=8,t=1,p=1";
     world.write([with(1, "$2b$04"), with(2, "pbkdf2_sha256$7"), with(3, "$2b$04"), with(4, old)]).await;

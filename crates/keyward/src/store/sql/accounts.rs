@@ -29,7 +29,7 @@ impl Plan {
                 number(account.version),
                 time(account.created_at),
                 account.last_login_at.map_or(Value::Null, time),
-                text(account.password.cost_class()),
+                text(account.password.read().map(|hash| hash.cost_class()).unwrap_or_default()),
             ],
         );
         self.give_roles(account.id, roles);

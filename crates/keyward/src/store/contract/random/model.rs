@@ -116,7 +116,7 @@ impl Model {
             cost_classes: self
                 .accounts
                 .values()
-                .map(|account| account.password.cost_class())
+                .map(|account| account.password.read().expect("a hash").cost_class())
                 .collect::<BTreeSet<_>>()
                 .into_iter()
                 .collect(),
@@ -155,11 +155,13 @@ impl Model {
             }
             Write::SetPassword { user, version, password } => {
                 let account = self.account(user, version)?;
-                account.password = password;
+                account.password = password.into();
                 account.version += 1;
                 self.links.retain(|(holder, _), _| *holder != user);
             }
-            Write::Rehash { user, version, password } => self.account(user, version)?.password = password,
+            Write::Rehash { user, version, password } => {
+                self.account(user, version)?.password = password.into()
+            }
             Write::SetPhone { user, version, phone_number } => {
                 let account = self.account(user, version)?;
                 account.phone_number = phone_number;
