@@ -7,16 +7,16 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use keyward::clock::Clock;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Longer than anything here takes, even on a machine that is busy with other things.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+#[path = "support/waiting.rs"]
+mod waiting;
+
+pub(crate) use self::waiting::*;
 
 pub(crate) const EMAIL: &str = "ada@example.com";
 pub(crate) const PASSWORD: &str = "Correct1horse";
@@ -425,20 +425,4 @@ pub(crate) fn refresh_key_of(tokens: &Value) -> u16 {
 
 pub(crate) fn text(value: &Value) -> String {
     value.as_str().expect("a text").to_owned()
-}
-
-/// Asks until it holds; how long that took. Not to hold within `cap` is a failure.
-#[track_caller]
-pub(crate) fn until(cap: Duration, what: &str, mut holds: impl FnMut() -> bool) -> Duration {
-    let clock = Clock::system();
-    let start = clock.monotonic();
-    loop {
-        let holds = holds();
-        let took = clock.monotonic() - start;
-        assert!(took <= cap, "{what} took {took:?}");
-        if holds {
-            return took;
-        }
-        std::thread::yield_now();
-    }
 }

@@ -1,7 +1,5 @@
 //! A client that goes on whatever happens to its requests, and counts what did.
 
-use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -9,59 +7,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{EMAIL, PASSWORD, text};
-
-/// How long an answer may take before a client gives it up for lost: each wait for the store ends
-/// before.
-pub(crate) const GIVE_UP: Duration = Duration::from_secs(20);
-
-/// What one node ends is refused by the others within this.
-pub(crate) const BOUND: Duration = Duration::from_secs(1);
-
-/// Asks a node; an error is a connection that was refused, broke, or brought nothing in time.
-pub(crate) fn ask(
-    address: &str,
-    method: &str,
-    path: &str,
-    token: Option<&str>,
-    body: Option<&Value>,
-) -> io::Result<Told> {
-    let address: SocketAddr = address.parse().map_err(io::Error::other)?;
-    let mut stream = TcpStream::connect_timeout(&address, GIVE_UP)?;
-    stream.set_read_timeout(Some(GIVE_UP))?;
-    let body = body.map(Value::to_string).unwrap_or_default();
-    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nX-Forwarded-Method: GET\r\n{token}\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    )?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let broken = || io::Error::from(io::ErrorKind::UnexpectedEof);
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(broken)?;
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(broken)?;
-    let retry_after = head.lines().any(|line| line.to_ascii_lowercase().starts_with("retry-after: "));
-    let body =
-        if body.is_empty() { Value::Null } else { serde_json::from_str(body).map_err(|_| broken())? };
-    Ok(Told { status, body, retry_after })
-}
-
-/// What a node answered.
-#[derive(Debug)]
-pub(crate) struct Told {
-    pub(crate) status: u16,
-    pub(crate) body: Value,
-    pub(crate) retry_after: bool,
-}
-
-impl Told {
-    /// 200, or the code of the refusal.
-    pub(crate) fn verdict(&self) -> String {
-        if self.status == 200 { "200".to_owned() } else { text(&self.body["code"]) }
-    }
-}
+use crate::asking::{Told, ask, login};
+use crate::support::{BOUND, EMAIL, PASSWORD, PATIENCE, pause, text, until};
 
 /// What clients met, together.
 #[derive(Debug, Default)]
@@ -180,16 +127,7 @@ impl Load {
 
 fn until_more(what: &str, more: u64, count: impl Fn() -> u64) {
     let enough = count() + more;
-    crate::support::until(crate::support::PATIENCE, what, || {
-        // Those who count need the processor.
-        pause();
-        count() >= enough
-    });
-}
-
-#[expect(clippy::disallowed_methods, reason = "a client that takes a breath")]
-fn pause() {
-    thread::sleep(Duration::from_millis(20));
+    until(PATIENCE, what, || count() >= enough);
 }
 
 struct Client {
@@ -209,8 +147,8 @@ impl Client {
 
     /// What was lost on the way to it is forgiven: it can still go on.
     fn goes_on(&mut self) {
-        crate::support::until(crate::support::PATIENCE, "a session that goes on", || self.refresh());
-        crate::support::until(crate::support::PATIENCE, "a session that is known", || self.show());
+        until(PATIENCE, "a session that goes on", || self.refresh());
+        until(PATIENCE, "a session that is known", || self.show());
     }
 
     fn refresh(&mut self) -> bool {
@@ -251,12 +189,12 @@ impl Client {
         let took = u64::try_from((clock.monotonic() - begun).as_millis()).unwrap_or(u64::MAX);
         self.counts.longest.fetch_max(took, Ordering::Relaxed);
         let count = match &told {
-            Ok(told) if told.status == 503 && told.retry_after => &self.counts.unavailable,
+            Ok(told) if told.is_to_come_again() => &self.counts.unavailable,
             Ok(_) => &self.counts.answered,
             Err(_) => &self.counts.lost,
         };
         count.fetch_add(1, Ordering::Relaxed);
-        let told = told.ok().filter(|told| told.status != 503 || !told.retry_after);
+        let told = told.ok().filter(|told| !told.is_to_come_again());
         if told.is_none() {
             // As a client does: it does not ask as fast as it is refused.
             pause();
@@ -350,7 +288,7 @@ impl Visitor {
     fn finds_all_over(&mut self) {
         for number in 0..self.over.len() {
             for _ in 0..self.client.nodes.len() {
-                crate::support::until(crate::support::PATIENCE, "an end", || self.is_over(number));
+                until(PATIENCE, "an end", || self.is_over(number));
                 // The next one, as two nodes were asked.
                 self.client.at += 1;
             }
@@ -361,23 +299,4 @@ impl Visitor {
 
 fn now() -> Duration {
     keyward::clock::Clock::system().monotonic()
-}
-
-/// A new session of the one account.
-pub(crate) fn login(address: &str) -> Value {
-    let body = json!({ "email": EMAIL, "password": PASSWORD });
-    let told = ask(address, "POST", "/api/auth/login", None, Some(&body)).expect("an answer");
-    assert_eq!(told.status, 200, "{}", told.body);
-    told.body
-}
-
-/// What a node says of this access token to a proxy's question, from memory: 200, or the code of its
-/// refusal.
-pub(crate) fn verified(address: &str, token: &Value) -> String {
-    ask(address, "GET", "/api/auth/verify", Some(&text(token)), None).expect("an answer").verdict()
-}
-
-/// What a node says to this access token: 200, or the code of its refusal.
-pub(crate) fn verdict(address: &str, token: &Value) -> String {
-    ask(address, "GET", "/api/auth/session", Some(&text(token)), None).expect("an answer").verdict()
 }

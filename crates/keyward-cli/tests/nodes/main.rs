@@ -5,6 +5,7 @@
 //! is asked again; it signs in once. So a 401 is a wrong sign-out.
 #![expect(clippy::print_stderr, reason = "what clients met is told, so that it can be read")]
 
+mod asking;
 mod client;
 mod clocks;
 mod faults;

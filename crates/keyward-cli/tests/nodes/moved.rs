@@ -1,22 +1,21 @@
 //! Does an installation move from SQLite to Postgres without anybody noticing?
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::client::{Load, ask, login, verdict};
-use crate::node::MASTER_KEY;
+use crate::asking::{login, refresh, sign_out, verdict};
+use crate::client::Load;
+use crate::node::{self, MASTER_KEY};
 use crate::servers::{postgres, redis};
 use crate::support::{EMAIL, Home, PATIENCE, Server, text, until};
 
 /// An installation on SQLite, at an address that it keeps.
 fn embedded() -> Home {
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     let home = Home::new()
-        .with("SERVER__LISTEN", &free.expect("a free port").to_string())
+        .with("SERVER__LISTEN", &node::address())
         .with("SERVER__PUBLIC_URL", "http://127.0.0.1:8080")
         .with("KEYS__MASTER_KEY", MASTER_KEY)
         .with("SESSIONS__ROTATION_WINDOW", "2s")
@@ -53,8 +52,7 @@ fn moved_under_load(beside: impl FnOnce(Home) -> Home, rotates: bool) {
     until(PATIENCE, "another key for refresh tokens", || {
         home.json(&["key", "list", "--json"])["refresh_keys"][1]["state"] == "active"
     });
-    let out = ask(&address, "POST", "/api/auth/logout", Some(&text(&left["token"])), None);
-    assert_eq!(out.expect("an answer").status, 200);
+    sign_out(&address, &left);
     let load = Load::of(6, std::slice::from_ref(&address));
     load.until_answered(150);
 
@@ -79,8 +77,8 @@ fn moved_under_load(beside: impl FnOnce(Home) -> Home, rotates: bool) {
 
     assert_eq!(verdict(&address, &kept["token"]), "200", "a token from before is good");
     assert_eq!(verdict(&address, &left["token"]), "session_revoked", "what had ended has ended");
-    assert_eq!(server.refresh(&text(&left["refresh_token"])).status, 401);
-    assert_eq!(server.refresh(&text(&kept["refresh_token"])).json()["rotated"], rotates);
+    assert_eq!(refresh(&address, &left).status, 401);
+    assert_eq!(refresh(&address, &kept).body["rotated"], rotates);
     let asked = server.call("POST", "/api/auth/introspect", Some(&key), None);
     assert_ne!(asked.status, 401, "a service key from before is good: {}", asked.text);
     server.stop();
@@ -167,7 +165,11 @@ fn nothing_is_done_to_a_file_that_is_being_moved() {
     let moving = home.command(&["migrate", "--to", &database.url()]).spawn().expect("it runs");
     let other = rusqlite::Connection::open(&file).expect("opens");
     other.busy_timeout(Duration::ZERO).expect("set");
-    until(PATIENCE, "a move that has begun", || other.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err());
+    // It waits for that only after it has locked the file.
+    let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = \
+                   (SELECT oid FROM pg_database WHERE datname = current_database())";
+    until(PATIENCE, "a move that has begun", || database.sql(waiting).trim() == "1");
+    assert!(other.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err());
     let revoke = ["session", "revoke", "--all", "--yes"];
     let said = home.run(&revoke);
     assert!(!said.refused(1).is_empty(), "{said:?}");

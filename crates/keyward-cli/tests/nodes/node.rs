@@ -2,6 +2,7 @@
 
 use crate::proxy::Proxy;
 use crate::servers::postgres::{self, Database};
+use crate::servers::redis;
 use crate::support::{EMAIL, Home, Server};
 
 /// One for all nodes: base64 of 32 times `A`.
@@ -40,6 +41,11 @@ pub(crate) fn two(database: &Database) -> [Server; 2] {
 /// Two nodes that are started so.
 pub(crate) fn two_of(home: impl Fn() -> Home) -> [Server; 2] {
     [Server::start(&home()), Server::start(&home())]
+}
+
+/// Where a node can listen again after it was away: nobody is given this port meanwhile.
+pub(crate) fn address() -> String {
+    format!("127.0.0.1:{}", redis::free_port())
 }
 
 /// Where they listen.

@@ -2,12 +2,11 @@
 
 use std::sync::atomic::Ordering;
 
-use serde_json::json;
-
-use crate::client::{Load, ask, login};
+use crate::asking::{login, refreshed};
+use crate::client::Load;
+use crate::faults::took;
 use crate::node;
 use crate::servers::redis::Cluster;
-use crate::support::{PATIENCE, until};
 
 #[test]
 fn a_primary_is_killed_and_its_replica_takes_over() {
@@ -24,14 +23,10 @@ fn a_primary_is_killed_and_its_replica_takes_over() {
     let before = node::adopted(&mut nodes);
     cluster.0[0].kill();
     cluster.0[3].go_on();
-    let healed = until(PATIENCE, "sessions that go on", || {
-        theirs.iter().all(|tokens| {
-            let body = json!({ "refresh_token": tokens["refresh_token"] });
-            let told = ask(nodes[0].address(), "POST", "/api/auth/refresh", None, Some(&body));
-            let told = told.expect("an answer");
-            assert!(told.status == 200 || told.retry_after, "{}", told.body);
-            told.status == 200
-        })
+    let healed = took(|| {
+        for tokens in &theirs {
+            assert_eq!(refreshed(nodes[0].address(), tokens), "200");
+        }
     });
     load.until_answered(800);
     let counts = load.end("a primary was killed, and its replica took over without its last moments");

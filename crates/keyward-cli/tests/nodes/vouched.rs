@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::client::{login, verdict};
+use crate::asking::{login, refreshed, verdict};
 use crate::node;
 use crate::servers::postgres;
 use crate::support::{EMAIL, Home, Server, text};
@@ -76,7 +76,7 @@ fn works(home: &Home) {
     let server = Server::start(home);
     let tokens = login(server.address());
     assert_eq!(verdict(server.address(), &tokens["token"]), "200");
-    assert_eq!(server.refresh(&text(&tokens["refresh_token"])).status, 200);
+    assert_eq!(refreshed(server.address(), &tokens), "200");
     server.stop();
 }
 
