@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use keyward_core::time::Timestamp;
 
-/// The clock of the machine; in a test one that runs ahead of it.
+/// The clock of the machine; in a test one that stands still until it is told to go on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Clock {
     #[cfg(test)]
@@ -16,21 +16,14 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// The present moment in UTC.
-    #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub(crate) fn now(&self) -> Timestamp {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = Timestamp::default().after(since + self.ahead());
-        #[cfg(test)]
-        let now = Timestamp::from_micros(now.micros() + self.set.load(std::sync::atomic::Ordering::SeqCst));
-        now
+        Timestamp::default().after(self.system_time().duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 
     /// How long ago some fixed moment was, by a clock that is never set back.
     pub(crate) fn monotonic(&self) -> Duration {
-        static START: std::sync::LazyLock<tokio::time::Instant> =
-            std::sync::LazyLock::new(tokio::time::Instant::now);
         // Never zero: that stands for never.
-        START.elapsed() + self.ahead() + Duration::from_micros(1)
+        self.since_start() + Duration::from_micros(1)
     }
 
     /// The present moment less the monotonic clock, in microseconds: it changes where somebody sets the
@@ -40,20 +33,39 @@ impl Clock {
     }
 
     #[cfg(not(test))]
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
     #[expect(clippy::unused_self, reason = "in a test it is its own")]
-    const fn ahead(&self) -> Duration {
-        Duration::ZERO
+    fn system_time(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "in a test it is its own")]
+    fn since_start(&self) -> Duration {
+        static START: std::sync::LazyLock<tokio::time::Instant> =
+            std::sync::LazyLock::new(tokio::time::Instant::now);
+        START.elapsed()
     }
 
     #[cfg(test)]
-    fn ahead(&self) -> Duration {
+    #[expect(clippy::disallowed_methods, reason = "this is the door")]
+    fn system_time(&self) -> SystemTime {
+        static START: std::sync::LazyLock<SystemTime> = std::sync::LazyLock::new(SystemTime::now);
+        let set = self.set.load(std::sync::atomic::Ordering::SeqCst);
+        let by = Duration::from_secs(set.unsigned_abs());
+        let now = *START + self.since_start();
+        if set < 0 { now - by } else { now + by }
+    }
+
+    #[cfg(test)]
+    fn since_start(&self) -> Duration {
         Duration::from_micros(self.ahead.load(std::sync::atomic::Ordering::SeqCst))
     }
 
     /// Sets the clock of the machine ahead, or back.
     #[cfg(test)]
     pub(crate) fn set_by(&self, seconds: i64) {
-        self.set.fetch_add(seconds * 1_000_000, std::sync::atomic::Ordering::SeqCst);
+        self.set.fetch_add(seconds, std::sync::atomic::Ordering::SeqCst);
     }
 
     /// Lets time pass.

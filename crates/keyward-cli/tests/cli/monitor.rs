@@ -18,7 +18,8 @@ fn metrics_have_a_listener_of_their_own() {
     assert_eq!((server.monitor("/healthz").status, server.monitor("/readyz").status), (200, 200));
     for job in ["poll", "flush", "care", "sweep", "count"] {
         let turns = format!("keyward_job_turns_total{{job=\"{job}\",outcome=\"done\"}}");
-        until(PATIENCE, job, || server.sample(&turns) > 0.0);
+        // The care comes up to a minute after the start.
+        until(2 * PATIENCE, job, || server.sample(&turns) > 0.0);
         for outcome in ["failed", "panicked", "too_long"] {
             let bad = format!("keyward_job_turns_total{{job=\"{job}\",outcome=\"{outcome}\"}}");
             assert_eq!(server.sample(&bad), 0.0);

@@ -86,7 +86,7 @@ fn a_key_that_leaked_is_taken_out_and_everybody_signs_in_again() {
 
     let said = home.done(&["key", "revoke", "--refresh", "1", "--yes"]);
     assert_eq!(said, "Key 1 is revoked, and every session has ended: everybody has to sign in again.\n");
-    until(Duration::from_secs(2), "a revoked key", || refusal(&server, &ada) == "invalid_refresh_token");
+    until(PATIENCE, "a revoked key", || refusal(&server, &ada) == "invalid_refresh_token");
     assert_eq!(server.verdict(&text(&ada["token"])), "session_revoked");
     let again = server.login(EMAIL);
     assert_eq!(refresh_key_of(&again), 2);
