@@ -122,6 +122,8 @@ async fn the_end_comes_without_the_server() {
         pass(Duration::from_millis(50)).await;
     }
     ends_in_time(&site, login + IDLE);
+    let asked = site.proxy.seen("/api/auth/refresh").pop().expect("some").at;
+    assert!(asked + seconds(1) >= login + IDLE, "it asks once more, however it fared: {}", site.story());
     assert!(!tab.text().await.contains("private"), "{}", tab.text().await);
 }
 
