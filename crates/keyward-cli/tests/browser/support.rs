@@ -3,6 +3,7 @@
 mod app;
 mod axe;
 mod browser;
+mod message;
 mod processes;
 mod proxy;
 mod site;
