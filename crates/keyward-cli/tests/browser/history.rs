@@ -135,7 +135,7 @@ async fn a_stream_outlives_refreshes_and_ends_with_the_session() {
     let site = Site::with(|home| {
         home.with("SESSIONS__IDLE_TIMEOUT", "1h")
             .with("TOKENS__ACCESS_TTL", "5m")
-            .with("SESSIONS__ROTATION_WINDOW", "1s")
+            .with("SESSIONS__ROTATION_WINDOW", "3s")
     })
     .await;
     let script = "
@@ -161,7 +161,7 @@ async fn a_stream_outlives_refreshes_and_ends_with_the_session() {
         tab.until(seconds(20), "window.kw && kw.session.state === 'signed_in' && ticks > 0").await;
     }
     for _ in 0..3 {
-        pass(seconds(2)).await;
+        pass(seconds(4)).await;
         assert_eq!(told.run_async("return await kw.refresh()").await, true);
     }
     for tab in [&told, &private] {
@@ -262,9 +262,10 @@ async fn no_link_leads_away() {
     }
 }
 
-/// A site where idleness ends nothing.
+/// A site where nothing ends by itself.
 async fn quiet() -> Site {
-    let site = Site::with(|home| home.with("SESSIONS__IDLE_TIMEOUT", "1h")).await;
+    let site =
+        Site::with(|home| home.with("SESSIONS__IDLE_TIMEOUT", "1h").with("TOKENS__ACCESS_TTL", "5m")).await;
     site.serve_app();
     site
 }

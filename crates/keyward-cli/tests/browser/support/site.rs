@@ -39,14 +39,20 @@ impl Site {
         Self::at(origin, proxy, settings, permit)
     }
 
-    /// The same as people have it: by HTTPS, at `https://app.keyward.test:PORT`.
+    /// The same as people have it: by HTTPS, at `https://app.keyward.test:PORT`, and nothing ends by
+    /// itself.
     pub(crate) async fn encrypted() -> Self {
         let permit = permit().await;
         let proxy = Proxy::start(Some(tls::certificate()));
         let origin = format!("https://app.keyward.test:{}", proxy.port());
         // Made for this; where it is not on this machine alone, Keyward makes none by itself.
         let master_key = "nR0vT1mX2q8yPzUuS3cHkWb7dJ5gFaEoLi6YxQ4tKNs=";
-        Self::at(origin, proxy, |home| home.with("KEYS__MASTER_KEY", master_key), permit)
+        let settings = |home: Home| {
+            home.with("KEYS__MASTER_KEY", master_key)
+                .with("TOKENS__ACCESS_TTL", "5m")
+                .with("SESSIONS__IDLE_TIMEOUT", "1h")
+        };
+        Self::at(origin, proxy, settings, permit)
     }
 
     fn at(
