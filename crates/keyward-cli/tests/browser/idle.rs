@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use crate::support::{Browser, Fault, Site, Tab, now, pass, seconds};
+use crate::support::{Browser, Fault, Share, Site, Tab, now, pass, seconds};
 
 const IDLE: Duration = Duration::from_secs(8);
 
@@ -14,7 +14,7 @@ const IDLE: Duration = Duration::from_secs(8);
 /// within 2 s of the deadline. No access token that it got on the way is good for longer.
 #[tokio::test]
 async fn polling_keeps_nobody_signed_in() {
-    let site = impatient().await;
+    let site = impatient(Share::Half).await;
     let browser = Browser::start(&site).await;
     let tab = browser.tab();
     tab.open("/app/?poll").await;
@@ -37,7 +37,7 @@ async fn polling_keeps_nobody_signed_in() {
 /// written can be saved.
 #[tokio::test]
 async fn who_writes_is_not_idle() {
-    let site = impatient().await;
+    let site = impatient(Share::Quarter).await;
     let browser = Browser::start(&site).await;
     let tab = browser.tab();
     tab.open("/app/").await;
@@ -53,7 +53,7 @@ async fn who_writes_is_not_idle() {
 /// R33: what is done in one tab counts for all; a frozen one neither keeps the session nor ends it.
 #[tokio::test]
 async fn the_latest_activity_of_all_tabs_counts() {
-    let site = impatient().await;
+    let site = impatient(Share::Half).await;
     let browser = Browser::start(&site).await;
     let (used, idle, frozen) = (browser.tab(), browser.new_window().await, browser.new_window().await);
     used.open("/app/").await;
@@ -89,7 +89,7 @@ async fn the_latest_activity_of_all_tabs_counts() {
 /// nothing private in between.
 #[tokio::test]
 async fn who_slept_past_the_limit_sees_the_login() {
-    let site = impatient().await;
+    let site = impatient(Share::Half).await;
     let browser = Browser::start(&site).await;
     let tab = browser.tab();
     tab.open("/app/?poll").await;
@@ -110,7 +110,7 @@ async fn who_slept_past_the_limit_sees_the_login() {
 /// nothing private from then on.
 #[tokio::test]
 async fn the_end_comes_without_the_server() {
-    let site = impatient().await;
+    let site = impatient(Share::Half).await;
     let browser = Browser::start(&site).await;
     let tab = browser.tab();
     tab.open("/app/").await;
@@ -130,9 +130,11 @@ async fn the_end_comes_without_the_server() {
 const STATE: &str = "return [document.visibilityState, document.querySelector('textarea').value,
     JSON.stringify(window.kw.session), Date.now(), document.hasFocus()]";
 
-async fn impatient() -> Site {
-    let site =
-        Site::with(|home| home.with("SESSIONS__IDLE_TIMEOUT", "8s").with("TOKENS__ACCESS_TTL", "4s")).await;
+async fn impatient(share: Share) -> Site {
+    let site = Site::sharing(share, |home| {
+        home.with("SESSIONS__IDLE_TIMEOUT", "8s").with("TOKENS__ACCESS_TTL", "4s")
+    })
+    .await;
     site.serve_app();
     site
 }

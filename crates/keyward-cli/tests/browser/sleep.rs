@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use crate::binary::{PATIENCE, until};
-use crate::support::{Browser, Fault, Site, now, pass, seconds};
+use crate::support::{Browser, Fault, Share, Site, now, pass, seconds};
 
 /// R11: timers stand still in a closed laptop. Awake again past the end of its access token, a page
 /// is refreshed within 5 s, and nobody sees a login page.
 #[tokio::test]
 async fn a_page_that_slept_past_the_expiry_is_refreshed() {
-    let site = patient().await;
+    let site = patient(Share::Half).await;
     let browser = Browser::start(&site).await;
     let tab = browser.tab();
     tab.open("/app/").await;
@@ -46,7 +46,7 @@ async fn a_session_of_months_is_no_storm_of_refreshes() {
 /// answered, and nobody sees a login page.
 #[tokio::test]
 async fn a_hidden_tab_is_refreshed_when_it_is_shown() {
-    let site = patient().await;
+    let site = patient(Share::Quarter).await;
     let browser = Browser::start(&site).await;
     let tab = browser.tab();
     tab.open("/app/").await;
@@ -140,8 +140,8 @@ async fn a_tab_frozen_in_a_refresh_holds_nobody_up_and_tells_nothing_old() {
 }
 
 /// A site where idleness ends nothing.
-async fn patient() -> Site {
-    let site = Site::with(|home| home.with("SESSIONS__IDLE_TIMEOUT", "1h")).await;
+async fn patient(share: Share) -> Site {
+    let site = Site::sharing(share, |home| home.with("SESSIONS__IDLE_TIMEOUT", "1h")).await;
     site.serve_app();
     site
 }
