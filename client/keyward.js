@@ -339,6 +339,7 @@ function core() {
     checking = true;
     if (options.private) hide(true);
     halt();
+    nextTry = barredUntil;
     await Promise.race([refresh(), sleep(1000)]);
     checking = false;
     if (now() > end()) ended('session_idle');

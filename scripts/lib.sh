@@ -1,5 +1,8 @@
 # What the scripts share: what a fresh Debian with only Rust lacks.
 
+# A network that is slow or breaks off is asked again.
+export PIP_RETRIES=10 PIP_TIMEOUT=60 npm_config_fetch_retries=5
+
 # Installs Debian packages that are not there.
 need() {
     local missing=()
@@ -10,8 +13,8 @@ need() {
     local root=""
     [ "$(id -u)" -eq 0 ] || root=sudo
     echo "installing ${missing[*]}" >&2
-    # A network that is slow or breaks off is asked again.
-    local apt=(apt-get -qq -o Acquire::Retries=5 -o Acquire::http::Timeout=60)
+    # Somebody else may be installing something.
+    local apt=(apt-get -qq -o Acquire::Retries=5 -o Acquire::http::Timeout=60 -o DPkg::Lock::Timeout=300)
     # Once is enough for one run.
     [ -n "${apt_updated:-}" ] || $root "${apt[@]}" update
     apt_updated=1
@@ -113,7 +116,8 @@ npm_file() {
     [ -e "$folder/$file" ] && [ "$(cat "$folder/version" 2>/dev/null)" = "$version" ] && return
     need curl ca-certificates
     mkdir -p "$folder"
-    curl -fsSL --retry 5 "https://registry.npmjs.org/$name/-/$name-$version.tgz" -o "$folder/package.tgz"
+    curl -fsSL --retry 5 --retry-all-errors --connect-timeout 20 --speed-limit 1000 --speed-time 60 \
+        "https://registry.npmjs.org/$name/-/$name-$version.tgz" -o "$folder/package.tgz"
     echo "$sum  $folder/package.tgz" | sha256sum --check --quiet
     tar -xzf "$folder/package.tgz" -C "$folder" --strip-components=1 "package/$file"
     rm "$folder/package.tgz"

@@ -29,17 +29,23 @@ async fn goes_on_as_ever(server: &str, device: i64) {
     let folder = TempDir::new().expect("a folder");
     let offset = folder.path().join("clock");
     std::fs::write(&offset, server).expect("written");
-    let site = Site::with(|home| home.with_clock(&offset).with("SESSIONS__IDLE_TIMEOUT", "1h")).await;
+    let site = Site::with(|home| {
+        home.with_clock(&offset)
+            .with("SESSIONS__IDLE_TIMEOUT", "1h")
+            .with("TOKENS__ACCESS_TTL", "10s")
+            .with("SESSIONS__REFRESH_BEFORE", "5s")
+    })
+    .await;
     site.serve_app();
     let browser = Browser::start(&site).await;
     let tab = browser.tab();
     tab.clock(device).await;
     tab.open("/app/").await;
-    pass(seconds(8)).await;
+    pass(seconds(12)).await;
     assert_eq!(tab.fetch("GET", "/app/data", None).await["status"], 200);
     let refreshes = site.proxy.count("/api/auth/refresh");
-    assert!((1..=3).contains(&refreshes), "{refreshes} refreshes in 8 s");
+    assert!((1..=3).contains(&refreshes), "{refreshes} refreshes in 12 s");
     assert_eq!(site.proxy.count("/login"), 0);
     let left = tab.run("return window.kw.session.expiresAt - Date.now()").await.as_f64().expect("a time");
-    assert!((0.0..=6_500.0).contains(&left), "{left} ms left");
+    assert!((0.0..=10_500.0).contains(&left), "{left} ms left");
 }

@@ -9,7 +9,8 @@ use crate::support::{Browser, Fault, Site, Tab, now, pass, seconds};
 /// A page of the application, and Keyward behind the same origin, under its policy.
 #[tokio::test]
 async fn a_page_and_an_api_share_an_origin() {
-    let site = Site::start().await;
+    let site =
+        Site::with(|home| home.with("SESSIONS__IDLE_TIMEOUT", "1h").with("TOKENS__ACCESS_TTL", "5m")).await;
     site.proxy.app().page("/app/", &["/app/main.js"], "<p id=p>before</p>");
     site.proxy.app().script("/app/main.js", "document.querySelector('#p').textContent = 'after';");
     site.proxy.app().private_page("/app/private", &[], "<p>private</p>");

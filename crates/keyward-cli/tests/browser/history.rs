@@ -1,7 +1,7 @@
 //! What do other tabs, the history and a way back show after a session?
 
-use crate::binary::until;
-use crate::support::{Browser, Fault, PATIENCE, SECRET, Site, pass, seconds};
+use crate::binary::{Home, until};
+use crate::support::{Browser, Fault, PATIENCE, SECRET, Share, Site, pass, seconds};
 
 /// Where a private page notes what it shows: each frame that is drawn with its content in sight
 /// after it came back, and whether it came out of the back/forward cache.
@@ -87,7 +87,7 @@ async fn back_to_a_page_that_was_not_kept_is_the_login() {
 /// ended, as soon as one tab hears of it. Back shows nothing.
 #[tokio::test]
 async fn every_tab_hears_of_the_end() {
-    let site = quiet().await;
+    let site = quiet_with(Share::Half).await;
     let browser = Browser::start(&site).await;
     let mut tabs = vec![browser.tab()];
     for _ in 0..4 {
@@ -132,10 +132,10 @@ async fn every_tab_hears_of_the_end() {
 /// leaves.
 #[tokio::test]
 async fn a_stream_outlives_refreshes_and_ends_with_the_session() {
-    let site = Site::with(|home| {
+    let site = Site::sharing(Share::Half, |home| {
         home.with("SESSIONS__IDLE_TIMEOUT", "1h")
             .with("TOKENS__ACCESS_TTL", "5m")
-            .with("SESSIONS__ROTATION_WINDOW", "1s")
+            .with("SESSIONS__ROTATION_WINDOW", "3s")
     })
     .await;
     let script = "
@@ -161,7 +161,7 @@ async fn a_stream_outlives_refreshes_and_ends_with_the_session() {
         tab.until(seconds(20), "window.kw && kw.session.state === 'signed_in' && ticks > 0").await;
     }
     for _ in 0..3 {
-        pass(seconds(2)).await;
+        pass(seconds(4)).await;
         assert_eq!(told.run_async("return await kw.refresh()").await, true);
     }
     for tab in [&told, &private] {
@@ -262,9 +262,14 @@ async fn no_link_leads_away() {
     }
 }
 
-/// A site where idleness ends nothing.
+/// A site where nothing ends by itself.
 async fn quiet() -> Site {
-    let site = Site::with(|home| home.with("SESSIONS__IDLE_TIMEOUT", "1h")).await;
+    quiet_with(Share::Quarter).await
+}
+
+async fn quiet_with(share: Share) -> Site {
+    let settings = |home: Home| home.with("SESSIONS__IDLE_TIMEOUT", "1h").with("TOKENS__ACCESS_TTL", "5m");
+    let site = Site::sharing(share, settings).await;
     site.serve_app();
     site
 }

@@ -3,22 +3,22 @@
 use serde_json::json;
 
 use crate::binary::{PATIENCE, until};
-use crate::support::{Browser, Fault, Site, now, pass, seconds};
+use crate::support::{Browser, Fault, Share, Site, now, pass, seconds};
 
 /// R11: timers stand still in a closed laptop. Awake again past the end of its access token, a page
 /// is refreshed within 5 s, and nobody sees a login page.
 #[tokio::test]
 async fn a_page_that_slept_past_the_expiry_is_refreshed() {
-    let site = patient().await;
+    let site = patient(Share::Half).await;
     let browser = Browser::start(&site).await;
     let tab = browser.tab();
     tab.open("/app/").await;
-    let before = site.proxy.count("/api/auth/refresh");
-    browser.sleep(seconds(9)).await;
-    let woken = now();
-    tab.until(seconds(5), "window.kw.session.expiresAt > Date.now()").await;
-    let refreshed = site.proxy.seen("/api/auth/refresh")[before].at;
-    assert!(refreshed >= woken && refreshed - woken <= seconds(5), "{:?}", refreshed - woken);
+    let woken = browser.sleep(seconds(9)).await;
+    let refreshed = || site.proxy.seen("/api/auth/refresh").into_iter().find(|seen| seen.at >= woken);
+    until(PATIENCE, "to be refreshed", || refreshed().is_some());
+    let took = refreshed().expect("it was").at - woken;
+    assert!(took <= seconds(5), "{took:?}");
+    tab.until(seconds(20), "window.kw.session.expiresAt > Date.now()").await;
     assert_eq!(tab.run_async("return window.load()").await, 200);
     assert_eq!(site.proxy.count("/login"), 0);
 }
@@ -46,7 +46,7 @@ async fn a_session_of_months_is_no_storm_of_refreshes() {
 /// answered, and nobody sees a login page.
 #[tokio::test]
 async fn a_hidden_tab_is_refreshed_when_it_is_shown() {
-    let site = patient().await;
+    let site = patient(Share::Quarter).await;
     let browser = Browser::start(&site).await;
     let tab = browser.tab();
     tab.open("/app/").await;
@@ -66,7 +66,14 @@ async fn a_hidden_tab_is_refreshed_when_it_is_shown() {
 /// R14: no tab is the one that has to live. The first is frozen; the other keeps both signed in.
 #[tokio::test]
 async fn a_frozen_tab_is_not_needed() {
-    let site = patient().await;
+    // A refresh has several seconds before the end that it comes before.
+    let site = Site::with(|home| {
+        home.with("SESSIONS__IDLE_TIMEOUT", "1h")
+            .with("TOKENS__ACCESS_TTL", "10s")
+            .with("SESSIONS__REFRESH_BEFORE", "5s")
+    })
+    .await;
+    site.serve_app();
     let browser = Browser::start(&site).await;
     let first = browser.tab();
     first.open("/app/").await;
@@ -75,7 +82,7 @@ async fn a_frozen_tab_is_not_needed() {
     second.until(seconds(20), "document.querySelector('#data').textContent").await;
     first.freeze(true).await;
     let start = now();
-    while now() - start < seconds(10) {
+    while now() - start < seconds(14) {
         // Past the client: what any request of the page is told.
         assert_eq!(second.fetch("GET", "/app/data", None).await["status"], 200, "{:?}", now() - start);
         pass(seconds(1)).await;
@@ -103,8 +110,10 @@ async fn a_tab_frozen_in_a_refresh_holds_nobody_up_and_tells_nothing_old() {
     first.run("kw.refresh()").await;
     until(PATIENCE, "asking", || site.proxy.count(refresh) == 1);
     first.freeze(true).await;
-    let held = "return (await navigator.locks.query()).held.length";
-    assert_eq!(second.run_async(held).await, 0);
+    // It gives the lock back, though its request is still on its way.
+    let free = "while ((await navigator.locks.query()).held.length) await new Promise((done) => setTimeout(done, 20));
+        return 'free'";
+    assert_eq!(second.run_async(free).await, "free");
     // Longer than a page's ways of reckoning differ.
     pass(seconds(4)).await;
     assert_eq!(second.run_async("return await kw.refresh()").await, true);
@@ -127,12 +136,12 @@ async fn a_tab_frozen_in_a_refresh_holds_nobody_up_and_tells_nothing_old() {
     first.until(seconds(5), &format!("kw.session.expiresAt > {newest} + 1000")).await;
     second.close().await;
     first.cdp("Network.deleteCookies", json!({ "name": "keyward_hint", "url": site.origin() })).await;
-    first.until_at(seconds(2), "/login").await;
+    first.until_at(seconds(20), "/login").await;
 }
 
 /// A site where idleness ends nothing.
-async fn patient() -> Site {
-    let site = Site::with(|home| home.with("SESSIONS__IDLE_TIMEOUT", "1h")).await;
+async fn patient(share: Share) -> Site {
+    let site = Site::sharing(share, |home| home.with("SESSIONS__IDLE_TIMEOUT", "1h")).await;
     site.serve_app();
     site
 }

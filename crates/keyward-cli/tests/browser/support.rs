@@ -3,6 +3,7 @@
 mod app;
 mod axe;
 mod browser;
+mod message;
 mod processes;
 mod proxy;
 mod site;
@@ -16,7 +17,7 @@ use keyward::clock::Clock;
 pub(crate) use app::SECRET;
 pub(crate) use browser::Browser;
 pub(crate) use proxy::Fault;
-pub(crate) use site::{Site, permit};
+pub(crate) use site::{Share, Site, permit};
 pub(crate) use tab::Tab;
 
 pub(crate) use crate::binary::{EMAIL, PASSWORD, PATIENCE};

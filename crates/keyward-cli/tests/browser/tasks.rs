@@ -8,7 +8,7 @@ use keyward::{Keyward, Settings};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::support::{Browser, PASSWORD, Tab, permit, seconds};
+use crate::support::{Browser, PASSWORD, Share, Tab, permit, seconds};
 
 const TITLE: &str = "document.querySelector('#tasks span').textContent";
 
@@ -52,7 +52,7 @@ async fn looks(tab: &Tab, name: &str) {
 
 #[tokio::test]
 async fn the_example_keeps_a_list_in_two_tabs_until_somebody_leaves() {
-    let _permit = permit().await;
+    let _permit = permit(Share::Quarter).await;
     let (origin, _folder) = example().await;
     let browser = Browser::options().start_at(&origin).await;
     let tab = browser.tab();

@@ -83,9 +83,9 @@ async fn a_login_in_another_tab_is_taken_up_whatever_failed_before() {
     site.proxy.fault(REFRESH, Fault::Answer(503, "text/html", "Retry-After: 60\r\n", ""));
     assert_eq!(tab.run_async("return [await kw.refresh(), await kw.refresh()]").await, json!([false, false]));
     other.run_async(&format!("await kw.login({{ email: {EMAIL:?}, password: {PASSWORD:?} }})")).await;
-    tab.until(seconds(2), "kw.session.state === 'signed_in'").await;
+    tab.until(seconds(20), "kw.session.state === 'signed_in'").await;
     other.run_async("await kw.logout()").await;
-    tab.until(seconds(2), "kw.session.state === 'signed_out' && kw.session.reason === 'signed_out'").await;
+    tab.until(seconds(20), "kw.session.state === 'signed_out' && kw.session.reason === 'signed_out'").await;
 }
 
 #[tokio::test]

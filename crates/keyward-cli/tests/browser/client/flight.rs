@@ -58,7 +58,7 @@ async fn twenty_tabs_that_know_nothing_of_each_other_refresh_at_once() {
 
     // Nobody tells them of an end, and they see it by themselves.
     tabs[0].run_async("await kw.logout()").await;
-    tabs[1].until(seconds(2), "kw.session.state === 'signed_out'").await;
+    tabs[1].until(seconds(20), "kw.session.state === 'signed_out'").await;
 }
 
 #[tokio::test]
@@ -75,11 +75,11 @@ async fn tabs_tell_each_other_by_storage_where_there_are_no_channels() {
     open(&second, "/app/").await;
     second.run("window.heard = 0; addEventListener('storage', () => { heard += 1; })").await;
     first.run_async("await kw.refresh()").await;
-    second.until(seconds(2), "heard > 0 && kw.session.state === 'signed_in'").await;
+    second.until(seconds(20), "heard > 0 && kw.session.state === 'signed_in'").await;
     let kept = second.run("return JSON.stringify(localStorage)").await;
     assert_eq!(kept, "{}", "nothing stays there");
     first.run_async("await kw.logout()").await;
-    second.until(seconds(2), "kw.session.state === 'signed_out'").await;
+    second.until(seconds(20), "kw.session.state === 'signed_out'").await;
 }
 
 #[tokio::test]
@@ -101,25 +101,26 @@ async fn a_lost_answer_and_one_that_never_comes_are_asked_for_again() {
 
     site.proxy.fault_once(REFRESH, Fault::Hang);
     expire(&tab, &site).await;
-    let script = "const start = performance.now();
+    // A timer of the same page is late where the page is.
+    let script = "const late = new Promise((done) => setTimeout(done, 9500, 'late'));
          const queued = Promise.all([1, 2, 3].map(() => kw.fetch('/app/data').then((answer) => answer.status)));
-         const first = await kw.refresh(), took = performance.now() - start;
-         return [await queued, first, took < 9500, await kw.refresh()];";
-    assert_eq!(tab.run_async(script).await, json!([[401, 401, 401], false, true, true]));
+         const first = await Promise.race([kw.refresh(), late]);
+         return [await queued, first, await kw.refresh()];";
+    assert_eq!(tab.run_async(script).await, json!([[401, 401, 401], false, true]));
     assert_eq!(tab.run_async("return (await kw.fetch('/app/data')).status").await, 200);
     assert_eq!(tab.run("return location.pathname").await, "/app/private");
 }
 
 #[tokio::test]
 async fn a_copied_token_ends_the_session_in_every_tab() {
-    let site = Site::with(|home| patient(home).with("SESSIONS__ROTATION_WINDOW", "1s")).await;
+    let site = Site::with(|home| patient(home).with("SESSIONS__ROTATION_WINDOW", "3s")).await;
     let (browser, tab) = signed_in(&site, "/app/private").await;
     let other = browser.new_tab().await;
     open(&other, "/app/private").await;
     let copied = values(&tab).await;
     assert_eq!(tab.run_async("return await kw.refresh()").await, true);
     assert_eq!(tab.run_async("return (await kw.fetch('/app/data')).status").await, 200);
-    pass(seconds(2)).await;
+    pass(seconds(4)).await;
     let thief = reqwest::Client::new()
         .post(format!("{}{REFRESH}", site.origin()))
         .header("cookie", copied.join("; "))
@@ -129,8 +130,8 @@ async fn a_copied_token_ends_the_session_in_every_tab() {
         .expect("an answer");
     assert_eq!(thief.headers()["x-keyward-error"], "refresh_token_reused");
     tab.run("kw.fetch('/app/data')").await;
-    tab.until_at(seconds(2), "/login").await;
-    other.until_at(seconds(2), "/login").await;
+    tab.until_at(seconds(20), "/login").await;
+    other.until_at(seconds(20), "/login").await;
 }
 
 #[tokio::test]
@@ -160,9 +161,17 @@ async fn a_lock_that_is_never_given_back_holds_nobody_up_for_long() {
         )
         .await;
     other.until(seconds(20), "window.held").await;
-    let script =
-        "const start = performance.now(); return [await kw.refresh(), performance.now() - start < 5000]";
-    assert_eq!(tab.run_async(script).await, json!([true, true]));
+    // A timer of the same page is late where the page is.
+    let script = "const late = new Promise((done) => setTimeout(done, 5000, 'late')), real = fetch;
+         const asked = new Promise((done) => {
+           window.fetch = (...request) => {
+             done('asked');
+             return real(...request);
+           };
+         });
+         const refreshed = kw.refresh();
+         return [await Promise.race([asked, late]), await refreshed];";
+    assert_eq!(tab.run_async(script).await, json!(["asked", true]));
 }
 
 #[tokio::test]

@@ -131,10 +131,10 @@ async fn a_listener_may_call_the_client_and_none_breaks_another() {
     let (_browser, tab) = signed_in(&site, "/app/").await;
     let script = "kw.onChange(() => { throw new Error('mine'); });
         const seen = new Promise((done) => kw.onChange(async () => done([(await kw.fetch('/app/data')).status, await kw.refresh()])));
-        const start = performance.now();
-        await kw.refresh();
-        return [await seen, performance.now() - start < 1000];";
-    assert_eq!(tab.run_async(script).await, json!([[200, true], true]));
+        // Else it would wait for itself: a lock is waited for so long.
+        const stuck = new Promise((done) => setTimeout(done, 3000, 'stuck'));
+        return await Promise.race([kw.refresh().then(() => seen), stuck]);";
+    assert_eq!(tab.run_async(script).await, json!([200, true]));
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn people_sign_up_prove_themselves_and_sign_out_everywhere() {
     assert_eq!(tab.run("return kw.session.state").await, "signed_out");
     assert_eq!(elsewhere.run_async("return (await kw.fetch('/app/data')).status").await, 401);
     elsewhere
-        .until(seconds(2), "kw.session.state === 'signed_out' && kw.session.reason === 'session_revoked'")
+        .until(seconds(20), "kw.session.state === 'signed_out' && kw.session.reason === 'session_revoked'")
         .await;
     sign_in(&elsewhere).await;
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use thirtyfour::Key;
 
-use crate::support::{Browser, EMAIL, PASSWORD, Site, Tab, now, seconds};
+use crate::support::{Browser, EMAIL, PASSWORD, Site, Tab, seconds};
 
 const GRACE: &str = "grace@example.com";
 
@@ -99,7 +99,6 @@ async fn news_appear_by_themselves_and_to_watch_them_is_no_activity() {
     let browser = Browser::start(&site).await;
     let tab = browser.tab();
     super::sign_in(&tab, "/admin/events").await;
-    let opened = now();
     tab.run("window.opened = true").await;
     assert!(!tab.text().await.contains("invalid_credentials"));
     let wrong = json!({ "email": EMAIL, "password": "Wr0ng-password" });
@@ -108,7 +107,14 @@ async fn news_appear_by_themselves_and_to_watch_them_is_no_activity() {
     tab.until(seconds(10), &format!("window.opened && {news}")).await;
     tab.until(seconds(30), "document.querySelector('[data-live-state]').textContent === 'Live'").await;
     tab.until_at(seconds(40), "/login").await;
-    let stayed = now() - opened;
+    let opened = site
+        .proxy
+        .seen("/admin/events")
+        .into_iter()
+        .rev()
+        .find(|seen| seen.header("sec-fetch-mode") == Some("navigate"));
+    let left = site.proxy.seen("/login").pop();
+    let stayed = left.expect("it left").at - opened.expect("it was opened").at;
     assert!(stayed < seconds(12 + 4), "{stayed:?}: {}", site.story());
     let polls = site.proxy.count("/admin/events");
     assert!(polls >= 3, "the page and its polls: {polls}: {}", site.story());

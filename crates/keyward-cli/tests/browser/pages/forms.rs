@@ -1,9 +1,11 @@
 //! Are forms filled in and sent as people do that?
 
+use std::time::Duration;
+
 use thirtyfour::Key;
 
 use super::{sign_in, site};
-use crate::support::{Browser, EMAIL, PASSWORD, seconds};
+use crate::support::{Browser, EMAIL, PASSWORD, PATIENCE, now, pass, seconds};
 
 #[tokio::test]
 async fn somebody_signs_up_with_the_keyboard_alone_and_goes_on() {
@@ -16,6 +18,7 @@ async fn somebody_signs_up_with_the_keyboard_alone_and_goes_on() {
         focused.send_keys(keys).await.expect("typed");
     };
     // Typing begins in the first field.
+    tab.until(seconds(20), "document.activeElement.id === 'email'").await;
     keys("grace@example.com").await;
     keys(&Key::Tab.value().to_string()).await;
     keys("Correct-Horse-7").await;
@@ -92,7 +95,13 @@ async fn without_script_everything_that_a_form_does_is_done() {
     let options = Browser::options().preference("profile.default_content_setting_values.javascript", 2);
     let browser = options.start(&site).await;
     let tab = browser.tab();
-    let at = async |path: &str| assert_eq!(tab.url().await, format!("{}{path}", site.origin()));
+    let at = async |path: &str| {
+        let (address, start) = (format!("{}{path}", site.origin()), now());
+        while tab.url().await != address {
+            assert!(now() - start < PATIENCE, "at {}, not at {address}", tab.url().await);
+            pass(Duration::from_millis(50)).await;
+        }
+    };
     tab.goto("/account").await;
     // By way of the renewal, which finds nobody.
     at("/login?next=/account").await;

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use super::proxy::Request;
+use super::message::Request;
 
 const POLICY: &str = "Content-Security-Policy: default-src 'self'\r\n";
 

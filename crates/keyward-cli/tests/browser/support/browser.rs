@@ -9,7 +9,7 @@ use thirtyfour::{Capabilities, WebDriver, WindowHandle};
 
 use super::processes::Processes;
 use super::tab::Tab;
-use super::{Site, pass};
+use super::{Site, now, pass};
 
 /// What Chromium needs on a machine without a screen, a sandbox and the network; and so that it
 /// finds every host of `.test` on this machine, and no other.
@@ -66,8 +66,11 @@ impl Options {
         let mut arguments: Vec<String> = ARGUMENTS.iter().map(|argument| (*argument).to_owned()).collect();
         arguments.push(format!("--user-data-dir={}", profile.display()));
         arguments.extend(self.arguments);
+        let mut preferences = self.preferences;
+        // It opens no connection ahead: a request by one that was closed meanwhile is sent again.
+        preferences.insert("net.network_prediction_options".to_owned(), json!(2));
         let mut capabilities = Capabilities::new();
-        let options = json!({ "binary": "/usr/bin/chromium", "args": arguments, "prefs": self.preferences });
+        let options = json!({ "binary": "/usr/bin/chromium", "args": arguments, "prefs": preferences });
         capabilities.set("goog:chromeOptions", options).expect("JSON");
         capabilities.set("goog:loggingPrefs", json!({ "browser": "ALL" })).expect("JSON");
         capabilities.set("acceptInsecureCerts", json!(true)).expect("JSON");
@@ -113,11 +116,14 @@ impl Browser {
         Tab::new(self.driver.clone(), window, &self.origin)
     }
 
-    /// Stops every process of it, as a closed laptop does, for this long.
-    pub(crate) async fn sleep(&self, time: Duration) {
+    /// Stops every process of it, as a closed laptop does, for this long; gives the moment at which
+    /// it wakes.
+    pub(crate) async fn sleep(&self, time: Duration) -> Duration {
         self.processes.stop();
         pass(time).await;
+        let woken = now();
         self.processes.wake();
+        woken
     }
 
     /// What its consoles said since this was asked last, of all tabs.

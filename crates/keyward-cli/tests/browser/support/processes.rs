@@ -5,6 +5,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use crate::binary::{PATIENCE, until};
+
 /// chromedriver and everything it starts, as one process group. Dropped, all of it is killed.
 pub(crate) struct Processes {
     shell: Child,
@@ -61,26 +63,31 @@ impl Processes {
     fn signal(&self, name: &str) {
         let mut command = Command::new("kill");
         command.arg("-s").arg(name).arg("--");
-        let mut any = false;
-        for entry in std::fs::read_dir("/proc").expect("Linux").flatten() {
-            let Some(process) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
-                continue;
-            };
-            if group(process) == Some(self.shell.id()) && is_browser(process) {
-                command.arg(process.to_string());
-                any = true;
-            }
-        }
-        assert!(any, "a browser runs");
+        let browser: Vec<u32> = group(self.shell.id()).filter(|process| is_browser(*process)).collect();
+        assert!(!browser.is_empty(), "a browser runs");
+        command.args(browser.iter().map(u32::to_string));
         // One of them may have ended meanwhile.
         let _ = command.stderr(Stdio::null()).status();
     }
 }
 
-/// The process group (proc(5), `/proc/pid/stat`: after the name in brackets state, parent, group).
-fn group(process: u32) -> Option<u32> {
+/// The processes of this group that have not ended.
+fn group(group: u32) -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").expect("Linux").flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(move |process| running_in(*process) == Some(group))
+}
+
+/// Its process group; `None` if it has ended (proc(5), `/proc/pid/stat`: after the name in brackets
+/// state, parent, group).
+fn running_in(process: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(2)?.parse().ok()
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    if matches!(fields.next()?, "Z" | "X") {
+        return None;
+    }
+    fields.nth(1)?.parse().ok()
 }
 
 fn is_browser(process: u32) -> bool {
@@ -91,5 +98,10 @@ impl Drop for Processes {
     fn drop(&mut self) {
         drop(self.leash.take());
         let _ = self.shell.wait();
+        // They are killed, and a busy machine takes its time to end them: what comes next may use the
+        // same profile.
+        if !std::thread::panicking() {
+            until(PATIENCE, "the end of the browser", || group(self.shell.id()).next().is_none());
+        }
     }
 }

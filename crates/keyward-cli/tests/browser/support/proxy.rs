@@ -4,7 +4,7 @@
 //! which it passes everything else. It counts what passes, and does to a path what it is told to.
 //! Each connection carries one request: so the order of answers is the order of events.
 
-use std::io::{BufRead as _, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 
 use super::app::{self, App};
+use super::message::{Request, field, without_cookies};
 use super::{now, tls};
 
 /// What is done to requests of a path.
@@ -99,7 +100,24 @@ struct State {
     keyward: String,
     faults: Vec<Rule>,
     seen: Vec<Seen>,
+    /// How many came before those.
+    forgotten: usize,
     /// Rises whenever faults are lifted.
+    lifted: u64,
+}
+
+impl State {
+    /// What this request was noted as; it may have been forgotten meanwhile.
+    fn noted(&mut self, number: usize) -> Option<&mut Seen> {
+        self.seen.get_mut(number.checked_sub(self.forgotten)?)
+    }
+}
+
+/// A request that was noted.
+struct Noted {
+    number: usize,
+    fault: Option<Fault>,
+    /// How often faults had been lifted when this one was chosen.
     lifted: u64,
 }
 
@@ -189,12 +207,14 @@ impl Proxy {
     }
 
     pub(crate) fn count(&self, path: &str) -> usize {
-        self.seen(path).len()
+        self.shared.state().seen.iter().filter(|seen| matches(path, &seen.target)).count()
     }
 
     /// Forgets what was seen.
     pub(crate) fn forget(&self) {
-        self.shared.state().seen.clear();
+        let mut state = self.shared.state();
+        state.forgotten += state.seen.len();
+        state.seen.clear();
     }
 }
 
@@ -207,52 +227,6 @@ impl Drop for Proxy {
     }
 }
 
-/// A request as it came.
-pub(super) struct Request {
-    pub(super) method: String,
-    pub(super) target: String,
-    pub(super) head: String,
-    pub(super) body: Vec<u8>,
-}
-
-impl Request {
-    /// `None` where the connection closed, or where it makes no sense.
-    fn read(stream: impl Read) -> Option<Self> {
-        let mut reader = BufReader::new(stream);
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).ok()? == 0 {
-                return None;
-            }
-        }
-        let mut words = head.split(' ');
-        let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-        let length = field(&head, "content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
-        Some(Self { method, target, head, body })
-    }
-
-    pub(super) fn path(&self) -> &str {
-        self.target.split('?').next().unwrap_or_default()
-    }
-
-    /// The same head with another first line and without keep-alive, and the body.
-    pub(super) fn bytes(&self, method: &str, target: &str, body: &[u8]) -> Vec<u8> {
-        let mut bytes = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n").into_bytes();
-        for line in self.head.lines().skip(1).filter(|line| !line.is_empty()) {
-            let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();
-            if !matches!(name.as_str(), "connection" | "content-length") {
-                bytes.extend_from_slice(line.as_bytes());
-                bytes.extend_from_slice(b"\r\n");
-            }
-        }
-        bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
-        bytes.extend_from_slice(body);
-        bytes
-    }
-}
-
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no test panics while it holds this")
@@ -260,12 +234,11 @@ impl Shared {
 
     fn serve(&self, mut stream: impl Stream) -> Option<()> {
         let request = Request::read(&mut stream)?;
-        let number = self.note(&request);
-        let fault = self.fault_for(request.path());
+        let Noted { number, fault, lifted } = self.note(&request);
         match fault {
             Some(Fault::Unplugged) => None,
             Some(Fault::Hang) => {
-                self.wait(None);
+                self.wait(lifted, None);
                 None
             }
             Some(Fault::Answer(status, kind, lines, body)) => {
@@ -278,11 +251,11 @@ impl Shared {
             }
             Some(Fault::Held) => {
                 let answer = self.answer(&request);
-                self.wait(None);
+                self.wait(lifted, None);
                 self.send(number, &mut stream, &answer)
             }
             Some(Fault::Late(delay)) => {
-                self.wait(Some(delay));
+                self.wait(lifted, Some(delay));
                 self.pass(number, &mut stream, &request)
             }
             Some(Fault::NoCookies) => {
@@ -299,17 +272,25 @@ impl Shared {
         let head = "HTTP/1.1 200 Answer\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
         self.send(number, stream, head.as_bytes())?;
         while !self.over.load(Ordering::Relaxed) {
+            let lifted = self.state().lifted;
             if stream.write_all(b"data: tick\n\n").and_then(|()| stream.flush()).is_err() {
-                self.state().seen.get_mut(number)?.hung_up = Some(now());
+                self.state().noted(number)?.hung_up = Some(now());
                 break;
             }
-            self.wait(Some(Duration::from_millis(50)));
+            self.wait(lifted, Some(Duration::from_millis(50)));
         }
         None
     }
 
-    fn note(&self, request: &Request) -> usize {
+    /// Notes a request and chooses its fault at one moment: whoever saw it can lift that.
+    fn note(&self, request: &Request) -> Noted {
         let mut state = self.state();
+        let path = request.path();
+        let rule = state.faults.iter_mut().rev().find(|rule| rule.times > 0 && matches(&rule.path, path));
+        let fault = rule.map(|rule| {
+            rule.times -= 1;
+            rule.fault.clone()
+        });
         state.seen.push(Seen {
             method: request.method.clone(),
             target: request.target.clone(),
@@ -319,21 +300,13 @@ impl Shared {
             status: 0,
             hung_up: None,
         });
-        state.seen.len() - 1
+        Noted { number: state.forgotten + state.seen.len() - 1, fault, lifted: state.lifted }
     }
 
-    fn fault_for(&self, path: &str) -> Option<Fault> {
-        let mut state = self.state();
-        let rule = state.faults.iter_mut().rev().find(|rule| rule.times > 0 && matches(&rule.path, path))?;
-        rule.times -= 1;
-        Some(rule.fault.clone())
-    }
-
-    /// Until faults are lifted, or for this long.
-    fn wait(&self, at_most: Option<Duration>) {
+    /// Until faults are lifted once more than so often, or for this long.
+    fn wait(&self, lifted: u64, at_most: Option<Duration>) {
         let state = self.state();
-        let before = state.lifted;
-        let unchanged = |state: &mut State| state.lifted == before;
+        let unchanged = |state: &mut State| state.lifted == lifted;
         match at_most {
             None => drop(self.lifted.wait_while(state, unchanged)),
             Some(time) => drop(self.lifted.wait_timeout_while(state, time, unchanged)),
@@ -398,8 +371,7 @@ impl Shared {
 
     fn answered(&self, number: usize, answer: &[u8]) {
         let status = answer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
-        // It may have been forgotten meanwhile.
-        if let Some(seen) = self.state().seen.get_mut(number) {
+        if let Some(seen) = self.state().noted(number) {
             seen.status = status.unwrap_or(0);
         }
     }
@@ -408,20 +380,4 @@ impl Shared {
 fn matches(path: &str, target: &str) -> bool {
     let asked = target.split('?').next().unwrap_or_default();
     path.strip_suffix('*').map_or_else(|| asked == path, |beginning| asked.starts_with(beginning))
-}
-
-/// The value of this header field in a head.
-fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    head.lines().skip(1).find_map(|line| {
-        let (field, value) = line.split_once(':')?;
-        field.eq_ignore_ascii_case(name).then(|| value.trim())
-    })
-}
-
-fn without_cookies(answer: &[u8]) -> Vec<u8> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(answer.len());
-    let head = String::from_utf8_lossy(&answer[..end]);
-    let kept: Vec<&str> =
-        head.split("\r\n").filter(|line| !line.to_ascii_lowercase().starts_with("set-cookie:")).collect();
-    [kept.join("\r\n").as_bytes(), &answer[end..]].concat()
 }

@@ -8,12 +8,20 @@ use super::proxy::Proxy;
 use super::tls;
 use crate::binary::{EMAIL, Home, Server};
 
-/// Each test has a browser, or two; more than this many tests at once would only slow each other.
+/// Each test has a browser, or two; more than so many tests at once would only slow each other.
 static PERMITS: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(4)));
 
+/// What of the machine a test takes for itself.
+#[derive(Clone, Copy)]
+pub(crate) enum Share {
+    Quarter = 1,
+    /// For one that measures what is promised in seconds.
+    Half = 2,
+}
+
 /// Waits until there is room for one more test with a browser.
-pub(crate) async fn permit() -> OwnedSemaphorePermit {
-    Arc::clone(&PERMITS).acquire_owned().await.expect("never closed")
+pub(crate) async fn permit(share: Share) -> OwnedSemaphorePermit {
+    Arc::clone(&PERMITS).acquire_many_owned(share as u32).await.expect("never closed")
 }
 
 /// Keyward with an account, [`EMAIL`], and before it the proxy, on one origin. Lifetimes are short:
@@ -33,20 +41,31 @@ impl Site {
 
     /// The same with other settings.
     pub(crate) async fn with(settings: impl FnOnce(Home) -> Home) -> Self {
-        let permit = permit().await;
+        Self::sharing(Share::Quarter, settings).await
+    }
+
+    /// The same in a test that takes more of the machine.
+    pub(crate) async fn sharing(share: Share, settings: impl FnOnce(Home) -> Home) -> Self {
+        let permit = permit(share).await;
         let proxy = Proxy::start(None);
         let origin = format!("http://localhost:{}", proxy.port());
         Self::at(origin, proxy, settings, permit)
     }
 
-    /// The same as people have it: by HTTPS, at `https://app.keyward.test:PORT`.
+    /// The same as people have it: by HTTPS, at `https://app.keyward.test:PORT`, and nothing ends by
+    /// itself.
     pub(crate) async fn encrypted() -> Self {
-        let permit = permit().await;
+        let permit = permit(Share::Quarter).await;
         let proxy = Proxy::start(Some(tls::certificate()));
         let origin = format!("https://app.keyward.test:{}", proxy.port());
         // Made for this; where it is not on this machine alone, Keyward makes none by itself.
         let master_key = "nR0vT1mX2q8yPzUuS3cHkWb7dJ5gFaEoLi6YxQ4tKNs=";
-        Self::at(origin, proxy, |home| home.with("KEYS__MASTER_KEY", master_key), permit)
+        let settings = |home: Home| {
+            home.with("KEYS__MASTER_KEY", master_key)
+                .with("TOKENS__ACCESS_TTL", "5m")
+                .with("SESSIONS__IDLE_TIMEOUT", "1h")
+        };
+        Self::at(origin, proxy, settings, permit)
     }
 
     fn at(

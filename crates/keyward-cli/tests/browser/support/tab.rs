@@ -69,6 +69,12 @@ impl Tab {
         self.cdp("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
     }
 
+    /// The clock of the page that is open leaps, ahead or back.
+    pub(crate) async fn leap(&self, seconds: i64) {
+        let script = format!("const now = Date.now; Date.now = () => now.call(Date) + {seconds} * 1000;");
+        self.run(&script).await;
+    }
+
     pub(crate) async fn close(&self) {
         self.driver().await.close_window().await.expect("closed");
     }
