@@ -37,8 +37,8 @@ use keyward_core::throttle::Throttle;
 use keyward_core::time::Timestamp;
 use tokio::task::JoinSet;
 
-use self::nodes::Nodes;
 pub use self::nodes::RedisOpenError;
+use self::nodes::{Nodes, Patience};
 use self::record::{Owed, Record};
 use super::budget::Budgets;
 use super::trail::{EventPage, EventQuery, Sealed, Suspects, Suspicion, Trail};
@@ -181,7 +181,16 @@ impl Redis {
         urls: &[String],
         terms: Terms,
     ) -> Result<Self, RedisOpenError> {
-        Ok(Self { durable, nodes: Arc::new(Nodes::at(urls)?), terms })
+        Self::over_with(durable, urls, terms, Patience::default())
+    }
+
+    fn over_with(
+        durable: Arc<dyn Store>,
+        urls: &[String],
+        terms: Terms,
+        patience: Patience,
+    ) -> Result<Self, RedisOpenError> {
+        Ok(Self { durable, nodes: Arc::new(Nodes::at(urls, patience)?), terms })
     }
 
     /// Connects to the nodes.
