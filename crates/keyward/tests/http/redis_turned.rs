@@ -101,6 +101,7 @@ async fn a_node_answers_while_sessions_move_where_it_was_started_for() {
             .master_key(master_key())
             .data_folder(folder.path())
             .clock(clock.clone())
+            .patience(std::time::Duration::from_secs(60))
     };
     let without = Node::start(builder(&[])).await;
     let (mut ada, mut bob) = (without.sign_up(ADA).await, without.sign_up(BOB).await);

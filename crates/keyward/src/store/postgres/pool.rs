@@ -28,7 +28,7 @@ use crate::store::{Fault, NotCommitted, WORTH};
 
 /// How long, and how much.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// How long is waited for a connection that is free.
     pub(super) wait: Duration,
     /// How long the database may take for one statement.
@@ -62,6 +62,19 @@ impl Default for Patience {
 }
 
 impl Patience {
+    /// So long for everything.
+    pub(crate) fn of(long: Duration) -> Self {
+        Self {
+            wait: long,
+            statement: long,
+            lock: long,
+            rest: long,
+            answer: long,
+            news: long,
+            ..Self::default()
+        }
+    }
+
     /// For what every node has to know each second.
     pub(super) fn for_news(self) -> Self {
         let Self { news, .. } = self;

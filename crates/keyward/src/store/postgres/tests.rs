@@ -67,16 +67,7 @@ async fn open(database: &Database) -> Postgres {
 
 /// The same by these options. No test fails by a limit that it is not about.
 async fn open_by(options: PostgresOptions) -> Postgres {
-    let patience = Patience {
-        wait: LONG,
-        statement: LONG,
-        lock: LONG,
-        rest: LONG,
-        answer: LONG,
-        news: LONG,
-        ..Patience::default()
-    };
-    Postgres::open_with(&options, false, &clock(), patience).await.expect("it opens")
+    Postgres::open(&options.patience(Patience::of(LONG)), false, &clock()).await.expect("it opens")
 }
 
 impl Place for Database {

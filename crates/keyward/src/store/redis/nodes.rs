@@ -59,11 +59,18 @@ pub enum RedisOpenError {
 
 /// How long is waited for Redis.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// How long a connection may take to be made, and one answer to come.
     pub(super) attempt: Duration,
     /// How long a question may take with everything: connecting, a redirection, asking once more.
     pub(super) question: Duration,
+}
+
+impl Patience {
+    /// So long for everything.
+    pub(crate) const fn of(long: Duration) -> Self {
+        Self { attempt: long, question: long }
+    }
 }
 
 impl Default for Patience {

@@ -23,8 +23,7 @@ use keyward_core::mail::{Link, Mail};
 use keyward_core::session::LAG;
 use keyward_core::time::Timestamp;
 
-use super::nodes::Patience;
-use super::{Redis, Terms};
+use super::{Patience, Redis, Terms};
 use crate::store::contract::{Later, Place, Row};
 use crate::store::sqlite::tests::Folder;
 use crate::store::{Store, Sweep};
@@ -55,26 +54,25 @@ struct Apart {
     folder: Folder,
     urls: Vec<String>,
     terms: Terms,
-    patience: Patience,
 }
 
 impl Apart {
     fn new(urls: Vec<String>, refresh_ttl: Duration) -> Self {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let terms = Terms { prefix: format!("test{number}"), refresh_ttl };
-        Self { folder: Folder::new(), urls, terms, patience: Patience::default() }
+        let terms = Terms { prefix: format!("test{number}"), refresh_ttl, patience: Patience::default() };
+        Self { folder: Folder::new(), urls, terms }
     }
 
     /// The same on servers that nobody stops: a test there fails by nothing that is slow.
     fn patient(urls: Vec<String>, refresh_ttl: Duration) -> Self {
-        let patience = Patience { attempt: LONG, question: LONG };
-        Self { patience, ..Self::new(urls, refresh_ttl) }
+        let mut place = Self::new(urls, refresh_ttl);
+        place.terms.patience = Patience::of(LONG);
+        place
     }
 
     async fn over(&self, durable: Arc<dyn Store>) -> Redis {
-        let redis = Redis::over_with(durable, &self.urls, self.terms.clone(), self.patience);
-        let redis = redis.expect("addresses");
+        let redis = Redis::over(durable, &self.urls, self.terms.clone()).expect("addresses");
         redis.connect().await.expect("Redis answers");
         redis
     }

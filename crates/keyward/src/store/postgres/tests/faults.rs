@@ -25,7 +25,7 @@ async fn impatient(database: &Database, connections: usize) -> Postgres {
         waiting: 2,
         ..Patience::default()
     };
-    Postgres::open_with(&options, false, &clock(), patience).await.expect("it opens")
+    Postgres::open(&options.patience(patience), false, &clock()).await.expect("it opens")
 }
 
 fn is_unavailable<T>(result: &Result<T, NotCommitted>) -> bool {
@@ -96,7 +96,7 @@ async fn what_was_revoked_is_given_up_before_anything_else() {
     let database = made();
     let options = PostgresOptions::new(database.url()).max_connections(1);
     let patience = Patience { statement: LONG, lock: LONG, answer: LONG, ..Patience::default() };
-    let store = Postgres::open_with(&options, false, &clock(), patience).await.expect("it opens");
+    let store = Postgres::open(&options.patience(patience), false, &clock()).await.expect("it opens");
     let store = std::sync::Arc::new(store);
     let holder = raw(&database).await;
     holder.batch_execute("BEGIN; LOCK TABLE access_ttl, revocation").await.expect("locked");
@@ -141,7 +141,7 @@ async fn who_does_not_answer_is_not_waited_for_with_what_was_revoked() {
     let url = format!("postgres://keyward@127.0.0.1:{port}/{}", database.name);
     let options = PostgresOptions::new(url).max_connections(1);
     let patience = Patience { answer: LONG, ..Patience::default() };
-    let store = Postgres::open_with(&options, false, &clock(), patience).await.expect("it opens");
+    let store = Postgres::open(&options.patience(patience), false, &clock()).await.expect("it opens");
     store.news(0).await.expect("readable");
     frozen.send_replace(1);
     let told = timeout(LONG / 2, store.news(0)).await.expect("what may take longer is given up later");

@@ -86,6 +86,7 @@ pub(super) async fn two(database: &Database) -> ([Keyward; 2], Clock) {
     let start = async || {
         Keyward::builder(Settings { background: false, ..Settings::default() })
             .postgres(PostgresOptions::new(database.url()).max_connections(4))
+            .patience(LONG)
             .clock(clock.clone())
             .beside()
             .master_key(MasterKey::from_bytes(&[7; 32]))

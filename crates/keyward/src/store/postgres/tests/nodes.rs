@@ -317,6 +317,7 @@ fn making(database: &Database, minutes: u64, clock: &Clock) -> Builder {
     settings.policy.access_ttl = Duration::from_secs(60 * minutes);
     Keyward::builder(settings)
         .postgres(PostgresOptions::new(database.url()).max_connections(4))
+        .patience(LONG)
         .clock(clock.clone())
         .master_key(MasterKey::from_bytes(&[7; 32]))
 }
@@ -324,6 +325,7 @@ fn making(database: &Database, minutes: u64, clock: &Clock) -> Builder {
 async fn node(database: &Database, background: bool) -> Keyward {
     Keyward::builder(Settings { background, ..Settings::default() })
         .postgres(PostgresOptions::new(database.url()).max_connections(4))
+        .patience(LONG)
         .master_key(MasterKey::from_bytes(&[7; 32]))
         .open()
         .await

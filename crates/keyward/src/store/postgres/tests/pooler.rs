@@ -36,7 +36,9 @@ impl Pooled {
 
     async fn open(&self, serve: bool) -> Postgres {
         let options = PostgresOptions::new(self.pooler()).direct_url(self.0.url()).max_connections(8);
-        Postgres::open(&options, serve, &clock()).await.expect("it opens")
+        Postgres::open(&options.patience(super::Patience::of(super::LONG)), serve, &clock())
+            .await
+            .expect("it opens")
     }
 }
 
