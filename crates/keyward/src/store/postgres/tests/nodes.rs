@@ -17,7 +17,7 @@ use super::{LONG, Postgres, PostgresOptions, made, open, open_by, raw, until_wai
 use crate::clock::Clock;
 use crate::feed::{Feed, TRUST};
 use crate::store::{NotCommitted, Store};
-use crate::{Builder, Client, Denial, Error, Grant, Keyward, MasterKey, Password, Settings, StartError};
+use crate::{Builder, Client, Denial, Grant, Keyward, MasterKey, Password, Settings, StartError};
 
 pub(super) fn revoke(name: String) -> Change {
     let until = Timestamp::from_seconds(1 << 40);
@@ -337,15 +337,23 @@ async fn what_one_node_gives_and_takes_holds_on_the_other() {
     let database = made();
     let (one, other) = (node(&database, false).await, node(&database, true).await);
     let (client, grant) = signed_in(&one).await;
-    let session = other.verify(grant.access_token(), &client).await.expect("it knows the key");
+    // On a machine that has much to do it may not be up to date for a moment.
+    let verified = async || loop {
+        match other.verify(grant.access_token(), &client).await {
+            Err(error) if error.denied().denial() == Denial::StoreUnavailable => {
+                sleep(Duration::from_millis(10)).await
+            }
+            verified => break verified,
+        }
+    };
+    let session = timeout(LONG, verified()).await.expect("it comes to know").expect("it knows the key");
     one.sign_out(&session, &client).await.expect("it answers");
     let refused = timeout(LONG, async {
         loop {
-            match other.verify(grant.access_token(), &client).await {
-                // On a machine that has much to do it may not be up to date for a moment.
-                Ok(_) | Err(Error::Fault(_)) => sleep(Duration::from_millis(10)).await,
-                Err(error) => return error,
+            if let Err(error) = verified().await {
+                return error;
             }
+            sleep(Duration::from_millis(10)).await;
         }
     });
     let error = refused.await.expect("it hears of it");
