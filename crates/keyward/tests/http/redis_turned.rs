@@ -1,5 +1,7 @@
 //! What does a node answer while another one has sessions elsewhere: since Redis was turned on, or left?
 
+use std::time::Duration;
+
 use axum::Router;
 use keyward::clock::Clock;
 use keyward::core::time::Timestamp;
@@ -12,6 +14,8 @@ use crate::servers::{postgres, redis};
 use crate::support::{
     ADA, Ask, BOB, PASSWORD, Reply, START, Tokens, ask_of, get, login, master_key, post, settings,
 };
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// A node.
 struct Node {
@@ -101,7 +105,7 @@ async fn a_node_answers_while_sessions_move_where_it_was_started_for() {
             .master_key(master_key())
             .data_folder(folder.path())
             .clock(clock.clone())
-            .patience(std::time::Duration::from_secs(60))
+            .patience(60 * SECOND)
     };
     let without = Node::start(builder(&[])).await;
     let (mut ada, mut bob) = (without.sign_up(ADA).await, without.sign_up(BOB).await);
@@ -109,6 +113,7 @@ async fn a_node_answers_while_sessions_move_where_it_was_started_for() {
     // It knows all there is when the other one starts, and would go by it for a second.
     without.keyward.tick().await.expect("a tick");
     let with = Node::start(builder(std::slice::from_ref(&redis))).await;
+    clock.advance(2 * SECOND);
     without.is_out(&mut ada).await;
     let [told] = &errors()[..] else { panic!("said once: {:?}", errors()) };
     assert!(told.contains("sessions move in Redis since") && told.contains("set redis.urls"), "{told}");
@@ -116,6 +121,7 @@ async fn a_node_answers_while_sessions_move_where_it_was_started_for() {
     with.serves(&mut bob).await;
     // Who signs out there is out here, though nothing here is written.
     with.sign_out(&bob).await;
+    clock.advance(SECOND);
     without.keyward.tick().await.expect_err("nothing is written");
     without.verify(&bob).await.refused(401, "session_revoked");
     let ended = "SELECT count(*) FROM session WHERE ended_at IS NOT NULL";
@@ -123,6 +129,7 @@ async fn a_node_answers_while_sessions_move_where_it_was_started_for() {
 
     with.keyward.tick().await.expect("a tick");
     builder(&[]).beside().leave_redis().open().await.expect("it is left");
+    clock.advance(2 * SECOND);
     with.is_out(&mut ada).await;
     without.serves(&mut ada).await;
     without.keyward.tick().await.expect("a tick");

@@ -16,6 +16,7 @@ use std::sync::{Mutex, OnceLock};
 
 pub(crate) use self::port::free_port;
 
+#[allow(clippy::duplicate_mod, reason = "it is shared by path, as this is")]
 #[path = "port.rs"]
 mod port;
 

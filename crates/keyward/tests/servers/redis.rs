@@ -16,6 +16,7 @@ use std::time::Duration;
 use self::port::BUS;
 pub(crate) use self::port::free_port;
 
+#[allow(clippy::duplicate_mod, reason = "it is shared by path, as this is")]
 #[path = "port.rs"]
 mod port;
 
