@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use keyward_core::password::PasswordHash;
 use keyward_core::seal::{self, MasterKey};
@@ -19,8 +20,8 @@ use crate::master_key::{self, MasterKeyError};
 use crate::metrics::Metrics;
 use crate::settings::{Origin, Settings};
 use crate::store::Store;
-use crate::store::postgres::{Moves, Postgres, PostgresError, PostgresOptions};
-use crate::store::redis::{Redis, RedisOpenError, Terms};
+use crate::store::postgres::{self, Moves, Postgres, PostgresError, PostgresOptions};
+use crate::store::redis::{self, Redis, RedisOpenError, Terms};
 use crate::store::sqlite::{OpenError, Sqlite};
 use crate::{Keyward, background};
 
@@ -77,6 +78,7 @@ pub struct Builder {
     place: Place,
     redis: Vec<String>,
     leaves_redis: bool,
+    patience: Option<Duration>,
     folder: PathBuf,
     exclusive: bool,
     master: Option<MasterKey>,
@@ -111,11 +113,19 @@ impl Place {
         })
     }
 
-    async fn open(&self, exclusive: bool, moves: Moves, clock: &Clock) -> Result<Arc<dyn Store>, StartError> {
+    async fn open(
+        &self,
+        exclusive: bool,
+        moves: Moves,
+        patience: Option<Duration>,
+        clock: &Clock,
+    ) -> Result<Arc<dyn Store>, StartError> {
         Ok(match self {
             Self::Sqlite(path) => Arc::new(Sqlite::open(path, exclusive, clock.now())?),
             Self::Postgres(options) => {
-                let postgres = Postgres::open(&options.clone().moving(moves), exclusive, clock).await?;
+                let patience = patience.map_or_else(postgres::Patience::default, postgres::Patience::of);
+                let options = options.clone().moving(moves).patience(patience);
+                let postgres = Postgres::open(&options, exclusive, clock).await?;
                 if postgres.has_moved_sessions() {
                     // Until every other node knows it, or knows that it knows nothing any more.
                     tokio::time::sleep(TRUST).await;
@@ -146,6 +156,14 @@ impl Builder {
     /// a Redis Cluster, as `redis://user:password@host:port`, or `rediss://` for TLS.
     pub fn redis(mut self, urls: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.redis = urls.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How long is waited for Postgres and Redis. For tests of what is not about that: their machine may
+    /// have much to do.
+    #[doc(hidden)]
+    pub fn patience(mut self, long: Duration) -> Self {
+        self.patience = Some(long);
         self
     }
 
@@ -236,10 +254,11 @@ impl Builder {
             (true, true) => Moves::HereFromNowOn,
             (true, false) => Moves::Here,
         };
-        let mut store = self.place.open(self.exclusive, moves, &self.clock).await?;
+        let mut store = self.place.open(self.exclusive, moves, self.patience, &self.clock).await?;
         if !self.redis.is_empty() {
-            let terms =
-                Terms { prefix: REDIS_PREFIX.to_owned(), refresh_ttl: self.settings.policy.refresh_ttl };
+            let (prefix, refresh_ttl) = (REDIS_PREFIX.to_owned(), self.settings.policy.refresh_ttl);
+            let patience = self.patience.map_or_else(redis::Patience::default, redis::Patience::of);
+            let terms = Terms { prefix, refresh_ttl, patience };
             let redis = Redis::over(store, &self.redis, terms)?;
             // A command connects when it has something to ask: what it ends is ended without Redis.
             if self.exclusive {
@@ -325,6 +344,7 @@ impl Keyward {
             place: Place::Sqlite(DATABASE.into()),
             redis: Vec::new(),
             leaves_redis: false,
+            patience: None,
             folder: Path::new(DATABASE).parent().unwrap_or(Path::new("")).to_owned(),
             exclusive: true,
             master: None,

@@ -45,7 +45,8 @@ use self::moves::Agreement;
 pub(crate) use self::moves::Moves;
 use self::options::Endpoint;
 pub use self::options::PostgresOptions;
-use self::pool::{Patience, Pool, Question};
+pub(crate) use self::pool::Patience;
+use self::pool::{Pool, Question};
 use super::budget::Budgets;
 use super::sql::{self, Value, explorer, search};
 use super::{
@@ -90,15 +91,6 @@ impl Postgres {
         serve: bool,
         clock: &Clock,
     ) -> Result<Self, PostgresError> {
-        Self::open_with(options, serve, clock, Patience::default()).await
-    }
-
-    async fn open_with(
-        options: &PostgresOptions,
-        serve: bool,
-        clock: &Clock,
-        patience: Patience,
-    ) -> Result<Self, PostgresError> {
         let endpoint = Endpoint::of(&options.url)?;
         let direct = options.direct_url.as_deref().map(Endpoint::of).transpose()?;
         let pooled = match &direct {
@@ -118,12 +110,12 @@ impl Postgres {
                 &endpoint,
                 options.max_connections.max(1),
                 pooled,
-                patience,
+                options.patience,
                 Some(Arc::clone(&agreement)),
             )?,
-            known: Pool::new(&endpoint, 1, pooled, patience.for_news(), None)?,
+            known: Pool::new(&endpoint, 1, pooled, options.patience.for_news(), None)?,
             known_past: match &direct {
-                Some(direct) => Some(Pool::new(direct, 1, false, patience.for_news(), None)?),
+                Some(direct) => Some(Pool::new(direct, 1, false, options.patience.for_news(), None)?),
                 None => None,
             },
             agreement,

@@ -38,6 +38,7 @@ use keyward_core::time::Timestamp;
 use tokio::task::JoinSet;
 
 use self::nodes::Nodes;
+pub(crate) use self::nodes::Patience;
 pub use self::nodes::RedisOpenError;
 use self::record::{Owed, Record};
 use super::budget::Budgets;
@@ -118,6 +119,8 @@ pub(crate) struct Terms {
     pub(crate) prefix: String,
     /// For how long a refresh token is good.
     pub(crate) refresh_ttl: Duration,
+    /// How long it waits for Redis.
+    pub(crate) patience: Patience,
 }
 
 /// How far a session has come, to be written on condition.
@@ -181,7 +184,7 @@ impl Redis {
         urls: &[String],
         terms: Terms,
     ) -> Result<Self, RedisOpenError> {
-        Ok(Self { durable, nodes: Arc::new(Nodes::at(urls)?), terms })
+        Ok(Self { durable, nodes: Arc::new(Nodes::at(urls, terms.patience)?), terms })
     }
 
     /// Connects to the nodes.

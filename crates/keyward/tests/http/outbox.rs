@@ -5,6 +5,7 @@ use std::time::Duration;
 use keyward::{Settings, Smtp};
 use serde_json::{Value, json};
 
+use crate::servers::redis::free_port;
 use crate::support::{ADA, App, DAY, HOUR, Mail, PASSWORD, SmtpServer, post, settings};
 
 /// An installation for people elsewhere.
@@ -23,6 +24,12 @@ async fn by(smtp: Smtp) -> App {
 async fn invite(app: &App, email: &str) {
     let client = keyward::Client::operator();
     app.keyward.create_account(email, None, None, vec!["user".to_owned()], &client).await.expect("made");
+}
+
+/// A port where nobody answers, and a server that is to be there.
+fn nobody() -> (u16, Smtp) {
+    let server = SmtpServer::start_on("starttls", free_port());
+    (server.port, server.smtp("127.0.0.1", false))
 }
 
 /// How often the only mail was tried, in how many seconds it is due, and what went wrong.
@@ -148,9 +155,7 @@ async fn what_is_refused_for_ever_is_given_up_and_kept_for_a_week() {
 
 #[tokio::test]
 async fn a_server_that_is_away_loses_no_mail_and_keeps_no_other_waiting_longer() {
-    let server = SmtpServer::start("starttls");
-    let (port, smtp) = (server.port, server.smtp("127.0.0.1", false));
-    drop(server);
+    let (port, smtp) = nobody();
     let app = by(smtp).await;
     for n in 0..3 {
         invite(&app, &format!("user{n}@example.com")).await;
@@ -172,9 +177,7 @@ async fn a_server_that_is_away_loses_no_mail_and_keeps_no_other_waiting_longer()
 
 #[tokio::test]
 async fn a_mail_that_nobody_can_use_any_more_is_not_sent() {
-    let server = SmtpServer::start("starttls");
-    let (port, smtp) = (server.port, server.smtp("127.0.0.1", false));
-    drop(server);
+    let (port, smtp) = nobody();
     let app = by(smtp).await;
     app.signup(ADA).await;
     app.tick().await;
@@ -230,7 +233,7 @@ async fn in_the_background_a_mail_leaves_by_itself_and_a_stop_is_not_kept_waitin
     invite(&app, ADA).await;
     let taken = tokio::task::spawn_blocking(move || silent.accept().expect("a connection"));
     let _connection = taken.await.expect("no panic");
-    tokio::time::timeout(Duration::from_secs(10), app.keyward.close())
+    tokio::time::timeout(Duration::from_secs(60), app.keyward.close())
         .await
         .expect("in time")
         .expect("closed");

@@ -9,7 +9,8 @@ use rusqlite::Connection;
 
 use crate::support::{ADA, App, settings};
 
-const WRITES: usize = 200;
+/// Few enough that the one who waits has its turn within a busy time-out, however slow the disk.
+const WRITES: usize = 40;
 
 /// A connection of the application's own, as the front page of the documentation says.
 fn own_connection(path: &Path) -> Connection {

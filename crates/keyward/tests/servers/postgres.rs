@@ -8,12 +8,17 @@
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
+
+pub(crate) use self::port::free_port;
+
+#[allow(clippy::duplicate_mod, reason = "it is shared by path, as this is")]
+#[path = "port.rs"]
+mod port;
 
 /// Postgres refuses to run as root. Its shell outlives this process by as long as it takes to stop
 /// it: its standard input ends with this process. Text is sorted by a language here, so that a
@@ -110,7 +115,7 @@ impl Server {
         let programs = programs();
         for _ in 0..5 {
             // Somebody else may take the port before Postgres does; then there is no answer.
-            let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+            let port = free_port();
             let mut shell = Command::new("sh")
                 .args(["-c", RUN, "postgres"])
                 .arg(&programs)
@@ -287,12 +292,17 @@ impl Database {
     /// it holds.
     pub(crate) fn emptied(mut self) -> Option<Self> {
         let (old, new) = (&self.name, self.server.free_name());
+        // To rename it waits for them as well, but for five seconds alone.
+        let gone = format!(
+            "DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_stat_activity WHERE datname = '{old}') \
+             LOOP PERFORM pg_sleep(0.01), pg_stat_clear_snapshot(); END LOOP; END $$"
+        );
         let said = self.server.psql(
             "postgres",
             &[
                 &format!("ALTER DATABASE {old} ALLOW_CONNECTIONS false"),
                 &format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{old}'"),
-                // It waits until they are gone.
+                &gone,
                 &format!("ALTER DATABASE {old} RENAME TO {new}"),
                 &format!("ALTER DATABASE {new} ALLOW_CONNECTIONS true"),
                 &format!("\\connect {new}"),

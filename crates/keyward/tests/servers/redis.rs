@@ -4,16 +4,21 @@
 //! Shared by path between the tests of the crates; they need nothing but Debian's `redis-server`
 //! (`need_redis` in scripts/lib.sh).
 
-use std::collections::HashSet;
 use std::fs;
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
+
+use self::port::BUS;
+pub(crate) use self::port::free_port;
+
+#[allow(clippy::duplicate_mod, reason = "it is shared by path, as this is")]
+#[path = "port.rs"]
+mod port;
 
 /// Its shell outlives this process by as long as it takes to end it: its standard input ends with
 /// this process.
@@ -26,10 +31,6 @@ kill -9 $!
 wait $!
 rm -r "$PWD"
 "#;
-/// Below what the system hands out by itself, and so that the bus has room above.
-const PORTS: std::ops::Range<u16> = 21_000..31_000;
-/// How far above the port the bus of a cluster is.
-const BUS: u16 = 10_000;
 const SLOTS: u16 = 16_384;
 /// Where a server saves what it knows.
 const SAVED: &str = "dump.rdb";
@@ -46,6 +47,8 @@ pub(crate) struct Server {
     folder: PathBuf,
     /// What was saved last when it ended.
     saved: Option<Vec<u8>>,
+    /// How many of its databases were handed out.
+    databases: AtomicUsize,
 }
 
 /// The server of this process.
@@ -88,9 +91,10 @@ impl Server {
         // What it says further has to go somewhere, or it would wait for a reader.
         std::thread::spawn(move || lines.for_each(drop));
         // Dropped, its shell is ended, server or no.
-        let started =
-            Self { port, arguments, process: process.unwrap_or(0), lifeline, shell, folder, saved: None };
-        process.is_some().then_some(started)
+        let is_started = process.is_some();
+        let (process, saved, databases) = (process.unwrap_or(0), None, AtomicUsize::new(0));
+        let server = Self { port, arguments, process, lifeline, shell, folder, saved, databases };
+        is_started.then_some(server)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -99,8 +103,7 @@ impl Server {
 
     /// The address of a database that nobody else of this process has.
     pub(crate) fn database(&self) -> String {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        format!("{}/{}", self.url(), NUMBER.fetch_add(1, Ordering::Relaxed))
+        format!("{}/{}", self.url(), self.databases.fetch_add(1, Ordering::Relaxed))
     }
 
     /// What it answers to this: a text, or of a list its texts.
@@ -139,7 +142,9 @@ impl Server {
         if let Some(saved) = self.saved.take() {
             fs::write(folder.join(SAVED), saved).expect("a file");
         }
+        let databases = std::mem::take(&mut self.databases);
         *self = Self::on(self.port, self.arguments.clone(), folder).expect("its port is its own");
+        self.databases = databases;
     }
 
     /// Lets it answer nothing, while its connections stay.
@@ -173,22 +178,6 @@ impl Drop for Server {
 
 fn folder() -> PathBuf {
     tempfile::tempdir().expect("a folder").keep()
-}
-
-/// A port that nobody has, with its bus above.
-pub(crate) fn free_port() -> u16 {
-    static USED: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
-    loop {
-        let [high, low, ..] = RandomState::new().hash_one(0).to_be_bytes();
-        let port = PORTS.start + u16::from_be_bytes([high, low]) % (PORTS.end - PORTS.start);
-        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if is_free(port)
-            && is_free(port + BUS)
-            && USED.lock().unwrap_or_else(PoisonError::into_inner).insert(port)
-        {
-            return port;
-        }
-    }
 }
 
 /// The next answer that a server sends, or how it refused.
@@ -232,9 +221,12 @@ impl Cluster {
     /// Starts one of so many primaries, each with so many replicas.
     pub(crate) fn start(primaries: u16, replicas: u16) -> Self {
         // A replica is of use once it has followed its primary, which begins at once here.
-        const SETTINGS: [&str; 6] =
-            ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0"];
-        let servers = (0..primaries * (1 + replicas)).map(|_| Server::start(&SETTINGS));
+        const SETTINGS: [&str; 5] =
+            ["--cluster-enabled", "yes", "--repl-diskless-sync-delay", "0", "--cluster-node-timeout"];
+        // Who can't be replaced is not given up for being slow.
+        let patience = if replicas == 0 { "60000" } else { "3000" };
+        let settings = [&SETTINGS[..], &[patience]].concat();
+        let servers = (0..primaries * (1 + replicas)).map(|_| Server::start(&settings));
         let cluster = Self(servers.collect());
         cluster.found(primaries);
         cluster

@@ -16,6 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{PostgresError, no_connection};
 use super::moves::Moves;
+use super::pool::Patience;
 
 /// How long it may take to connect to one address of the server.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -39,12 +40,14 @@ pub struct PostgresOptions {
     pub(super) direct_url: Option<String>,
     pub(super) max_connections: usize,
     pub(super) moves: Moves,
+    pub(super) patience: Patience,
 }
 
 impl PostgresOptions {
     /// The database at this address, with 16 connections at most.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), direct_url: None, max_connections: 16, moves: Moves::Here }
+        let patience = Patience::default();
+        Self { url: url.into(), direct_url: None, max_connections: 16, moves: Moves::Here, patience }
     }
 
     /// The address of the same database past a transaction pooler such as PgBouncer, which the other
@@ -67,6 +70,13 @@ impl PostgresOptions {
     #[must_use]
     pub(crate) const fn moving(mut self, moves: Moves) -> Self {
         self.moves = moves;
+        self
+    }
+
+    /// How long it waits for the database.
+    #[must_use]
+    pub(crate) const fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
         self
     }
 

@@ -28,7 +28,7 @@ use crate::store::{Fault, NotCommitted, WORTH};
 
 /// How long, and how much.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     /// How long is waited for a connection that is free.
     pub(super) wait: Duration,
     /// How long the database may take for one statement.
@@ -40,6 +40,9 @@ pub(super) struct Patience {
     pub(super) rest: Duration,
     /// How long is waited for an answer: longer than the database goes on with one.
     pub(super) answer: Duration,
+    /// How long any of it may take for what every node has to know each second: later than that, an
+    /// answer is worth nothing, and whoever waits for it keeps all others waiting.
+    pub(super) news: Duration,
     /// How many may wait for each connection there is; more is answered as unavailable at once.
     pub(super) waiting: usize,
 }
@@ -52,16 +55,30 @@ impl Default for Patience {
             lock: Duration::from_secs(3),
             rest: Duration::from_secs(2),
             answer: Duration::from_secs(6),
+            news: WORTH,
             waiting: 64,
         }
     }
 }
 
 impl Patience {
-    /// For what every node has to know each second: later than that, an answer is worth nothing, and
-    /// whoever waits for it keeps all others waiting.
+    /// So long for everything.
+    pub(crate) fn of(long: Duration) -> Self {
+        Self {
+            wait: long,
+            statement: long,
+            lock: long,
+            rest: long,
+            answer: long,
+            news: long,
+            ..Self::default()
+        }
+    }
+
+    /// For what every node has to know each second.
     pub(super) fn for_news(self) -> Self {
-        Self { wait: WORTH, statement: WORTH, lock: WORTH, answer: WORTH, ..self }
+        let Self { news, .. } = self;
+        Self { wait: news, statement: news, lock: news, answer: news, ..self }
     }
 
     /// What the database is told of it.

@@ -16,11 +16,13 @@ mod pooler;
 mod schema;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyward_core::event::{Event, EventType};
 use keyward_core::id::{EventId, MailId, SessionId, UserId};
 use keyward_core::mail::{Link, Mail, Purpose, SecretHash};
 use keyward_core::time::Timestamp;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::NoTls;
 
 use self::servers::{Database, server};
@@ -31,6 +33,9 @@ use crate::store::Store;
 use crate::store::contract::{Later, Place, Row};
 
 crate::store::contract::contract!(super::super::fresh);
+
+/// Longer than anything takes, on a machine that has much to do.
+const LONG: Duration = Duration::from_secs(30);
 
 /// A database with all tables and nothing in them.
 fn made() -> Database {
@@ -57,8 +62,12 @@ fn clock() -> Clock {
 
 /// A process's hands on the database.
 async fn open(database: &Database) -> Postgres {
-    let options = PostgresOptions::new(database.url()).max_connections(8);
-    Postgres::open(&options, false, &clock()).await.expect("it opens")
+    open_by(PostgresOptions::new(database.url()).max_connections(8)).await
+}
+
+/// The same by these options. No test fails by a limit that it is not about.
+async fn open_by(options: PostgresOptions) -> Postgres {
+    Postgres::open(&options.patience(Patience::of(LONG)), false, &clock()).await.expect("it opens")
 }
 
 impl Place for Database {
@@ -82,10 +91,17 @@ async fn raw(database: &Database) -> tokio_postgres::Client {
     client
 }
 
-/// Whether somebody waits there for what another one has locked.
-fn is_waited_for(database: &Database) -> bool {
-    let waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    database.sql(waits) != "0\n"
+/// Waits until somebody waits there for what another one has locked, or has `ended` without.
+async fn until_waited_for(database: &Database, ended: impl Fn() -> bool) {
+    const WAITING: &str = "SELECT EXISTS (SELECT FROM pg_stat_activity \
+                           WHERE wait_event_type = 'Lock' AND datname = current_database())";
+    let client = raw(database).await;
+    let waited_for = async {
+        while !ended() && !client.query_one(WAITING, &[]).await.expect("it answers").get::<_, bool>(0) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LONG, waited_for).await.expect("somebody waits, or is done");
 }
 
 fn id(bytes: &[u8]) -> [u8; 16] {

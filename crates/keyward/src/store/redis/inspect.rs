@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use redis::{ConnectionAddr, ConnectionInfo, InfoDict, RedisResult};
 
-use super::nodes::{self, RedisOpenError};
+use super::nodes::{self, Patience, RedisOpenError};
 use crate::diagnosis::Finding;
 
 /// What is too little room: in hundredths of what it may take, this is in use.
@@ -67,7 +67,7 @@ pub async fn inspect(urls: &[String]) -> Vec<Finding> {
 }
 
 async fn reach(urls: &[String]) -> Result<(), RedisOpenError> {
-    nodes::Nodes::at(urls)?.connect().await
+    nodes::Nodes::at(urls, Patience::default())?.connect().await
 }
 
 /// A round through the nodes.
@@ -110,7 +110,7 @@ impl Round {
 
 /// What a node tells of itself, and of the primaries of its cluster.
 async fn ask(info: &ConnectionInfo) -> RedisResult<(Told, Vec<ConnectionInfo>)> {
-    let (mut node, is_of_cluster) = nodes::single(info).await?;
+    let (mut node, is_of_cluster) = nodes::single(info, Patience::default()).await?;
     let all: InfoDict = redis::cmd("INFO").query_async(&mut node).await?;
     let (mut cluster, mut primaries) = (None, Vec::new());
     if is_of_cluster {

@@ -28,10 +28,6 @@ use tokio::time::{sleep, timeout};
 use crate::clock::Clock;
 use crate::store::Fault;
 
-/// How long a connection may take to be made, and one answer to come.
-const ATTEMPT: Duration = Duration::from_secs(1);
-/// How long a question may take with everything: connecting, a redirection, asking once more.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// How long after one attempt to connect the next one begins at the earliest.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How many questions may wait for their answer; more is answered as unavailable.
@@ -61,9 +57,32 @@ pub enum RedisOpenError {
     NoCluster(String),
 }
 
+/// How long is waited for Redis.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    /// How long a connection may take to be made, and one answer to come.
+    pub(super) attempt: Duration,
+    /// How long a question may take with everything: connecting, a redirection, asking once more.
+    pub(super) question: Duration,
+}
+
+impl Patience {
+    /// So long for everything.
+    pub(crate) const fn of(long: Duration) -> Self {
+        Self { attempt: long, question: long }
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { attempt: Duration::from_secs(1), question: Duration::from_secs(2) }
+    }
+}
+
 /// The nodes of Redis, and the way to them.
 pub(super) struct Nodes {
     infos: Arc<[ConnectionInfo]>,
+    patience: Patience,
     way: Arc<watch::Sender<Way>>,
     waiting: Semaphore,
     asked: AtomicU64,
@@ -95,10 +114,10 @@ impl Nodes {
     ///
     /// # Errors
     /// [`RedisOpenError::Url`] for one that names nothing.
-    pub(super) fn at(urls: &[String]) -> Result<Self, RedisOpenError> {
+    pub(super) fn at(urls: &[String], patience: Patience) -> Result<Self, RedisOpenError> {
         let infos = urls.iter().map(|url| read(url)).collect::<Result<Arc<_>, _>>()?;
         let way = Arc::new(watch::Sender::new(Way::default()));
-        Ok(Self { infos, way, waiting: Semaphore::new(WAITING), asked: AtomicU64::new(0) })
+        Ok(Self { infos, patience, way, waiting: Semaphore::new(WAITING), asked: AtomicU64::new(0) })
     }
 
     /// Connects, if that is not done.
@@ -138,14 +157,14 @@ impl Nodes {
         if !begins {
             return;
         }
-        let (infos, way) = (Arc::clone(&self.infos), Arc::clone(&self.way));
+        let (infos, way, patience) = (Arc::clone(&self.infos), Arc::clone(&self.way), self.patience);
         let tried_at = way.borrow().tried_at;
         tokio::spawn(async move {
             let clock = Clock::system();
             if let Some(tried_at) = tried_at {
                 sleep((tried_at + PAUSE).saturating_sub(clock.monotonic())).await;
             }
-            let made = connect(&infos).await;
+            let made = connect(&infos, patience).await;
             way.send_modify(|way| {
                 way.is_connecting = false;
                 way.tried_at = Some(clock.monotonic());
@@ -192,7 +211,7 @@ impl Nodes {
         };
         self.asked.fetch_add(1, Ordering::Relaxed);
         let mut used = None;
-        let asked = timeout(PATIENCE, async {
+        let asked = timeout(self.patience.question, async {
             let (number, link) = self.link().await.map_err(|error| error.to_string())?;
             used = Some(number);
             let answer = ask(link).await;
@@ -224,12 +243,14 @@ pub(super) fn read(url: &str) -> Result<ConnectionInfo, RedisOpenError> {
 }
 
 /// A connection to whatever these name.
-async fn connect(infos: &[ConnectionInfo]) -> Result<Link, RedisOpenError> {
+async fn connect(infos: &[ConnectionInfo], patience: Patience) -> Result<Link, RedisOpenError> {
     let mut failed = nowhere();
     // Of a cluster any node will do that answers.
     for info in infos {
-        match single(info).await {
-            Ok((_, true)) => return cluster(infos).await.map_err(|error| unreachable(info, &error)),
+        match single(info, patience).await {
+            Ok((_, true)) => {
+                return cluster(infos, patience).await.map_err(|error| unreachable(info, &error));
+            }
             Ok((node, false)) if infos.len() == 1 => return Ok(Link::One(node)),
             Ok((_, false)) => return Err(RedisOpenError::NoCluster(info.addr().to_string())),
             Err(error) => failed = unreachable(info, &error),
@@ -238,11 +259,11 @@ async fn connect(infos: &[ConnectionInfo]) -> Result<Link, RedisOpenError> {
     Err(failed)
 }
 
-async fn cluster(infos: &[ConnectionInfo]) -> RedisResult<Link> {
+async fn cluster(infos: &[ConnectionInfo], patience: Patience) -> RedisResult<Link> {
     let client = ClusterClientBuilder::new(infos.to_vec())
-        .connection_timeout(ATTEMPT)
-        .response_timeout(ATTEMPT)
-        .overall_response_timeout(Some(PATIENCE))
+        .connection_timeout(patience.attempt)
+        .response_timeout(patience.attempt)
+        .overall_response_timeout(Some(patience.question))
         .build()?;
     client.get_async_connection().await.map(Link::Cluster)
 }
@@ -256,10 +277,13 @@ fn is_of_the_link(error: &RedisError) -> bool {
 }
 
 /// A connection to this node alone, and whether that is of a cluster.
-pub(super) async fn single(info: &ConnectionInfo) -> RedisResult<(MultiplexedConnection, bool)> {
+pub(super) async fn single(
+    info: &ConnectionInfo,
+    patience: Patience,
+) -> RedisResult<(MultiplexedConnection, bool)> {
     let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(ATTEMPT))
-        .set_response_timeout(Some(ATTEMPT));
+        .set_connection_timeout(Some(patience.attempt))
+        .set_response_timeout(Some(patience.attempt));
     let client = Client::open(info.clone())?;
     let mut node = client.get_multiplexed_async_connection_with_config(&config).await?;
     let cluster: InfoDict = redis::cmd("INFO").arg("cluster").query_async(&mut node).await?;

@@ -76,8 +76,22 @@ impl App {
 
     /// [`App::dump`] without the audit trail.
     pub(crate) fn dump_without_events(&self) -> String {
-        let tables: Vec<String> = self.tables().into_iter().filter(|name| name != "event").collect();
-        self.dump_of(&tables)
+        self.dump_without(&["event"])
+    }
+
+    /// [`App::dump`] without these tables.
+    pub(crate) fn dump_without(&self, tables: &[&str]) -> String {
+        let others = self.tables().into_iter().filter(|name| !tables.contains(&name.as_str()));
+        self.dump_of(&others.collect::<Vec<_>>())
+    }
+
+    /// Which transactions wrote the rows of this table last; none where a store has no such table.
+    pub(crate) fn writers_of(&self, table: &str) -> Vec<String> {
+        if !self.tables().iter().any(|name| name == table) {
+            return vec![];
+        }
+        let rows = self.rows(&format!("SELECT xmin::text FROM {table} ORDER BY 1"));
+        rows.iter().map(|row| get(row, 0)).collect()
     }
 
     /// How many rows a table has.

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use keyward::{Builder, Keyward, PostgresOptions, Settings, StartError};
 use tempfile::TempDir;
@@ -10,6 +11,9 @@ use tempfile::TempDir;
 use super::asked::{Asked, apart};
 use super::master_key;
 use crate::servers::{postgres, redis};
+
+/// Longer than anything takes, on a machine that has much to do.
+const LONG: Duration = Duration::from_secs(60);
 
 /// Where one installation keeps what it keeps. Gone with it.
 pub(crate) struct Place {
@@ -104,7 +108,7 @@ impl Place {
             Kept::Sqlite => builder.sqlite(self.file()),
             Kept::Postgres { server, redis } => {
                 let options = PostgresOptions::new(server.database.url()).max_connections(4);
-                let builder = builder.postgres(options);
+                let builder = builder.postgres(options).patience(LONG);
                 match redis {
                     Some(over) => builder.redis(over.urls()),
                     None => builder,

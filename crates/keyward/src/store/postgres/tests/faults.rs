@@ -8,11 +8,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::servers::{Database, Server};
-use super::{Patience, Postgres, PostgresOptions, clock, is_waited_for, made, open, raw};
+use super::{LONG, Patience, Postgres, PostgresOptions, clock, made, open, open_by, raw, until_waited_for};
 use crate::store::{Fault, NotCommitted, Store as _};
-
-/// Longer than anything takes, on a machine that has much to do.
-const LONG: Duration = Duration::from_secs(30);
 
 fn note(ttl: u64) -> Write {
     Write::NoteAccessTtl { ttl: Duration::from_secs(ttl), at: Timestamp::default() }
@@ -28,7 +25,7 @@ async fn impatient(database: &Database, connections: usize) -> Postgres {
         waiting: 2,
         ..Patience::default()
     };
-    Postgres::open_with(&options, false, &clock(), patience).await.expect("it opens")
+    Postgres::open(&options.patience(patience), false, &clock()).await.expect("it opens")
 }
 
 fn is_unavailable<T>(result: &Result<T, NotCommitted>) -> bool {
@@ -99,7 +96,7 @@ async fn what_was_revoked_is_given_up_before_anything_else() {
     let database = made();
     let options = PostgresOptions::new(database.url()).max_connections(1);
     let patience = Patience { statement: LONG, lock: LONG, answer: LONG, ..Patience::default() };
-    let store = Postgres::open_with(&options, false, &clock(), patience).await.expect("it opens");
+    let store = Postgres::open(&options.patience(patience), false, &clock()).await.expect("it opens");
     let store = std::sync::Arc::new(store);
     let holder = raw(&database).await;
     holder.batch_execute("BEGIN; LOCK TABLE access_ttl, revocation").await.expect("locked");
@@ -107,7 +104,7 @@ async fn what_was_revoked_is_given_up_before_anything_else() {
         let store = std::sync::Arc::clone(&store);
         async move { store.access_ttls().await }
     });
-    while !is_waited_for(&database) {}
+    until_waited_for(&database, || held.is_finished()).await;
     let told = store.news(0).await;
     assert!(matches!(told, Err(Fault::Unavailable(_))), "{told:?}");
     // The database does not go on with it either.
@@ -144,7 +141,7 @@ async fn who_does_not_answer_is_not_waited_for_with_what_was_revoked() {
     let url = format!("postgres://keyward@127.0.0.1:{port}/{}", database.name);
     let options = PostgresOptions::new(url).max_connections(1);
     let patience = Patience { answer: LONG, ..Patience::default() };
-    let store = Postgres::open_with(&options, false, &clock(), patience).await.expect("it opens");
+    let store = Postgres::open(&options.patience(patience), false, &clock()).await.expect("it opens");
     store.news(0).await.expect("readable");
     frozen.send_replace(1);
     let told = timeout(LONG / 2, store.news(0)).await.expect("what may take longer is given up later");
@@ -174,7 +171,9 @@ async fn no_more_wait_than_may() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deadlock_is_decided_anew() {
     let database = made();
-    let store = open(&database).await;
+    // It looks for one once, and not before the other one waits, too.
+    let url = format!("{}?options=-cdeadlock_timeout%3D5s", database.url());
+    let store = open_by(PostgresOptions::new(url).max_connections(8)).await;
     store.commit(Change::of([note(1), note(2)])).await.expect("no condition");
     let holder = raw(&database).await;
     // The one that looks for deadlocks first is its victim: the store.
@@ -186,9 +185,7 @@ async fn a_deadlock_is_decided_anew() {
         .expect("locked");
     let other = holder.batch_execute("UPDATE access_ttl SET last_in_force = 0 WHERE ttl = 1");
     let (written, ()) = tokio::join!(store.commit(Change::of([note(1), note(2)])), async {
-        while !is_waited_for(&database) {
-            tokio::task::yield_now().await;
-        }
+        until_waited_for(&database, || false).await;
         other.await.expect("it goes on");
     });
     assert!(matches!(written, Err(NotCommitted::Conflict(Conflict::Changed))), "{written:?}");
@@ -199,17 +196,15 @@ async fn a_deadlock_is_decided_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_goes_away_leaves_no_transaction_behind() {
     let database = made();
-    let options = PostgresOptions::new(database.url()).max_connections(1);
-    let store = std::sync::Arc::new(Postgres::open(&options, false, &clock()).await.expect("it opens"));
+    let only = PostgresOptions::new(database.url()).max_connections(1);
+    let store = std::sync::Arc::new(open_by(only).await);
     let holder = raw(&database).await;
     holder.batch_execute("BEGIN; LOCK TABLE access_ttl").await.expect("locked");
     let asked = tokio::spawn({
         let store = std::sync::Arc::clone(&store);
         async move { store.commit(Change::of([note(1), note(2)])).await }
     });
-    while !is_waited_for(&database) {
-        tokio::task::yield_now().await;
-    }
+    until_waited_for(&database, || asked.is_finished()).await;
     asked.abort();
     assert!(asked.await.expect_err("it is gone").is_cancelled());
     holder.batch_execute("ROLLBACK").await.expect("let go");
@@ -223,19 +218,15 @@ async fn who_goes_away_leaves_no_transaction_behind() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_stops_reading_leaves_no_question_behind() {
     let database = made();
-    let options = PostgresOptions::new(database.url()).max_connections(1);
-    let patience = Patience { lock: LONG, statement: LONG, ..Patience::default() };
-    let store = Postgres::open_with(&options, false, &clock(), patience).await.expect("it opens");
-    let store = std::sync::Arc::new(store);
+    let only = PostgresOptions::new(database.url()).max_connections(1);
+    let store = std::sync::Arc::new(open_by(only).await);
     let holder = raw(&database).await;
     holder.batch_execute("BEGIN; LOCK TABLE access_ttl").await.expect("locked");
     let asked = tokio::spawn({
         let store = std::sync::Arc::clone(&store);
         async move { store.access_ttls().await }
     });
-    while !is_waited_for(&database) {
-        tokio::task::yield_now().await;
-    }
+    until_waited_for(&database, || asked.is_finished()).await;
     asked.abort();
     assert!(asked.await.expect_err("it is gone").is_cancelled());
     store.ping().await.expect("the next one does not wait for its answer");

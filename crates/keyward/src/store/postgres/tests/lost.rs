@@ -6,10 +6,11 @@ use keyward_core::change::{Change, Write};
 use keyward_core::revocation::Revocation;
 use keyward_core::session::LEAP;
 use keyward_core::time::Timestamp;
+use tokio::time::timeout;
 
 use super::nodes::{revoke, signed_in};
 use super::servers::Database;
-use super::{PostgresOptions, made, open};
+use super::{LONG, PostgresOptions, made, open};
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::feed::listeners::{BEAT, Listener};
@@ -85,6 +86,7 @@ pub(super) async fn two(database: &Database) -> ([Keyward; 2], Clock) {
     let start = async || {
         Keyward::builder(Settings { background: false, ..Settings::default() })
             .postgres(PostgresOptions::new(database.url()).max_connections(4))
+            .patience(LONG)
             .clock(clock.clone())
             .beside()
             .master_key(MasterKey::from_bytes(&[7; 32]))
@@ -132,7 +134,8 @@ impl Service {
     /// What it hears up to the next beat, or to the end.
     async fn hears(&mut self) -> (String, bool) {
         let mut heard = String::new();
-        while let Some(told) = self.listener.as_mut().expect("it listens").next().await {
+        let listener = self.listener.as_mut().expect("it listens");
+        while let Some(told) = timeout(LONG, listener.next()).await.expect("it is told") {
             heard.push_str(std::str::from_utf8(&told).expect("text"));
             if heard.ends_with("event: heartbeat\ndata: {}\n\n") {
                 return (heard, true);

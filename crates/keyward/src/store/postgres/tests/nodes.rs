@@ -9,18 +9,15 @@ use keyward_core::revocation::Revocation;
 use keyward_core::session::{End, EndReason};
 use keyward_core::time::Timestamp;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::lost::two;
 use super::servers::Database;
-use super::{Postgres, PostgresOptions, is_waited_for, made, open, raw};
+use super::{LONG, Postgres, PostgresOptions, made, open, open_by, raw, until_waited_for};
 use crate::clock::Clock;
 use crate::feed::{Feed, TRUST};
 use crate::store::{NotCommitted, Store};
 use crate::{Builder, Client, Denial, Grant, Keyward, MasterKey, Password, Settings, StartError};
-
-/// Longer than anything takes, on a machine that has much to do.
-const LONG: Duration = Duration::from_secs(20);
 
 pub(super) fn revoke(name: String) -> Change {
     let until = Timestamp::from_seconds(1 << 40);
@@ -47,7 +44,7 @@ async fn a_position_is_seen_before_any_above_it() {
         async move { store.commit(revoke("second".to_owned())).await }
     });
     // It waits for the first, or has passed it by.
-    while !second.is_finished() && !is_waited_for(&database) {}
+    until_waited_for(&database, || second.is_finished()).await;
     let seen = store.news(0).await.expect("readable").revocations;
     assert!(seen.is_empty(), "a reader that goes on from here would miss the first: {seen:?}");
     slow.batch_execute("COMMIT").await.expect("committed");
@@ -158,15 +155,14 @@ async fn who_waits_for_an_answer_asks_no_more_when_it_came() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_revoked_is_known_whoever_holds_all_connections() {
     let database = made();
-    let options = PostgresOptions::new(database.url()).max_connections(1);
-    let store = Arc::new(Postgres::open(&options, false, &super::clock()).await.expect("it opens"));
+    let store = Arc::new(open_by(PostgresOptions::new(database.url()).max_connections(1)).await);
     let holder = raw(&database).await;
     holder.batch_execute("BEGIN; LOCK TABLE mac_key").await.expect("locked");
     let held = tokio::spawn({
         let store = Arc::clone(&store);
         async move { store.mac_keys().await }
     });
-    while !is_waited_for(&database) {}
+    until_waited_for(&database, || held.is_finished()).await;
     store.news(0).await.expect("it answers");
     assert!(!held.is_finished(), "the only connection of all others is held up");
     holder.batch_execute("ROLLBACK").await.expect("let go");
@@ -232,7 +228,7 @@ async fn a_role_is_not_given_while_it_is_deleted() {
         let roles = vec!["editor".to_owned()];
         async move { store.commit(Change::of([Write::SetRoles { user, version, roles }])).await }
     });
-    while !giving.is_finished() && !is_waited_for(&database) {}
+    until_waited_for(&database, || giving.is_finished()).await;
     deleting.batch_execute("COMMIT").await.expect("committed");
     let given = giving.await.expect("no panic");
     assert!(matches!(given, Err(NotCommitted::Conflict(Conflict::Changed))), "{given:?}");
@@ -299,7 +295,7 @@ async fn what_ends_with_all_sessions_of_a_user_is_revoked_however_it_came_there(
             store.commit(Change::of([Write::EndSessionsOf { user, except: None, end, until }])).await
         }
     });
-    while !ending.is_finished() && !is_waited_for(&database) {}
+    until_waited_for(&database, || ending.is_finished()).await;
     login.batch_execute("COMMIT").await.expect("committed");
     let told = ending.await.expect("no panic").expect("no condition").sessions_ended();
     let ended = database.sql("SELECT count(*) FROM session WHERE ended_at IS NOT NULL");
@@ -321,6 +317,7 @@ fn making(database: &Database, minutes: u64, clock: &Clock) -> Builder {
     settings.policy.access_ttl = Duration::from_secs(60 * minutes);
     Keyward::builder(settings)
         .postgres(PostgresOptions::new(database.url()).max_connections(4))
+        .patience(LONG)
         .clock(clock.clone())
         .master_key(MasterKey::from_bytes(&[7; 32]))
 }
@@ -328,6 +325,7 @@ fn making(database: &Database, minutes: u64, clock: &Clock) -> Builder {
 async fn node(database: &Database, background: bool) -> Keyward {
     Keyward::builder(Settings { background, ..Settings::default() })
         .postgres(PostgresOptions::new(database.url()).max_connections(4))
+        .patience(LONG)
         .master_key(MasterKey::from_bytes(&[7; 32]))
         .open()
         .await
@@ -339,14 +337,23 @@ async fn what_one_node_gives_and_takes_holds_on_the_other() {
     let database = made();
     let (one, other) = (node(&database, false).await, node(&database, true).await);
     let (client, grant) = signed_in(&one).await;
-    let session = other.verify(grant.access_token(), &client).await.expect("it knows the key");
+    // On a machine that has much to do it may not be up to date for a moment.
+    let verified = async || loop {
+        match other.verify(grant.access_token(), &client).await {
+            Err(error) if error.denied().denial() == Denial::StoreUnavailable => {
+                sleep(Duration::from_millis(10)).await
+            }
+            verified => break verified,
+        }
+    };
+    let session = timeout(LONG, verified()).await.expect("it comes to know").expect("it knows the key");
     one.sign_out(&session, &client).await.expect("it answers");
     let refused = timeout(LONG, async {
         loop {
-            if let Err(error) = other.verify(grant.access_token(), &client).await {
+            if let Err(error) = verified().await {
                 return error;
             }
-            tokio::task::yield_now().await;
+            sleep(Duration::from_millis(10)).await;
         }
     });
     let error = refused.await.expect("it hears of it");

@@ -1,7 +1,8 @@
 //! Does everything work through PgBouncer, where no connection remembers what was before?
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::servers::{Database, server};
+use super::servers::{Database, free_port, server};
 use super::{Postgres, PostgresOptions, clock, made};
 use crate::store::Store;
 use crate::store::contract::{Later, Place, Row};
@@ -35,7 +36,9 @@ impl Pooled {
 
     async fn open(&self, serve: bool) -> Postgres {
         let options = PostgresOptions::new(self.pooler()).direct_url(self.0.url()).max_connections(8);
-        Postgres::open(&options, serve, &clock()).await.expect("it opens")
+        Postgres::open(&options.patience(super::Patience::of(super::LONG)), serve, &clock())
+            .await
+            .expect("it opens")
     }
 }
 
@@ -66,7 +69,7 @@ fn pooler() -> &'static Pooler {
     static POOLER: OnceLock<Pooler> = OnceLock::new();
     POOLER.get_or_init(|| {
         let folder = tempfile::tempdir().expect("a folder");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+        let port = free_port();
         let server = server().url("").rsplit_once(':').and_then(|(_, port)| port.strip_suffix('/')).expect("a port").to_owned();
         let settings = format!(
             "[databases]\n* = host=127.0.0.1 port={server} user=keyward\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
@@ -77,18 +80,20 @@ fn pooler() -> &'static Pooler {
         fs::write(&file, settings).expect("written");
         let script = "chmod -R a+rX \"$(dirname \"$1\")\"; \
              if [ \"$(id -u)\" = 0 ]; then as='setpriv --reuid=postgres --regid=postgres --init-groups'; fi; \
-             $as /usr/sbin/pgbouncer -q \"$1\" </dev/null & read -r _; kill $!";
-        let running = Command::new("sh")
+             $as /usr/sbin/pgbouncer \"$1\" </dev/null 2>&1 & exec >/dev/null; read -r _; kill $!";
+        let mut running = Command::new("sh")
             .args(["-c", script, "pgbouncer"])
             .arg(&file)
             .stdin(Stdio::piped())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("a shell");
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            std::thread::yield_now();
-        }
+        let told = BufReader::new(running.stdout.take().expect("piped"));
+        let mut lines = told.lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("process up")), "PgBouncer does not start");
+        // What it says further has to go somewhere, or it would wait for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
         Pooler { port, _running: running, _folder: folder }
     })
 }

@@ -22,7 +22,7 @@ fn at(seconds: i64) -> Timestamp {
 
 /// A store over one whose commits do what a test says, and that one.
 async fn staged() -> (Apart, Arc<Staged>, Arc<dyn Store>) {
-    let place = Apart::new(vec![server::one().url()], WEEK);
+    let place = Apart::patient(vec![server::one().url()], WEEK);
     let staged = Staged::over(place.folder.open().await);
     let store = Arc::new(place.over(Arc::clone(&staged) as Arc<dyn Store>).await);
     (place, staged, store)
@@ -95,7 +95,7 @@ async fn who_loses_the_race_to_forgive_revokes_nothing() {
 /// Redis was slow, was given up, and then did what it had been asked.
 #[tokio::test]
 async fn an_opening_that_comes_late_to_redis_takes_nothing_back() {
-    let place = Apart::new(vec![server::one().url()], WEEK);
+    let place = Apart::patient(vec![server::one().url()], WEEK);
     let store = place.over(place.folder.open().await).await;
     let mut client = Client::sign_up(&store).await;
     let opened = store.session(client.session).await.expect("readable").expect("there").session.progress;
@@ -172,7 +172,7 @@ async fn what_rests_beneath_is_seldom_written() {
 
 #[tokio::test]
 async fn no_session_is_swept_because_tokens_live_for_less_than_before() {
-    let mut place = Apart::new(vec![server::one().url()], WEEK * 13);
+    let mut place = Apart::patient(vec![server::one().url()], WEEK * 13);
     let mut client = Client::sign_up(&*place.open().await).await;
     let mut now = at(2_000);
     for _ in 0..3 {
@@ -187,7 +187,7 @@ async fn no_session_is_swept_because_tokens_live_for_less_than_before() {
 
 #[tokio::test]
 async fn an_opening_that_comes_late_turns_nothing_back() {
-    let place = Apart::new(vec![server::one().url()], WEEK);
+    let place = Apart::patient(vec![server::one().url()], WEEK);
     let store = place.over(place.folder.open().await).await;
     let mut client = Client::sign_up(&store).await;
     assert!(matches!(client.present(&store, at(2_000)).await, Ok(Verdict::Rotate { .. })));

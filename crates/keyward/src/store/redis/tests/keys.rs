@@ -21,7 +21,7 @@ fn at(seconds: i64) -> Timestamp {
 #[tokio::test]
 async fn every_key_ends_and_is_as_large_as_at_first() {
     let server = server::Server::start(&[]);
-    let place = Apart::new(vec![server.url()], WEEK);
+    let place = Apart::patient(vec![server.url()], WEEK);
     let store = place.open().await;
     // One that was opened, one that went on for long, one that was noted, one that was forgiven and
     // one that was adopted.
@@ -101,7 +101,7 @@ async fn every_key_ends_and_is_as_large_as_at_first() {
 
 #[tokio::test]
 async fn what_no_keyward_can_have_written_is_a_fault() {
-    let place = Apart::new(vec![server::one().url()], WEEK);
+    let place = Apart::patient(vec![server::one().url()], WEEK);
     let store = place.over(place.folder.open().await).await;
     let client = Client::sign_up(&store).await;
     let key = store.key(client.session);

@@ -145,7 +145,8 @@ async fn a_redis_that_hangs_is_unavailable_in_bounded_time_and_number() {
     assert!(answers.iter().all(|answer| matches!(answer, Err(Fault::Unavailable(_)))));
     let at_once = answers.iter().filter(|answer| format!("{answer:?}").contains("too many")).count();
     assert_eq!(at_once, 10_000 - 8_192);
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    // One after another they would take hours.
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     server.go_on();
     back(&*store).await;
     store.session(client.session).await.expect("it answers again");
@@ -153,7 +154,7 @@ async fn a_redis_that_hangs_is_unavailable_in_bounded_time_and_number() {
 
 #[tokio::test]
 async fn the_most_recently_active_are_told_by_what_moved() {
-    let place = Apart::new(vec![server::one().url()], WEEK);
+    let place = Apart::patient(vec![server::one().url()], WEEK);
     let store = place.open().await;
     let first = Client::sign_up(&*store).await;
     let user = store.session(first.session).await.expect("readable").expect("there").account.id;
@@ -307,7 +308,7 @@ async fn whoever_works_is_not_idle_whatever_redis_lost_and_whoever_left_is() {
 
 #[tokio::test]
 async fn what_rests_tells_an_old_copy_where_redis_knows_nothing_yet() {
-    let place = Apart::new(vec![server::one().url()], WEEK);
+    let place = Apart::patient(vec![server::one().url()], WEEK);
     let durable = place.folder.open().await;
     let mut client = Client::sign_up(&*durable).await;
     let mut held = Vec::new();
@@ -331,7 +332,7 @@ async fn what_rests_tells_an_old_copy_where_redis_knows_nothing_yet() {
 /// As where Redis was left and is turned on again with the keys of then, or comes back with old ones.
 #[tokio::test]
 async fn a_key_that_is_behind_what_rests_is_a_lost_one() {
-    let place = Apart::new(vec![server::one().url()], WEEK);
+    let place = Apart::patient(vec![server::one().url()], WEEK);
     let durable = place.folder.open().await;
     let store = place.over(std::sync::Arc::clone(&durable)).await;
     let mut client = Client::sign_up(&store).await;

@@ -1,7 +1,7 @@
 //! A client with its refresh token, and the rule between it and a store.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use keyward_core::policy::Policy;
 use keyward_core::revocation::RevocationSet;
@@ -29,10 +29,11 @@ pub(super) struct Client {
 impl Client {
     /// Signs somebody up, who is signed in since then.
     pub(super) async fn sign_up(store: &dyn Store) -> Self {
-        static NUMBER: AtomicU8 = AtomicU8::new(100);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let session = SessionId::from_bytes([number; 16]);
-        contract::sign_up(store, UserId::from_bytes([number; 16]), session).await;
+        // Above what tests name by a single byte.
+        static NUMBER: AtomicU32 = AtomicU32::new(1 << 8);
+        let number = u128::from(NUMBER.fetch_add(1, Ordering::Relaxed)).to_be_bytes();
+        let session = SessionId::from_bytes(number);
+        contract::sign_up(store, UserId::from_bytes(number), session).await;
         let opened = store.session(session).await.expect("readable").expect("there").session;
         let Progress { newest, made_at, .. } = opened.progress.expect("known");
         Self { session, generation: newest, made_at, idle: None }

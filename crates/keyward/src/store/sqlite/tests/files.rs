@@ -15,13 +15,20 @@ use rusqlite::{Connection, OpenFlags};
 use super::Folder;
 use crate::store::sqlite::file::{check_library, connect, share};
 use crate::store::sqlite::migrate::{known, steps};
-use crate::store::sqlite::{OpenError, Sqlite};
+use crate::store::sqlite::{OpenError, Patience, Sqlite};
 use crate::store::{NotCommitted, Store as _};
 
-const SOON: Duration = Duration::from_secs(5);
+/// Longer than anything takes, on a machine that has much to do.
+const LONG: Duration = Duration::from_secs(60);
 
 fn open(path: &Path) -> Result<Sqlite, OpenError> {
     Sqlite::open(path, false, Timestamp::default())
+}
+
+/// The same for one whose turn may be the last of many.
+pub(super) fn open_patiently(path: &Path, serve: bool) -> Result<Sqlite, OpenError> {
+    let patience = Patience { busy: LONG, ..Patience::default() };
+    Sqlite::open_with(path, serve, Timestamp::default(), patience)
 }
 
 fn refusal(path: &Path) -> OpenError {
@@ -277,7 +284,7 @@ fn first_opens_at_once_make_one_schema() {
         let won = thread::scope(|scope| {
             let open = || {
                 barrier.wait();
-                let store = open(&path).unwrap_or_else(|e| panic!("round {round}: {e}"));
+                let store = open_patiently(&path, false).unwrap_or_else(|e| panic!("round {round}: {e}"));
                 let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
                 match runtime.block_on(store.commit(add_key(1))) {
                     Ok(_) => 1,
@@ -303,7 +310,7 @@ fn who_loses_the_race_for_the_journal_waits_for_the_winner() {
         thread::scope(|scope| {
             for _ in 0..4 {
                 let connection =
-                    connect(&folder.file(), OpenFlags::SQLITE_OPEN_READ_WRITE, SOON).expect("new");
+                    connect(&folder.file(), OpenFlags::SQLITE_OPEN_READ_WRITE, LONG).expect("new");
                 let barrier = &barrier;
                 scope.spawn(move || {
                     barrier.wait();

@@ -11,7 +11,7 @@ use keyward_core::time::Timestamp;
 use rusqlite::Connection;
 
 use super::Folder;
-use super::files::schemas;
+use super::files::{open_patiently, schemas};
 use crate::store::sqlite::migrate::steps;
 use crate::store::sqlite::{OpenError, Sqlite};
 use crate::store::{NotCommitted, Store as _};
@@ -30,7 +30,7 @@ async fn another_process() {
         let mode = connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0));
         return say(&mode.unwrap_or_else(|e| e.to_string()));
     }
-    let told = match Sqlite::open(Path::new(&path), role == "serve", Timestamp::default()) {
+    let told = match open_patiently(Path::new(&path), role == "serve") {
         Ok(store) => {
             let write = Write::AddMacKey { id: 1, sealed: vec![1], created_at: Timestamp::default() };
             let told = match store.commit(Change::of([write])).await {

@@ -88,6 +88,8 @@ async fn the_log_names_the_line_that_a_proxy_lacks_and_not_for_every_request() {
     let app = app().await;
     let tokens = app.signup(ADA).await;
     let log = Log::begin();
+    // On a machine that has much to do there may be a warning of something else.
+    const COMPLAINT: &str = " was asked by ";
     let mut seen = 0;
     for (ask, line) in [
         (get(VERIFY).from(PROXY), "proxy_set_header X-Forwarded-Method $request_method;"),
@@ -100,7 +102,7 @@ async fn the_log_names_the_line_that_a_proxy_lacks_and_not_for_every_request() {
             app.send(if line == "X-Forwarded-Uri" { ask } else { ask.bearer(&tokens.access) }).await;
         }
         let text = log.text();
-        let warned: Vec<&str> = text.lines().filter(|line| line.contains("\"WARN\"")).collect();
+        let warned: Vec<&str> = text.lines().filter(|line| line.contains(COMPLAINT)).collect();
         assert_eq!(warned.len(), seen + 1, "{warned:#?}");
         assert!(warned[seen].contains(line), "{line} in {warned:#?}");
         seen += 1;
@@ -108,5 +110,5 @@ async fn the_log_names_the_line_that_a_proxy_lacks_and_not_for_every_request() {
     app.pass(61);
     app.tick().await;
     app.send(get(VERIFY).from(PROXY).bearer(&tokens.access)).await;
-    assert_eq!(log.text().matches("\"WARN\"").count(), seen + 1, "said again after a minute");
+    assert_eq!(log.text().matches(COMPLAINT).count(), seen + 1, "said again after a minute");
 }
