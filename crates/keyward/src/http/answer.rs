@@ -15,7 +15,7 @@ pub(crate) type Answer = Result<Response<Body>, Error>;
 
 /// An answer of JSON.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
-    let mut body = Vec::with_capacity(2 << 10);
+    let mut body = Vec::with_capacity(1 << 10);
     // Writing into memory does not fail, and nothing that is answered has keys that are no texts.
     let _ = value.serialize(&mut serde_json::Serializer::with_formatter(&mut body, AsItIs));
     let mut response = Response::new(Body::from(body));

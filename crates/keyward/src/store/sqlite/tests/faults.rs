@@ -256,7 +256,6 @@ async fn an_impossible_record_is_a_fault_and_never_a_guess() {
     for sql in [
         "UPDATE account SET email = 'nobody'",
         "UPDATE account SET phone_number = '12'",
-        "UPDATE account SET password = 'plain'",
         "UPDATE account SET version = -1",
         "UPDATE session SET transport = 'pigeon'",
         "UPDATE session SET newest = -1",

@@ -36,6 +36,17 @@ async fn an_app_signs_in_by_address_or_phone_number() {
 }
 
 #[tokio::test]
+async fn a_hash_that_cannot_be_read_lets_nobody_in_and_signs_nobody_out() {
+    let app = App::new().await;
+    let tokens = app.signup(ADA).await;
+    app.write("UPDATE account SET password = 'plain'");
+    app.send(login(ADA, "plain")).await.refused(500, "internal_error");
+    let again = post("/api/auth/reauthenticate").bearer(&tokens.access).json(json!({"password": PASSWORD}));
+    app.send(again).await.refused(500, "internal_error");
+    app.refresh(&tokens.refresh).await.ok(200);
+}
+
+#[tokio::test]
 async fn the_token_says_who_and_how() {
     let app = App::new().await;
     let tokens = app.signup(ADA).await;
