@@ -1,6 +1,6 @@
 //! What does one see and get at the first start, and at the next?
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -132,12 +132,19 @@ fn at_a_terminal(home: &Home, variables: &[(&str, &str)]) -> std::process::Child
     std::fs::set_permissions(&opener, std::fs::Permissions::from_mode(0o755)).expect("set");
     let plain = home.command(&[]);
     let mut script = Command::new("/usr/bin/script");
-    script.args(["-qefc", env!("CARGO_BIN_EXE_keyward")]).arg(home.path("seen"));
+    script.args(["-qefc", concat!("exec ", env!("CARGO_BIN_EXE_keyward"))]).arg(home.path("seen"));
     script.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     script.env("PATH", format!("{}:/usr/bin:/bin", home.path(".").display())).env("SHELL", "/bin/sh");
     script.env("OPENED", home.path("opened")).envs(variables.iter().copied());
     script.current_dir(home.path(".")).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     script.spawn().expect("script is there")
+}
+
+/// Ends what runs at a terminal as people do, by Ctrl-C.
+fn interrupted(mut terminal: std::process::Child) {
+    let mut keys = terminal.stdin.take().expect("piped");
+    keys.write_all(b"\x03").expect("typed");
+    assert!(terminal.wait().expect("it ends").success());
 }
 
 #[test]
@@ -146,18 +153,17 @@ fn the_link_is_opened_where_somebody_sits_at_a_desktop() {
     let read = |name: &str| std::fs::read_to_string(home.path(name)).unwrap_or_default();
     let printed = || read("seen").contains("admin upsert");
     let minute = Duration::from_secs(60);
-    let mut started = at_a_terminal(&home, &[("DISPLAY", ":0")]);
+    let started = at_a_terminal(&home, &[("DISPLAY", ":0")]);
     until(minute, "the browser is opened", || read("opened").contains('\n'));
     until(minute, "the link is printed, too", printed);
     let opened = read("opened").trim().to_owned();
     assert!(opened.starts_with("http://127.0.0.1:") && opened.contains("/setup?token="), "{opened}");
     assert!(read("seen").contains(&opened), "{opened}");
-    started.kill().expect("it runs");
-    started.wait().expect("it ends");
+    interrupted(started);
     // Neither without a display nor from afar.
     for variables in [&[][..], &[("DISPLAY", ":0"), ("SSH_CONNECTION", "203.0.113.7 1 203.0.113.8 22")][..]] {
         let home = Home::new();
-        let mut started = at_a_terminal(&home, variables);
+        let started = at_a_terminal(&home, variables);
         let seen = || std::fs::read_to_string(home.path("seen")).unwrap_or_default();
         until(minute, "the link is printed", || seen().contains("admin upsert"));
         until(minute, "it serves", || {
@@ -168,7 +174,6 @@ fn the_link_is_opened_where_somebody_sits_at_a_desktop() {
             address.is_some_and(|address| std::net::TcpStream::connect(address).is_ok())
         });
         assert!(!home.path("opened").exists());
-        started.kill().expect("it runs");
-        started.wait().expect("it ends");
+        interrupted(started);
     }
 }
