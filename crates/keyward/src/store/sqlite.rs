@@ -17,7 +17,6 @@ mod trail;
 mod writer;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -35,7 +34,7 @@ use keyward_core::time::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
-use self::file::{Opened, file_error, said};
+use self::file::{Opened, Served, file_error, said};
 use self::writer::{Job, bind};
 use super::sql::{self, Statement, Value, explorer, search};
 use super::{
@@ -131,7 +130,7 @@ pub(crate) struct Sqlite {
     reads: AtomicU64,
     jobs: Option<SyncSender<Job>>,
     writer: Option<JoinHandle<()>>,
-    _served: Option<File>,
+    served: Option<Served>,
 }
 
 impl Sqlite {
@@ -156,7 +155,7 @@ impl Sqlite {
             reads: AtomicU64::new(0),
             jobs: Some(jobs),
             writer: Some(thread),
-            _served: served,
+            served,
         })
     }
 
@@ -223,7 +222,7 @@ impl Sqlite {
     }
 }
 
-/// What was accepted is written before the file is closed.
+/// What was accepted is written before the file is closed, and it is closed before another may serve.
 impl Drop for Sqlite {
     fn drop(&mut self) {
         // The writer closes last: only one that may write folds the journal into the file.
@@ -234,6 +233,7 @@ impl Drop for Sqlite {
             // The thread ends by itself once the channel is closed and empty.
             let _ = writer.join();
         }
+        drop(self.served.take());
     }
 }
 

@@ -25,8 +25,19 @@ pub(super) struct Opened {
     pub(super) writer: Connection,
     pub(super) readers: Vec<Connection>,
     pub(super) searcher: Connection,
-    /// Held for as long as this process is the one that serves.
-    pub(super) served: Option<File>,
+    pub(super) served: Option<Served>,
+}
+
+/// Held for as long as this process is the one that serves.
+pub(super) struct Served(pub(super) File);
+
+/// Let go by word, not only by closing the file: a program that another thread is just starting
+/// has a copy of every open file until it runs, and the lock would live as long as the copy.
+impl Drop for Served {
+    fn drop(&mut self) {
+        // Closing it is all that is left to do then.
+        let _ = self.0.unlock();
+    }
 }
 
 /// Opens the file, making it and its folder where they are not there, and brings its schema up to
@@ -136,7 +147,7 @@ fn tighten(path: &Path) -> Result<(), OpenError> {
 }
 
 /// Holds the file for this process as the one that serves, until it is dropped.
-fn lock(path: &Path, real: &Path) -> Result<File, OpenError> {
+fn lock(path: &Path, real: &Path) -> Result<Served, OpenError> {
     let name = beside(real, ".lock");
     let file = OpenOptions::new()
         .write(true)
@@ -146,7 +157,7 @@ fn lock(path: &Path, real: &Path) -> Result<File, OpenError> {
         .open(&name)
         .map_err(|e| file_error(&name, &e))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Served(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::Served(path.to_owned())),
         Err(TryLockError::Error(e)) => Err(file_error(&name, &e)),
     }
