@@ -13,6 +13,11 @@ pub(crate) mod trail;
 
 #[cfg(test)]
 mod contract;
+// What only other test binaries use is not missed here.
+#[cfg(test)]
+#[allow(dead_code)]
+#[path = "../tests/servers/mod.rs"]
+mod servers;
 
 use std::future::Future;
 use std::pin::Pin;

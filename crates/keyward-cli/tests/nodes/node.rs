@@ -1,8 +1,8 @@
 //! How are nodes started over one store?
 
 use crate::proxy::Proxy;
+use crate::servers::port;
 use crate::servers::postgres::{self, Database};
-use crate::servers::redis;
 use crate::support::{EMAIL, Home, Server};
 
 /// One for all nodes: base64 of 32 times `A`.
@@ -45,7 +45,7 @@ pub(crate) fn two_of(home: impl Fn() -> Home) -> [Server; 2] {
 
 /// Where a node can listen again after it was away: nobody is given this port meanwhile.
 pub(crate) fn address() -> String {
-    format!("127.0.0.1:{}", redis::free_port())
+    format!("127.0.0.1:{}", port::free_port())
 }
 
 /// Where they listen.

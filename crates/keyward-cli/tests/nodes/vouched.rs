@@ -2,7 +2,6 @@
 //! Redis with certificates of an authority of the test.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
@@ -11,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::asking::{login, refreshed, verdict};
 use crate::node;
-use crate::servers::postgres;
+use crate::servers::{port as ports, postgres};
 use crate::support::{EMAIL, Home, Server, text};
 
 /// What must not be said.
@@ -137,7 +136,7 @@ impl Redis {
     fn start(certificate: &Path, key: &Path) -> Self {
         for _ in 0..5 {
             // Somebody else may take the port before Redis does; then it ends.
-            let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a port").port();
+            let port = ports::free_port();
             let mut shell = Command::new("sh")
                 .args(["-c", REDIS, "redis", &port.to_string(), SECRET])
                 .args([certificate, key])

@@ -5,6 +5,7 @@ use std::time::Duration;
 use keyward::clock::Clock;
 use serde_json::json;
 
+use crate::port::free_port;
 use crate::service::{Service, languages};
 use crate::support::{BOUND, EMAIL, Home, PASSWORD, PATIENCE, Server, text, until};
 
@@ -13,8 +14,7 @@ const LOGOUTS: usize = 50;
 
 /// A Keyward whose address is known before it starts, so that it can come back at the same one.
 fn home() -> Home {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let address = free.expect("a free port").to_string();
+    let address = format!("127.0.0.1:{}", free_port());
     Home::new()
         .with("SERVER__LISTEN", &address)
         .with("SERVER__PUBLIC_URL", &format!("http://{address}"))

@@ -3,6 +3,8 @@
 
 mod live;
 mod played;
+#[path = "../../../keyward/tests/servers/port.rs"]
+mod port;
 mod service;
 #[path = "../cli/support.rs"]
 #[allow(dead_code, reason = "shared with the tests of the command line, which use the rest")]

@@ -1,11 +1,12 @@
 //! How does a test run the examples, each in its language?
 
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 
+use crate::port::free_port;
 use crate::support::{Answer, PATIENCE, until};
 
 /// A language that is on this machine, and how its example is run there.
@@ -66,8 +67,7 @@ pub(crate) struct Service {
 impl Service {
     /// Starts it: which issuer it trusts, where it asks, and with which service key.
     pub(crate) fn start(language: &'static Language, issuer: &str, server: &str, key: &str) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let port = free.expect("a free port").port().to_string();
+        let port = free_port().to_string();
         let arguments = language.arguments.iter().map(|argument| argument.replace("$PORT", &port));
         let mut command = Command::new(&language.program);
         command.args(arguments).current_dir(&language.folder).env("PORT", &port);

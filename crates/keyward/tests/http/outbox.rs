@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyward::{Settings, Smtp};
 use serde_json::{Value, json};
 
-use crate::servers::redis::free_port;
+use crate::servers::port::free_port;
 use crate::support::{ADA, App, DAY, HOUR, Mail, PASSWORD, SmtpServer, post, settings};
 
 /// An installation for people elsewhere.

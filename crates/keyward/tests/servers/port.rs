@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::TcpListener;
+use std::net::TcpStream;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// Below what the system hands out by itself, and so that the bus of a Redis has room above.
@@ -16,7 +16,9 @@ pub(crate) fn free_port() -> u16 {
     loop {
         let [high, low, ..] = RandomState::new().hash_one(0).to_be_bytes();
         let port = PORTS.start + u16::from_be_bytes([high, low]) % (PORTS.end - PORTS.start);
-        let is_free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        // Asked for, not taken: a program that is just being started would keep a copy of what
+        // listened here, and the server would find the port taken.
+        let is_free = |port| TcpStream::connect(("127.0.0.1", port)).is_err();
         if is_free(port)
             && is_free(port + BUS)
             && USED.lock().unwrap_or_else(PoisonError::into_inner).insert(port)

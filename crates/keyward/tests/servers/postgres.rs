@@ -14,11 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-pub(crate) use self::port::free_port;
-
-#[allow(clippy::duplicate_mod, reason = "it is shared by path, as this is")]
-#[path = "port.rs"]
-mod port;
+use super::port::free_port;
 
 /// Postgres refuses to run as root. Its shell outlives this process by as long as it takes to stop
 /// it: its standard input ends with this process. Text is sorted by a language here, so that a

@@ -13,12 +13,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use self::port::BUS;
-pub(crate) use self::port::free_port;
-
-#[allow(clippy::duplicate_mod, reason = "it is shared by path, as this is")]
-#[path = "port.rs"]
-mod port;
+use super::port::{BUS, free_port};
 
 /// Its shell outlives this process by as long as it takes to end it: its standard input ends with
 /// this process.

@@ -1,10 +1,5 @@
 //! What does every store do, over a real Postgres? And what is Postgres' own.
 
-// What other tests do with it is not missed here.
-#[allow(dead_code)]
-#[path = "../../../tests/servers/postgres.rs"]
-pub(crate) mod servers;
-
 mod budget;
 mod faults;
 mod handed_on;
@@ -25,12 +20,12 @@ use keyward_core::time::Timestamp;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::NoTls;
 
-use self::servers::{Database, server};
 use super::options::Endpoint;
 use super::{Moves, Patience, Postgres, PostgresError, PostgresOptions, migrate};
 use crate::clock::Clock;
 use crate::store::Store;
 use crate::store::contract::{Later, Place, Row};
+use crate::store::servers::postgres::{Database, server};
 
 crate::store::contract::contract!(super::super::fresh);
 

@@ -9,11 +9,6 @@ mod lost;
 mod play;
 pub(super) mod server;
 
-// What only other test binaries use is not missed here.
-#[allow(dead_code)]
-#[path = "../../../tests/servers/redis.rs"]
-mod servers;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

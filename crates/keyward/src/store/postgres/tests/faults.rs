@@ -7,8 +7,8 @@ use keyward_core::time::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::servers::{Database, Server};
 use super::{LONG, Patience, Postgres, PostgresOptions, clock, made, open, open_by, raw, until_waited_for};
+use crate::store::servers::postgres::{Database, Server};
 use crate::store::{Fault, NotCommitted, Store as _};
 
 fn note(ttl: u64) -> Write {

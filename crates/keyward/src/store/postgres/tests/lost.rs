@@ -9,12 +9,12 @@ use keyward_core::time::Timestamp;
 use tokio::time::timeout;
 
 use super::nodes::{revoke, signed_in};
-use super::servers::Database;
 use super::{LONG, PostgresOptions, made, open};
 use crate::clock::Clock;
 use crate::feed::Feed;
 use crate::feed::listeners::{BEAT, Listener};
 use crate::store::Store;
+use crate::store::servers::postgres::Database;
 use crate::{AccountChange, Client, Denial, Grant, Keyward, MasterKey, Password, Settings};
 
 /// A standby that took over had not heard of everything: its positions are given out once more.

@@ -8,10 +8,10 @@ use keyward_core::throttle::{Limit, Throttle};
 use keyward_core::time::Timestamp;
 
 use super::nodes::signed_in;
-use super::servers::Database;
 use super::{Moves, Postgres, PostgresError, PostgresOptions, clock, made};
 use crate::clock::Clock;
 use crate::store::postgres::inspect::inspect;
+use crate::store::servers::postgres::Database;
 use crate::store::{Fault, NotCommitted, Search, Store, Sweep, contract};
 use crate::{Error, Keyward, MasterKey, Settings};
 

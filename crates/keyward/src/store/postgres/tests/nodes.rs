@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::lost::two;
-use super::servers::Database;
 use super::{LONG, Postgres, PostgresOptions, made, open, open_by, raw, until_waited_for};
 use crate::clock::Clock;
 use crate::feed::{Feed, TRUST};
+use crate::store::servers::postgres::Database;
 use crate::store::{NotCommitted, Store};
 use crate::{Builder, Client, Denial, Grant, Keyward, MasterKey, Password, Settings, StartError};
 

@@ -13,8 +13,8 @@ use keyward_core::time::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::servers::{Database, Server};
 use super::{Postgres, PostgresOptions, clock};
+use crate::store::servers::postgres::{Database, Server};
 use crate::store::trail::{EXAMINED, EventQuery, Suspicion, SuspicionKind, Trail as _};
 use crate::store::{Key, Name, Search, SessionSearch, Store, Sweep};
 

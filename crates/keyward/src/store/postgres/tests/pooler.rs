@@ -15,10 +15,11 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::servers::{Database, free_port, server};
 use super::{Postgres, PostgresOptions, clock, made};
 use crate::store::Store;
 use crate::store::contract::{Later, Place, Row};
+use crate::store::servers::port::free_port;
+use crate::store::servers::postgres::{Database, server};
 
 crate::store::contract::contract!(super::super::fresh, moving);
 

@@ -2,10 +2,10 @@
 
 use tokio::task::JoinSet;
 
-use super::servers::server;
 use super::{Postgres, PostgresError, PostgresOptions, clock, made};
 use crate::store::Store as _;
 use crate::store::postgres::migrate::{BUDGET, SCHEMA, TABLES};
+use crate::store::servers::postgres::server;
 
 async fn opened(url: String) -> Result<Postgres, PostgresError> {
     Postgres::open(&PostgresOptions::new(url).max_connections(2), false, &clock()).await

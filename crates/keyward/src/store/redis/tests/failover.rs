@@ -13,6 +13,7 @@ use super::server::{Cluster, Server};
 use super::{Apart, server};
 use crate::store::contract::Place as _;
 use crate::store::redis::{Redis, record};
+use crate::store::servers::port::free_port;
 use crate::store::{Fault, Store};
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -162,7 +163,7 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
         .args(["-keyout", &key, "-out", &certificate])
         .output();
     assert!(made.expect("there is openssl").status.success());
-    let port = server::free_port().to_string();
+    let port = free_port().to_string();
     let _server = Server::start(&[
         "--tls-port",
         &port,

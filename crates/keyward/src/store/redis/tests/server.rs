@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue};
 
-pub(in crate::store::redis) use super::servers::{Cluster, Server, free_port};
+use crate::store::servers;
+pub(in crate::store::redis) use crate::store::servers::redis::{Cluster, Server};
 
 /// A server that every test may use; each has keys of its own there.
 pub(in crate::store::redis) fn one() -> &'static Server {
-    super::servers::server()
+    servers::redis::server()
 }
 
 /// A cluster of three nodes that every test may use.
