@@ -14,8 +14,8 @@ use crate::{CONNECTIONS, limits};
 const REFRESHES: [u64; 2] = [1_000, 10_000];
 /// How many sessions there are, where what every table begins with must not count.
 const MANY: usize = 20_000;
-/// How many of them are refreshed, opened one after the other and so on the same pages.
-const BUSY: usize = 256;
+/// How many of them are refreshed, each as often as it can be.
+const BUSY: usize = 128;
 /// Longer than any of it takes.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
@@ -62,16 +62,19 @@ async fn in_postgres(addresses: Addresses, report: &mut Report) {
     let place = Place::of(Store::Postgres);
     let database = place.database.as_ref().expect("a database");
     let server = Server::start(&place.setup()).await;
-    people(server.port, 0..MANY - BUSY, addresses).await;
-    let mut busy = people(server.port, MANY - BUSY..MANY, addresses).await;
+    let mut all = people(server.port, 0..MANY, addresses).await;
     let before = table_and_indexes(database);
     let opened = before / MANY as f64;
+    let grown = || (table_and_indexes(database) - before) / BUSY as f64;
+    // As people are: those who do something at one moment have their sessions on different pages.
+    let neighbours = all.split_off(MANY - BUSY);
+    let mut busy: Vec<_> = all.into_iter().step_by(MANY / BUSY).take(BUSY).collect();
     let mut done = 0;
     for refreshes in REFRESHES {
         let load = Load::refreshing(server.port, busy).times(refreshes - done);
         busy = load.run(BUSY, PATIENCE).await.chains;
         done = refreshes;
-        let grown = (table_and_indexes(database) - before) / BUSY as f64;
+        let grown = grown();
         report.line(&format!("{MANY} sessions, {}: {opened:.0} bytes each, {grown:.0} more for each of {BUSY} after {refreshes} refreshes", addresses.words()));
         report.at_most(
             &format!(
@@ -83,6 +86,14 @@ async fn in_postgres(addresses: Addresses, report: &mut Report) {
             "bytes",
         );
     }
+    // As nobody is, for a page has room for few that are refreshed at one moment.
+    let so_far = grown();
+    Load::refreshing(server.port, neighbours).times(REFRESHES[0]).run(BUSY, PATIENCE).await;
+    report.line(&format!(
+        "{BUSY} on the same pages, all at once: {:.0} bytes more for each after {} refreshes",
+        grown() - so_far,
+        REFRESHES[0]
+    ));
     server.stop().await;
 }
 

@@ -205,7 +205,7 @@ macro_rules! moving {
                 a_session_that_was_just_refreshed_stays,
             }
             races: {
-                one_of_many_advances, one_of_many_logins_takes_the_last_place,
+                one_of_many_advances, each_of_many_is_told_what_is_theirs, one_of_many_logins_takes_the_last_place,
                 one_of_two_processes_replaces_the_keys, an_end_wins_over_every_advance,
                 a_login_does_not_outlive_a_new_password, what_was_answered_is_there,
                 of_all_administrators_that_go_at_once_one_stays,

@@ -8,6 +8,7 @@
 
 mod budget;
 mod error;
+mod gather;
 pub(crate) mod inspect;
 mod listen;
 mod migrate;
@@ -28,7 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use keyward_core::account::Account;
-use keyward_core::change::{Change, Committed};
+use keyward_core::change::{Change, Committed, Write};
 use keyward_core::id::{SessionId, UserId};
 use keyward_core::mail::{Link, Mail, SecretHash};
 use keyward_core::role::Roles;
@@ -41,6 +42,7 @@ use tokio::time::timeout;
 use tokio_postgres::Row;
 
 pub use self::error::PostgresError;
+use self::gather::{Advances, Loads};
 use self::moves::Agreement;
 pub(crate) use self::moves::Moves;
 use self::options::Endpoint;
@@ -70,6 +72,8 @@ const PAST: Duration = Duration::from_millis(250);
 /// A Postgres, open.
 pub(crate) struct Postgres {
     pool: Pool,
+    loads: Loads,
+    advances: Advances,
     /// A connection for what every node has to know each second, whoever holds the others up.
     known: Pool,
     /// The same past the pooler, where nobody at all waits before it.
@@ -105,14 +109,17 @@ impl Postgres {
         // Through a pooler nothing is heard.
         let heard = direct.clone().or_else(|| (!pooled).then(|| endpoint.clone()));
         let news = Arc::new(Notify::new());
+        let pool = Pool::new(
+            &endpoint,
+            options.max_connections.max(1),
+            pooled,
+            options.patience,
+            Some(Arc::clone(&agreement)),
+        )?;
         let store = Self {
-            pool: Pool::new(
-                &endpoint,
-                options.max_connections.max(1),
-                pooled,
-                options.patience,
-                Some(Arc::clone(&agreement)),
-            )?,
+            loads: Loads::by(&pool),
+            advances: Advances::to(&pool),
+            pool,
             known: Pool::new(&endpoint, 1, pooled, options.patience.for_news(), None)?,
             known_past: match &direct {
                 Some(direct) => Some(Pool::new(direct, 1, false, options.patience.for_news(), None)?),
@@ -202,7 +209,10 @@ impl Store for Postgres {
     }
 
     fn session(&self, id: SessionId) -> Answer<'_, Option<Loaded>> {
-        Box::pin(self.one(sql::SESSION, vec![sql::id(id)], sql::loaded))
+        Box::pin(async move {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            self.loads.ask(id).await?
+        })
     }
 
     fn sessions_of(&self, user: UserId, limit: u32) -> Answer<'_, Vec<Session>> {
@@ -339,7 +349,14 @@ impl Store for Postgres {
     }
 
     fn commit(&self, change: Change) -> Answer<'_, Committed, NotCommitted> {
-        Box::pin(self.pool.write(sql::plan(change)))
+        Box::pin(async move {
+            match change.writes.as_slice() {
+                [Write::Advance { session, .. }] if change.events.is_empty() => {
+                    self.advances.ask((*session, sql::plan(change))).await?
+                }
+                _ => self.pool.write(sql::plan(change)).await,
+            }
+        })
     }
 
     fn sweep(&self, sweep: Sweep) -> Answer<'_, Swept> {

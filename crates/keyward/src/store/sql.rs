@@ -42,6 +42,8 @@ pub(super) mod mail;
 mod sessions;
 pub(super) mod sweep;
 
+pub(super) use self::sessions::ADVANCE_EACH;
+
 /// How many columns a session has: where the columns after it begin.
 const SESSION_WIDTH: usize = 16;
 const ACCOUNT_WIDTH: usize = 12;
@@ -58,14 +60,22 @@ pub(super) const COST_CLASSES: &str = "WITH RECURSIVE class (name) AS (SELECT mi
      FROM class WHERE class.name IS NOT NULL) SELECT name FROM class WHERE name <> '' LIMIT ?1";
 pub(super) const IMPORTED: &str = "SELECT digest FROM imported WHERE user_id = ?1";
 
-pub(super) const SESSION: &str = concat!(
-    "SELECT ",
-    session_columns!(),
-    ", ",
-    account_columns!(),
-    ", (SELECT value FROM counter WHERE name = 'roles_version') \
-     FROM session s JOIN account a ON a.id = s.user_id WHERE s.id = ?1"
-);
+macro_rules! loaded_sessions {
+    () => {
+        concat!(
+            "SELECT ",
+            session_columns!(),
+            ", ",
+            account_columns!(),
+            ", (SELECT value FROM counter WHERE name = 'roles_version') \
+             FROM session s JOIN account a ON a.id = s.user_id"
+        )
+    };
+}
+
+pub(super) const SESSION: &str = concat!(loaded_sessions!(), " WHERE s.id = ?1");
+/// For an engine that has lists.
+pub(super) const EACH_SESSION: &str = concat!(loaded_sessions!(), " WHERE s.id = ANY (CAST(?1 AS UUID[]))");
 pub(super) const SESSIONS_OF: &str = concat!(
     "SELECT ",
     session_columns!(),
@@ -108,6 +118,8 @@ pub(super) enum Value {
     Id([u8; 16]),
     Text(String),
     Bytes(Vec<u8>),
+    /// Several of one kind, for an engine that has lists.
+    List(Vec<Self>),
 }
 
 /// What a statement must do for its change to stand.
@@ -384,6 +396,15 @@ impl Plan {
 /// An id of any kind, as a parameter.
 pub(super) fn id(id: impl Into<[u8; 16]>) -> Value {
     Value::Id(id.into())
+}
+
+/// What statements of one text are given, as lists: the first parameter of each, the second of each…
+pub(super) fn lists<'a>(statements: impl Iterator<Item = &'a Statement> + Clone) -> Vec<Value> {
+    let many = statements.clone().map(|statement| statement.params.len()).max().unwrap_or_default();
+    let nth = |n: usize| {
+        statements.clone().map(move |statement| statement.params.get(n).cloned().unwrap_or(Value::Null))
+    };
+    (0..many).map(|n| Value::List(nth(n).collect())).collect()
 }
 
 /// A moment, as a parameter.

@@ -31,20 +31,49 @@ async fn written(stores: &[&Arc<dyn Store>], changes: impl IntoIterator<Item = C
     results.iter().filter(|result| result.is_ok()).count()
 }
 
-fn advance(from: u64, mark: i64) -> Write {
+fn advance(n: u8, from: u64, mark: i64) -> Write {
     let after = Progress { newest: from + 1, made_at: at(mark), ..Progress::opened(at(0)) };
-    Write::Advance { session: session_id(2), newest: Some(from), unseen: false, after, resting: None }
+    Write::Advance { session: session_id(n), newest: Some(from), unseen: false, after, resting: None }
 }
 
 pub(crate) async fn one_of_many_advances(world: World) {
     world.signed_up(1, 1).await;
     let other = world.another().await;
     for round in 0..ROUNDS {
-        let changes = (0..32).map(|mark| Change::of([advance(round, mark)]));
+        let changes = (0..32).map(|mark| Change::of([advance(2, round, mark)]));
         let won = written(&[&world.store, &other], changes).await;
         assert_eq!(won, 1, "round {round}");
     }
     assert_eq!(world.progress(2).await.newest, ROUNDS);
+}
+
+/// Whatever a store makes of it that many ask at once.
+pub(crate) async fn each_of_many_is_told_what_is_theirs(world: World) {
+    const MANY: u8 = 60;
+    world.signed_up(1, MANY - 2).await;
+    let is_behind = |n: u8| n.is_multiple_of(3);
+    for round in 0..20 {
+        let mut loads = JoinSet::new();
+        let mut advances = JoinSet::new();
+        for n in 2..=MANY {
+            let (store, from) = (Arc::clone(&world.store), if is_behind(n) { round + 1 } else { round });
+            loads.spawn(async move { (n, store.session(session_id(n)).await.expect("readable")) });
+            let store = Arc::clone(&world.store);
+            advances
+                .spawn(async move { (n, commit(&*store, Change::of([advance(n, from, n.into())])).await) });
+        }
+        for (n, loaded) in loads.join_all().await {
+            assert_eq!(loaded.map(|loaded| loaded.session.id), (n < MANY).then(|| session_id(n)));
+        }
+        for (n, moved) in advances.join_all().await {
+            assert_eq!(moved.is_ok(), n < MANY && !is_behind(n), "{n} in round {round}: {moved:?}");
+        }
+        for n in 2..MANY {
+            let Progress { newest, made_at, .. } = world.progress(n).await;
+            let moved = if is_behind(n) { (0, session(n, 1).opened_at) } else { (round + 1, at(n.into())) };
+            assert_eq!((newest, made_at), moved, "{n} in round {round}");
+        }
+    }
 }
 
 pub(crate) async fn one_of_many_logins_takes_the_last_place(world: World) {
@@ -86,10 +115,7 @@ pub(crate) async fn an_end_wins_over_every_advance(world: World) {
     world.signed_up(1, 0).await;
     for n in 2..22 {
         world.write([open(n, 1)]).await;
-        let moves = (0..8).map(|mark| {
-            let Write::Advance { newest, unseen, after, .. } = advance(0, mark) else { unreachable!() };
-            Change::of([Write::Advance { session: session_id(n), newest, unseen, after, resting: None }])
-        });
+        let moves = (0..8).map(|mark| Change::of([advance(n, 0, mark)]));
         let won = written(&[&world.store, &other], moves.chain([Change::of([end(n)])])).await;
         assert!((1..=2).contains(&won), "the end, and at most one advance before it: {won}");
         let progress = world.progress(n).await;
@@ -97,16 +123,8 @@ pub(crate) async fn an_end_wins_over_every_advance(world: World) {
         if !world.place.is_halved() {
             assert_eq!(progress.newest, u64::try_from(won - 1).expect("small"));
         }
-        let Write::Advance { after, .. } = advance(1, 9) else { unreachable!() };
         for newest in [0, 1] {
-            let late = Write::Advance {
-                session: session_id(n),
-                newest: Some(newest),
-                unseen: false,
-                after,
-                resting: None,
-            };
-            assert_eq!(world.change(Change::of([late])).await, Err(Conflict::Changed));
+            assert_eq!(world.change(Change::of([advance(n, newest, 9)])).await, Err(Conflict::Changed));
         }
     }
     assert_eq!(world.revocations().await.len(), 20);

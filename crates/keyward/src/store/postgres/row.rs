@@ -18,14 +18,25 @@ impl Value {
             Self::Id(_) => Type::UUID,
             Self::Text(_) => Type::TEXT,
             Self::Bytes(_) => Type::BYTEA,
+            Self::List(all) => {
+                all.iter().find(|one| **one != Self::Null).map_or(Type::UNKNOWN, |one| match one {
+                    Self::Bool(_) => Type::BOOL_ARRAY,
+                    Self::Int(_) => Type::INT8_ARRAY,
+                    Self::Id(_) => Type::UUID_ARRAY,
+                    Self::Text(_) => Type::TEXT_ARRAY,
+                    Self::Bytes(_) => Type::BYTEA_ARRAY,
+                    Self::Null | Self::List(_) => Type::UNKNOWN,
+                })
+            }
         }
     }
 }
 
 impl ToSql for Value {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        if *ty != self.type_of() && *self != Self::Null {
-            return Err(format!("{ty} was asked for, and {} is there", self.type_of()).into());
+        let known = self.type_of();
+        if *ty != known && known != Type::UNKNOWN {
+            return Err(format!("{ty} was asked for, and {known} is there").into());
         }
         match self {
             Self::Null => return Ok(IsNull::Yes),
@@ -34,6 +45,9 @@ impl ToSql for Value {
             Self::Id(id) => out.put_slice(id),
             Self::Text(text) => out.put_slice(text.as_bytes()),
             Self::Bytes(bytes) => out.put_slice(bytes),
+            // Of nothing but NULLs, it is as good as none.
+            Self::List(_) if known == Type::UNKNOWN => return Ok(IsNull::Yes),
+            Self::List(all) => return all.to_sql(ty, out),
         }
         Ok(IsNull::No)
     }

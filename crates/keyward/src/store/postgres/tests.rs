@@ -2,6 +2,7 @@
 
 mod budget;
 mod faults;
+mod gather;
 mod handed_on;
 mod lost;
 mod moves;

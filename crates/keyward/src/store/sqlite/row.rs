@@ -14,6 +14,9 @@ impl ToSql for Value {
             Self::Id(id) => ValueRef::Blob(id),
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
             Self::Bytes(bytes) => ValueRef::Blob(bytes),
+            Self::List(_) => {
+                return Err(rusqlite::Error::ToSqlConversionFailure("SQLite has no lists".into()));
+            }
         }))
     }
 }
