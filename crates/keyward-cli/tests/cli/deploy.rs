@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use keyward::core::duration;
 
 use crate::support::Home;
@@ -187,7 +189,34 @@ fn what_the_image_and_the_set_of_containers_say_goes_together() {
 fn a_stop_takes_no_longer_than_it_may() {
     let grace = length(&Home::new().done(&["config", "default"]), "\nshutdown_grace = \"");
     assert!(length(&file("systemd/keyward.service"), "\nTimeoutStopSec=") > grace);
-    assert!(length(&file("container/compose.yaml"), "\n  stop_grace_period: ") > grace);
+    // An image can't say how long it may take, so it takes less than Docker gives where nobody says.
+    let image = length(&file("container/Dockerfile"), "KEYWARD_SERVER__SHUTDOWN_GRACE=");
+    assert!(image < std::time::Duration::from_secs(10));
+    assert!(length(&file("container/compose.yaml"), "\n  stop_grace_period: ") > image);
+}
+
+/// nginx asks for a name once: a service that it sends to must keep its address when it is made anew.
+#[test]
+fn what_nginx_sends_to_has_an_address_of_its_own() {
+    let compose = file("container/compose.yaml");
+    let network = compose.split("config: [{ subnet: ").nth(1).expect("a subnet");
+    let (subnet, others) = network.split_once(", ip_range: ").expect("a range for the others");
+    let network = |text: &str| text.split(" }").next().expect("a network").parse::<IpNet>().expect("one");
+    let (subnet, others) = (network(subnet), network(others));
+    let mut taken = BTreeSet::new();
+    for server in file("container/nginx.sed").split("server ").skip(1) {
+        // What stands in the example is no name: its dots are escaped.
+        let Some((name, _)) = server.split_once(':').filter(|(name, _)| !name.contains('\\')) else {
+            continue;
+        };
+        let service = compose.split(&format!("\n  {name}:\n")).nth(1).unwrap_or_else(|| panic!("no {name}"));
+        let service = service.split("\n\n").next().expect("a service");
+        let address = service.split("front: { ipv4_address: ").nth(1).expect(name);
+        let address: IpAddr = address.split(' ').next().expect(name).parse().expect(name);
+        assert!(subnet.contains(&address) && !others.contains(&address), "{name}: {address}");
+        assert!(taken.insert(address), "{address} is taken twice");
+    }
+    assert_eq!(taken.len(), 3);
 }
 
 /// The example for nginx is not copied but changed: each change has to find its line there.
