@@ -85,6 +85,9 @@ fn secret_in(path: &Path) -> Result<String, String> {
     let unreadable = |error: std::io::Error| match error.kind() {
         // Not even the path: where there is no such file, it may be the secret itself.
         ErrorKind::NotFound => "there is no such file; allowed: the path of a file".to_owned(),
+        ErrorKind::PermissionDenied => {
+            format!("{shown} is not for this user to read; allowed: a file of the user that Keyward runs as")
+        }
         _ => format!("{shown} can't be read: {error}"),
     };
     let file = File::open(path).map_err(unreadable)?;

@@ -205,6 +205,20 @@ fn a_configuration_that_is_wrong() {
     home.with("PORT", "tcp://10.0.0.1:8080").done(&["config", "check"]);
 }
 
+/// A key that root made for itself is handed to a container, or to a unit.
+#[test]
+fn a_secret_of_another_user_says_whose_it_has_to_be() {
+    let home = Home::new().held_by_modes();
+    let key = home.path("master_key");
+    std::fs::write(&key, KEY).expect("written");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o000)).expect("its mode");
+    let key = key.to_str().expect("text").to_owned();
+    let ran = home.with("KEYS__MASTER_KEY_FILE", &key).run(&["config", "check"]);
+    let said =
+        format!("{key} is not for this user to read; allowed: a file of the user that Keyward runs as");
+    assert!(ran.refused(2).contains(&said), "{ran:?}");
+}
+
 /// `openssl rand -base64` makes passwords that an address would end at.
 #[test]
 fn a_password_that_is_not_escaped_is_not_told() {
