@@ -3,7 +3,7 @@
 //! Everything else takes moments and random bytes as arguments. A test hands in a clock of its
 //! own and moves it; nothing sleeps.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -194,7 +194,12 @@ pub fn random<const N: usize>() -> [u8; N] {
 pub fn request_id() -> String {
     static START: LazyLock<String> = LazyLock::new(|| format!("{:016x}", u64::from_be_bytes(random())));
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    format!("{}-{:x}", *START, COUNT.fetch_add(1, Ordering::Relaxed))
+    let mut id = String::with_capacity(START.len() + "-".len() + 16);
+    id.push_str(&START);
+    id.push('-');
+    // Writing to a String does not fail.
+    let _ = write!(id, "{:x}", COUNT.fetch_add(1, Ordering::Relaxed));
+    id
 }
 
 /// The operating system, or its generator, could not make a key.

@@ -128,7 +128,17 @@ impl Grant {
     pub fn idle_expires_at(&self) -> Option<Timestamp> {
         self.idle_expires_at
     }
+
+    /// The moments that an answer tells, as it tells them: in whole seconds.
+    pub(crate) fn moments(&self) -> Moments {
+        let last = Some(self.refresh_expires_at);
+        [Some(self.now), Some(self.expires_at), last, self.refresh_at, self.idle_expires_at]
+            .map(|at| at.map(Timestamp::seconds))
+    }
 }
+
+/// What [`Grant::moments`] gives.
+pub(crate) type Moments = [Option<i64>; 5];
 
 /// Without the tokens.
 impl fmt::Debug for Grant {

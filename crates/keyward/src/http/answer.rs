@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use serde::{Serialize, Serializer};
@@ -15,9 +15,19 @@ pub(crate) type Answer = Result<Response<Body>, Error>;
 
 /// An answer of JSON.
 pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    written(status, write(value).into())
+}
+
+/// The text of an answer of JSON.
+pub(crate) fn write(value: &impl Serialize) -> Vec<u8> {
     let mut body = Vec::with_capacity(1 << 10);
     // Writing into memory does not fail, and nothing that is answered has keys that are no texts.
     let _ = value.serialize(&mut serde_json::Serializer::with_formatter(&mut body, AsItIs));
+    body
+}
+
+/// An answer of JSON that is written already.
+pub(crate) fn written(status: StatusCode, body: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

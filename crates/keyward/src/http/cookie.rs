@@ -92,7 +92,7 @@ impl Names {
         for (name, path, http_only) in
             [(self.access, "/", true), (self.refresh, "/api/auth", true), (self.hint, "/", false)]
         {
-            if pairs(came).any(|(came, _)| came == name) {
+            if self.ours(came).any(|(came, _)| came == name) {
                 self.append(headers, name, "", path, 0, http_only);
             }
         }
@@ -118,21 +118,33 @@ impl Names {
     /// The cookies of a request that speak of sessions.
     pub(crate) fn read<'a>(&self, headers: &'a HeaderMap) -> Cookies<'a> {
         let mut cookies = Cookies::default();
-        for (name, value) in pairs(headers) {
+        for (name, value) in self.ours(headers) {
             let (list, most, value) = if name == self.access {
                 (&mut cookies.access, TWINS, Some(value))
             } else if name == self.refresh {
                 (&mut cookies.refresh, REFRESH_TWINS, Some(value))
-            } else if name == self.hint {
-                (&mut cookies.hints, TWINS, hint_tag(value))
             } else {
-                continue;
+                (&mut cookies.hints, TWINS, hint_tag(value))
             };
             if let Some(value) = value.filter(|value| !value.is_empty() && list.len() < most) {
                 list.push(value);
             }
         }
         cookies
+    }
+
+    /// Those of the three in all `Cookie` lines, in order: name and value. Only spaces and tabs are
+    /// trimmed: a name that looks alike is another name. Another site's cookie that is no UTF-8 hides
+    /// none.
+    fn ours<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let names = [self.access, self.refresh, self.hint];
+        let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+        lines.flat_map(parts).filter_map(move |part| {
+            let (name, value) = part.split_at(part.iter().position(|b| *b == b'=')?);
+            // A header holds no other blanks than those two.
+            let name = names.into_iter().find(|ours| ours.as_bytes() == name.trim_ascii())?;
+            Some((name, std::str::from_utf8(value[1..].trim_ascii()).ok()?))
+        })
     }
 }
 
@@ -158,18 +170,6 @@ fn hint_tag(value: &str) -> Option<&str> {
     let numbers = [session, access].iter().all(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
     (tag.len() == 16 && numbers).then_some(tag)
 }
-
-/// The cookies of all `Cookie` lines, in order: name and value. Only spaces and tabs are trimmed:
-/// a name that looks alike is another name. Another site's cookie that is no UTF-8 hides none.
-fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    let lines = headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes);
-    lines
-        .flat_map(parts)
-        .filter_map(|part| std::str::from_utf8(part).ok()?.split_once('='))
-        .map(|(name, value)| (name.trim_matches(BLANK), value.trim_matches(BLANK)))
-}
-
-const BLANK: [char; 2] = [' ', '\t'];
 
 /// What stands between the semicolons. A line is long and there for each request, so it is searched
 /// many bytes at a time.

@@ -89,36 +89,42 @@ enum Tells {
     Rotation,
 }
 
+impl<'a> SessionBody<'a> {
+    fn of(grant: &'a Grant, told: Tells) -> Self {
+        let (session, account) = (&grant.loaded.session, &grant.loaded.account);
+        let in_body = session.transport == Transport::Bearer;
+        let rotated = grant.refresh_token.is_some();
+        Self {
+            user_id: account.id,
+            email: account.email.as_str(),
+            email_verified: account.email_verified,
+            phone_number: account.phone_number.as_ref().map(|phone| phone.as_str()),
+            phone_number_verified: account.phone_number_verified,
+            roles: &account.roles,
+            permissions: &grant.permissions,
+            session_id: session.id,
+            transport: session.transport.as_str(),
+            token_type: "Bearer",
+            token: grant.access_token.as_ref().filter(|_| in_body).map(|token| token.as_str()),
+            expires_in: (grant.expires_at.seconds() - grant.now.seconds()).max(0),
+            expires_at: grant.expires_at,
+            refresh_token: grant.refresh_token.as_ref().filter(|_| in_body).map(|token| token.as_str()),
+            refresh_expires_at: (told == Tells::Deadline || rotated).then_some(grant.refresh_expires_at),
+            refresh_at: grant.refresh_at,
+            idle_expires_at: grant.idle_expires_at,
+            rotated: (told == Tells::Rotation).then_some(rotated),
+        }
+    }
+}
+
 /// The answer that brings a grant: tokens in the body for an app, in cookies for a browser.
 fn granted(status: StatusCode, grant: &Grant, names: Names, told: Tells) -> Response<Body> {
-    let (session, account) = (&grant.loaded.session, &grant.loaded.account);
-    let in_body = session.transport == Transport::Bearer;
-    let rotated = grant.refresh_token.is_some();
-    let body = SessionBody {
-        user_id: account.id,
-        email: account.email.as_str(),
-        email_verified: account.email_verified,
-        phone_number: account.phone_number.as_ref().map(|phone| phone.as_str()),
-        phone_number_verified: account.phone_number_verified,
-        roles: &account.roles,
-        permissions: &grant.permissions,
-        session_id: session.id,
-        transport: session.transport.as_str(),
-        token_type: "Bearer",
-        token: grant.access_token.as_ref().filter(|_| in_body).map(|token| token.as_str()),
-        expires_in: (grant.expires_at.seconds() - grant.now.seconds()).max(0),
-        expires_at: grant.expires_at,
-        refresh_token: grant.refresh_token.as_ref().filter(|_| in_body).map(|token| token.as_str()),
-        refresh_expires_at: (told == Tells::Deadline || rotated).then_some(grant.refresh_expires_at),
-        refresh_at: grant.refresh_at,
-        idle_expires_at: grant.idle_expires_at,
-        rotated: (told == Tells::Rotation).then_some(rotated),
-    };
-    let mut response = json(status, &body);
+    let session = &grant.loaded.session;
+    let mut response = json(status, &SessionBody::of(grant, told));
     if grant.access_token.is_some() {
         response.extensions_mut().insert(Opened(session.id));
     }
-    if !in_body {
+    if session.transport == Transport::Cookie {
         names.set(grant, response.headers_mut());
     }
     response

@@ -2,7 +2,8 @@
 
 use http::StatusCode;
 
-use super::{SessionBody, Tells, granted};
+use super::{SessionBody, Tells};
+use crate::http::answer::{write, written};
 use crate::http::operation::{Operation, Told};
 use crate::http::{Answer, Call};
 
@@ -14,6 +15,11 @@ pub(crate) const GET: Operation = Operation {
 };
 
 pub(crate) async fn get(call: Call) -> Answer {
-    let grant = call.engine.show(call.access()?).await?;
-    Ok(granted(StatusCode::OK, &grant, call.names, Tells::Deadline))
+    let access = call.access()?;
+    let grant = call.engine.show(access).await?;
+    let body = access.shown(&grant, || {
+        // It is kept: without room for more.
+        write(&SessionBody::of(&grant, Tells::Deadline)).into_boxed_slice().into()
+    });
+    Ok(written(StatusCode::OK, body))
 }

@@ -1,8 +1,10 @@
 //! `GET /api/auth/session`
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::support::{ADA, App, Browser, START, get, moment};
+use crate::support::{ADA, App, Browser, START, get, moment, patch, post};
 
 #[tokio::test]
 async fn it_shows_the_session_without_tokens() {
@@ -36,6 +38,30 @@ async fn a_browser_is_shown_its_idle_deadline_and_no_cookie_is_set() {
     assert_eq!(body["idle_expires_at"], moment(START + 3_600), "looking is no activity");
     assert_eq!((body.get("token"), body.get("refresh_token"), body.get("rotated")), (None, None, None));
     assert_eq!(reply.cookies(), Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn it_shows_each_second_anew_and_each_change_at_once() {
+    let app = App::new().await;
+    let mut browser = Browser::signed_up(&app, ADA).await;
+    let mut shown = async || browser.session(&app).await.ok(200);
+    // What was read of the session is shown for a second, and that ends in the middle of another.
+    app.clock.advance(Duration::from_millis(700));
+    for _ in 0..2 {
+        assert_eq!(shown().await["expires_in"], 900);
+    }
+    app.clock.advance(Duration::from_millis(700));
+    assert_eq!(shown().await["expires_in"], 899);
+    assert_eq!(shown().await["idle_expires_at"], moment(START + 3_600));
+    browser.send(&app, post("/api/auth/activity")).await.ok(200);
+    let body = browser.session(&app).await.ok(200);
+    assert_eq!(
+        (&body["idle_expires_at"], &body["phone_number"]),
+        (&json!(moment(START + 3_601)), &json!(null))
+    );
+    let number = json!({ "phone_number": "+4930901820" });
+    browser.send(&app, patch("/api/auth/profile").json(number)).await.ok(200);
+    assert_eq!(browser.session(&app).await.ok(200)["phone_number"], "+4930901820");
 }
 
 #[tokio::test]
