@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyward_core::change::{Change, Committed, Write};
+use keyward_core::change::{Change, Committed, Conflict, Write};
 use keyward_core::id::{SessionId, UserId};
 use keyward_core::session::Progress;
 use keyward_core::time::Timestamp;
@@ -132,6 +132,18 @@ async fn those_who_wait_for_each_other_go_alone() {
         write.await.expect("no panic").expect("written");
     }
     assert_eq!([3, 4, 5].map(|n| held.newest(n)), [1; 3]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_that_move_one_session_one_does() {
+    let mut held = Held::with(8, Patience::of(LONG)).await;
+    let [one, other] = [held.advance(3), held.advance(3)];
+    held.until((2, 2)).await;
+    held.let_go().await;
+    let (one, other) = (one.await.expect("no panic"), other.await.expect("no panic"));
+    assert!(one.is_ok() != other.is_ok(), "{one:?}, {other:?}");
+    let refused = one.and(other);
+    assert!(matches!(refused, Err(NotCommitted::Conflict(Conflict::Changed))), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
