@@ -45,7 +45,9 @@ impl FromStr for Email {
         }
         let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
         let address = EmailAddress::parse_with_options(text, options).map_err(|_| InvalidEmail)?;
-        Ok(Self(address.as_str().to_ascii_lowercase()))
+        let mut address = String::from(address);
+        address.make_ascii_lowercase();
+        Ok(Self(address))
     }
 }
 

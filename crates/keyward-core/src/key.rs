@@ -291,6 +291,11 @@ impl Key {
         self.signer.sign(message)
     }
 
+    /// How long its signatures are, in bytes.
+    pub(crate) fn signature_len(&self) -> usize {
+        self.signer.signature_len()
+    }
+
     pub(crate) const fn verifying(&self, is_revoked: bool) -> VerifyingKey<'_> {
         VerifyingKey { kid: &self.kid, algorithm: self.algorithm, verifier: &self.verifier, is_revoked }
     }
@@ -424,6 +429,14 @@ mod tests {
             assert_eq!(thumbprint.as_deref().ok(), Some(key.kid()));
         }
         assert_eq!(fixture::key(Algorithm::Hs256).jwk(), None);
+    }
+
+    #[test]
+    fn a_signature_is_as_long_as_is_said() {
+        for algorithm in Algorithm::ALL {
+            let key = fixture::key(algorithm);
+            assert_eq!(key.sign(b"a message").map(|signature| signature.len()), Some(key.signature_len()));
+        }
     }
 
     #[test]

@@ -163,15 +163,15 @@ impl Engine {
     /// is the generation that the access token names.
     fn grant(
         &self,
-        mut loaded: Loaded,
+        mut loaded: Arc<Loaded>,
         roles: &Roles,
         progress: &Progress,
         names: Generation,
         refresh: RefreshPart,
         now: Timestamp,
     ) -> Result<Grant, Error> {
-        roles.retain_known(&mut loaded.account.roles);
-        let Loaded { session, account, .. } = &loaded;
+        roles.retain_known(&mut Arc::make_mut(&mut loaded).account.roles);
+        let Loaded { session, account, .. } = &*loaded;
         let policy = &self.settings.policy;
         let end = session.end_of_access(progress, policy);
         let expires_at = Timestamp::from_seconds(now.after(policy.access_ttl).min(end).seconds());
@@ -213,7 +213,7 @@ impl Engine {
         let refresh_expires_at = refresh_expires_at(session, progress, policy);
         let idle_expires_at = session.idle_deadline(progress, policy);
         Ok(Grant {
-            loaded: Arc::new(loaded),
+            loaded,
             permissions,
             access_token: Some(access_token),
             expires_at,

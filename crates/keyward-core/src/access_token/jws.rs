@@ -24,8 +24,8 @@ const MAX_KID: usize = 64;
 /// Frames and signs a payload.
 pub(super) fn sign(typ: TokenType, payload: &[u8], key: &Key) -> Result<Zeroizing<String>, SignError> {
     let header = key.header(typ);
-    // Room for the largest signature in use, so that no copy is left behind by growing.
-    let length = header.len() + 2 + encoded(payload.len()) + encoded(1024);
+    // Room for all of it, so that no copy is left behind by growing.
+    let length = header.len() + 2 + encoded(payload.len()) + encoded(key.signature_len());
     let mut token = Zeroizing::new(String::with_capacity(length));
     token.push_str(header);
     token.push('.');

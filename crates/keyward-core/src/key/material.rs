@@ -29,7 +29,7 @@ impl Signer {
     pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         match self {
             Self::Rsa(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
+                let mut signature = vec![0; self.signature_len()];
                 let digest = digest::digest(&SHA256, message);
                 pair.sign_digest(&RSA_PKCS1_SHA256, &digest, &mut signature).ok()?;
                 Some(signature)
@@ -40,6 +40,15 @@ impl Signer {
             }
             Self::Ed25519(pair) => Some(pair.try_sign(message).ok()?.as_ref().to_vec()),
             Self::Hmac(key) => Some(hmac::sign(key, message).as_ref().to_vec()),
+        }
+    }
+
+    /// How long a signature is, in bytes.
+    pub(super) fn signature_len(&self) -> usize {
+        match self {
+            Self::Rsa(pair) => pair.public_modulus_len(),
+            Self::Ecdsa(_) | Self::Ed25519(_) => 64,
+            Self::Hmac(_) => SHA256.output_len(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What does a refresh token bring? The rule is [`keyward_core::session`]; here it is asked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use keyward_core::change::{Change, Write};
@@ -82,7 +83,7 @@ impl Engine {
             loaded.session = self.with_notes(loaded.session);
             let verdict = self.verdict(&token, &loaded, now);
             *granted = grants(&verdict);
-            if let Some(answer) = self.carry_out(verdict, loaded, client, now).await? {
+            if let Some(answer) = self.carry_out(verdict, loaded.into(), client, now).await? {
                 return answer;
             }
         }
@@ -107,11 +108,11 @@ impl Engine {
     async fn carry_out(
         &self,
         verdict: Verdict,
-        loaded: Loaded,
+        loaded: Arc<Loaded>,
         client: &Client,
         now: Timestamp,
     ) -> Result<Option<Result<Grant, Error>>, Error> {
-        let Loaded { session, account, .. } = &loaded;
+        let Loaded { session, account, .. } = &*loaded;
         let newest = session.progress.map(|progress| progress.newest);
         let advance = |after: Progress, unseen| Write::Advance {
             session: session.id,
@@ -197,7 +198,7 @@ impl Engine {
     async fn committed(
         &self,
         change: Change,
-        loaded: Loaded,
+        loaded: Arc<Loaded>,
         progress: &Progress,
         (names, refresh): (Generation, RefreshPart),
         now: Timestamp,
@@ -216,7 +217,7 @@ impl Engine {
 
     async fn granted(
         &self,
-        loaded: Loaded,
+        loaded: Arc<Loaded>,
         progress: &Progress,
         names: Generation,
         refresh: RefreshPart,

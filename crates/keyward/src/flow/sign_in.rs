@@ -256,7 +256,7 @@ impl Engine {
         }
         let progress = Progress::opened(now);
         let loaded = Loaded { session, account, role_table_version: roles.version };
-        self.grant(loaded, &roles, &progress, progress.newest, RefreshPart::New, now).map(Some)
+        self.grant(loaded.into(), &roles, &progress, progress.newest, RefreshPart::New, now).map(Some)
     }
 
     /// The session which a browser held before this person signed in anew.

@@ -150,6 +150,16 @@ pub(super) trait Row {
     fn optional_text(&self, column: usize) -> Result<Option<String>, Fault>;
     fn bytes(&self, column: usize) -> Result<Vec<u8>, Fault>;
     fn optional_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// What a text says, where the text itself is not kept.
+    fn read<T>(&self, column: usize, read: impl FnOnce(&str) -> T) -> Result<T, Fault> {
+        Ok(read(&self.text(column)?))
+    }
+
+    /// The sixteen bytes of an id.
+    fn id(&self, column: usize) -> Result<[u8; 16], Fault> {
+        self.bytes(column)?.try_into().map_err(|_| corrupt("an id"))
+    }
 }
 
 /// The statements that write a change, in order. On an engine with several writers, who waits for
@@ -440,11 +450,10 @@ pub(super) fn account(row: &impl Row) -> Result<Account, Fault> {
 }
 
 fn account_at(row: &impl Row, at: usize) -> Result<Account, Fault> {
-    let email = row.text(at + 1)?;
     let phone_number = row.optional_text(at + 3)?;
     Ok(Account {
-        id: UserId::from_bytes(uuid(row, at)?),
-        email: email.parse().map_err(|_| corrupt("account.email"))?,
+        id: UserId::from_bytes(row.id(at)?),
+        email: row.read(at + 1, str::parse)?.map_err(|_| corrupt("account.email"))?,
         email_verified: row.bool(at + 2)?,
         phone_number: phone_number
             .map(|p| p.parse())
@@ -452,7 +461,7 @@ fn account_at(row: &impl Row, at: usize) -> Result<Account, Fault> {
             .map_err(|_| corrupt("account.phone_number"))?,
         phone_number_verified: row.bool(at + 4)?,
         password: StoredHash::new(row.text(at + 5)?),
-        roles: list(&row.text(at + 6)?),
+        roles: row.read(at + 6, list)?,
         is_active: row.bool(at + 7)?,
         roles_version: natural(row, at + 8)?,
         version: natural(row, at + 9)?,
@@ -471,9 +480,9 @@ pub(super) fn session(row: &impl Row) -> Result<Session, Fault> {
         _ => return Err(corrupt("session.ended_at")),
     };
     Ok(Session {
-        id: SessionId::from_bytes(uuid(row, 0)?),
-        user: UserId::from_bytes(uuid(row, 1)?),
-        transport: Transport::parse(&row.text(2)?).ok_or_else(|| corrupt("session.transport"))?,
+        id: SessionId::from_bytes(row.id(0)?),
+        user: UserId::from_bytes(row.id(1)?),
+        transport: row.read(2, Transport::parse)?.ok_or_else(|| corrupt("session.transport"))?,
         opened_at: Timestamp::from_micros(row.int(3)?),
         auth_time: Timestamp::from_micros(row.int(4)?),
         amr: row.text(5)?,
@@ -486,7 +495,7 @@ pub(super) fn session(row: &impl Row) -> Result<Session, Fault> {
                 Some(parent) => Some(u64::try_from(parent).map_err(|_| corrupt("session.parent"))?),
                 None => None,
             },
-            made_by: MadeBy::parse(&row.text(12)?).ok_or_else(|| corrupt("session.made_by"))?,
+            made_by: row.read(12, MadeBy::parse)?.ok_or_else(|| corrupt("session.made_by"))?,
             made_at: Timestamp::from_micros(row.int(13)?),
             seen: row.bool(14)?,
             last_active_at: Timestamp::from_micros(row.int(15)?),
@@ -529,7 +538,7 @@ pub(super) fn longest_access(row: &impl Row) -> Result<u64, Fault> {
 }
 
 pub(super) fn imported(row: &impl Row) -> Result<[u8; 16], Fault> {
-    uuid(row, 0).map_err(|_| corrupt("imported.digest"))
+    row.id(0).map_err(|_| corrupt("imported.digest"))
 }
 
 pub(super) fn revocation(row: &impl Row) -> Result<Entry, Fault> {
@@ -545,10 +554,6 @@ pub(super) fn revocation(row: &impl Row) -> Result<Entry, Fault> {
         _ => return Err(corrupt("revocation.kind")),
     };
     Ok(Entry { position: natural(row, 0)?, revocation, until: Timestamp::from_micros(row.int(4)?) })
-}
-
-fn uuid(row: &impl Row, column: usize) -> Result<[u8; 16], Fault> {
-    row.bytes(column)?.try_into().map_err(|_| corrupt("an id"))
 }
 
 fn natural(row: &impl Row, column: usize) -> Result<u64, Fault> {

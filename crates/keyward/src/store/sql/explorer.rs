@@ -8,7 +8,7 @@ use keyward_core::id::SessionId;
 use keyward_core::session::{Session, Transport};
 use keyward_core::time::Timestamp;
 
-use super::{Expect, Row, Statement, Value, id, session, text, time, uuid};
+use super::{Expect, Row, Statement, Value, id, session, text, time};
 use crate::store::{Fault, Place, SessionPage, SessionSearch};
 
 /// What a page is read by.
@@ -118,7 +118,7 @@ pub(crate) fn paged(
 
 /// The last that may be looked at.
 pub(crate) fn place(search: &SessionSearch, row: &impl Row) -> Result<Place, Fault> {
-    let session = SessionId::from_bytes(uuid(row, 0)?);
+    let session = SessionId::from_bytes(row.id(0)?);
     let ended_at = row.optional_int(1)?.map(Timestamp::from_micros);
     Ok(Place { session, ended_at: ended_at.filter(|_| search.by_end()) })
 }

@@ -6,7 +6,7 @@ use keyward_core::id::{MailId, UserId};
 use keyward_core::mail::{Link, Mail, Purpose, SecretHash};
 use keyward_core::time::Timestamp;
 
-use super::{ACCOUNT_WIDTH, Expect, Plan, Row, Value, account_at, corrupt, id, number, text, time, uuid};
+use super::{ACCOUNT_WIDTH, Expect, Plan, Row, Value, account_at, corrupt, id, number, text, time};
 use crate::store::Fault;
 
 pub(in crate::store) const LINK: &str = concat!(
@@ -114,7 +114,7 @@ pub(in crate::store) fn link(row: &impl Row) -> Result<(Link, Account), Fault> {
 
 pub(in crate::store) fn mail(row: &impl Row) -> Result<Mail, Fault> {
     Ok(Mail {
-        id: MailId::from_bytes(uuid(row, 0)?),
+        id: MailId::from_bytes(row.id(0)?),
         kind: row.text(1)?,
         sealed: row.bytes(2)?,
         made_at: Timestamp::from_micros(row.int(3)?),

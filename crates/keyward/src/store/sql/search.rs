@@ -6,7 +6,7 @@
 
 use keyward_core::id::UserId;
 
-use super::{Expect, Row, Statement, Value, account, id, natural, text, uuid};
+use super::{Expect, Row, Statement, Value, account, id, natural, text};
 use crate::store::{Fault, Found, Key, Page, Search};
 
 /// What a page is read by.
@@ -109,7 +109,7 @@ pub(crate) fn paged(search: &Search, mut accounts: Vec<Found>, cut: Option<Key>)
 /// The key at which a range is cut.
 pub(crate) fn cut_key(search: &Search, row: &impl Row) -> Result<Key, Fault> {
     Ok(match search.from {
-        Key::Id(_) => Key::Id(UserId::from_bytes(uuid(row, 0)?)),
+        Key::Id(_) => Key::Id(UserId::from_bytes(row.id(0)?)),
         Key::Email(_) => Key::Email(row.text(0)?),
         Key::Phone(_) => Key::Phone(row.text(0)?),
     })

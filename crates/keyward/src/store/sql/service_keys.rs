@@ -5,7 +5,7 @@ use keyward_core::id::ServiceKeyId;
 use keyward_core::service_key::{Scope, ServiceKey};
 use keyward_core::time::Timestamp;
 
-use super::{Expect, Plan, Row, Value, corrupt, id, list, number, text, time, uuid};
+use super::{Expect, Plan, Row, Value, corrupt, id, list, number, text, time};
 use crate::store::Fault;
 
 pub(in crate::store) const SERVICE_KEYS: &str =
@@ -57,7 +57,7 @@ impl Plan {
 pub(in crate::store) fn service_key(row: &impl Row) -> Result<ServiceKey, Fault> {
     let scope = |name: String| Scope::parse(&name).ok_or_else(|| corrupt("service_key.scopes"));
     Ok(ServiceKey {
-        id: ServiceKeyId::from_bytes(uuid(row, 0)?),
+        id: ServiceKeyId::from_bytes(row.id(0)?),
         name: row.text(1)?,
         hash: row.bytes(2)?.try_into().map_err(|_| corrupt("service_key.hash"))?,
         scopes: list(&row.text(3)?).into_iter().map(scope).collect::<Result<_, _>>()?,

@@ -8,7 +8,7 @@ use keyward_core::event::{Event, EventType, Recorded};
 use keyward_core::id::{EventId, SessionId, UserId};
 use keyward_core::time::Timestamp;
 
-use super::{Expect, Plan, Row, Value, corrupt, id, natural, number, text, time, uuid};
+use super::{Expect, Plan, Row, Value, corrupt, id, natural, number, text, time};
 use crate::store::trail::{EXAMINED, EventPage, EventQuery, Suspect, Suspicion, SuspicionKind};
 use crate::store::{Fault, StoredChainKey};
 
@@ -308,11 +308,11 @@ impl Plan {
 }
 
 pub(in crate::store) fn event_id(row: &impl Row) -> Result<EventId, Fault> {
-    uuid(row, 0).map(EventId::from_bytes)
+    row.id(0).map(EventId::from_bytes)
 }
 
 pub(in crate::store) fn recorded(row: &impl Row) -> Result<Recorded, Fault> {
-    let name = EventId::from_bytes(uuid(row, 0)?);
+    let name = EventId::from_bytes(row.id(0)?);
     // By name: whoever looks for what was changed has to find it.
     let corrupt = |what: &str| corrupt(&format!("{what} of event {name}"));
     let details = serde_json::from_str(&row.text(10)?).map_err(|_| corrupt("details"))?;
@@ -369,7 +369,7 @@ pub(in crate::store) fn seal(row: &impl Row) -> Result<Seal, Fault> {
 }
 
 pub(in crate::store) fn stray(row: &impl Row) -> Result<(i64, EventId), Fault> {
-    Ok((row.int(0)?, EventId::from_bytes(uuid(row, 1)?)))
+    Ok((row.int(0)?, EventId::from_bytes(row.id(1)?)))
 }
 
 pub(in crate::store) fn chain_key(row: &impl Row) -> Result<StoredChainKey, Fault> {

@@ -49,8 +49,21 @@ impl Row for rusqlite::Row<'_> {
     fn optional_bytes(&self, column: usize) -> Result<Option<Vec<u8>>, Fault> {
         get(self, column)
     }
+
+    fn read<T>(&self, column: usize, read: impl FnOnce(&str) -> T) -> Result<T, Fault> {
+        let text = self.get_ref(column).and_then(|value| Ok(value.as_str()?));
+        text.map(read).map_err(|e| corrupt(&e))
+    }
+
+    fn id(&self, column: usize) -> Result<[u8; 16], Fault> {
+        get(self, column)
+    }
 }
 
 fn get<T: FromSql>(row: &rusqlite::Row<'_>, column: usize) -> Result<T, Fault> {
-    row.get(column).map_err(|e| Fault::Corrupt(e.to_string()))
+    row.get(column).map_err(|e| corrupt(&e))
+}
+
+fn corrupt(error: &rusqlite::Error) -> Fault {
+    Fault::Corrupt(error.to_string())
 }
