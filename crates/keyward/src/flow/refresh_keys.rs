@@ -79,8 +79,8 @@ impl Engine {
     /// What a refresh token says that is to bring something: one of a key that was taken out
     /// meanwhile is none of ours.
     pub(crate) async fn present_refresh_token(&self, text: &str) -> Result<Option<RefreshToken>, Error> {
-        let Some(token) = self.open_refresh_token(text).await? else { return Ok(None) };
         let known = self.mac_keys();
+        let Some(token) = self.open_refresh_token(text).await? else { return Ok(None) };
         self.know_revocations().await?;
         let keys = self.mac_keys();
         Ok(if Arc::ptr_eq(&keys, &known) { Some(token) } else { keys.open(text) })

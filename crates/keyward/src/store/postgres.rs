@@ -73,7 +73,7 @@ const PAST: Duration = Duration::from_millis(250);
 pub(crate) struct Postgres {
     pool: Pool,
     loads: Loads,
-    advances: Advances,
+    advances: Option<Advances>,
     /// A connection for what every node has to know each second, whoever holds the others up.
     known: Pool,
     /// The same past the pooler, where nobody at all waits before it.
@@ -349,13 +349,18 @@ impl Store for Postgres {
     }
 
     fn commit(&self, change: Change) -> Answer<'_, Committed, NotCommitted> {
+        let moves = match change.writes.as_slice() {
+            [Write::Advance { session, .. }] if change.events.is_empty() => Some(*session),
+            _ => None,
+        };
         Box::pin(async move {
-            match change.writes.as_slice() {
-                [Write::Advance { session, .. }] if change.events.is_empty() => {
-                    self.advances.ask((*session, sql::plan(change))).await?
-                }
-                _ => self.pool.write(sql::plan(change)).await,
+            let mut statements = sql::plan(change);
+            if let (Some(session), Some(advances)) = (moves, &self.advances)
+                && let Some(statement) = statements.pop()
+            {
+                return advances.ask((session, statement)).await?;
             }
+            self.pool.write(statements).await
         })
     }
 

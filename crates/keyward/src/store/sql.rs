@@ -409,12 +409,15 @@ pub(super) fn id(id: impl Into<[u8; 16]>) -> Value {
 }
 
 /// What statements of one text are given, as lists: the first parameter of each, the second of each…
-pub(super) fn lists<'a>(statements: impl Iterator<Item = &'a Statement> + Clone) -> Vec<Value> {
-    let many = statements.clone().map(|statement| statement.params.len()).max().unwrap_or_default();
-    let nth = |n: usize| {
-        statements.clone().map(move |statement| statement.params.get(n).cloned().unwrap_or(Value::Null))
-    };
-    (0..many).map(|n| Value::List(nth(n).collect())).collect()
+pub(super) fn lists<'a>(statements: impl IntoIterator<Item = &'a Statement>) -> Vec<Value> {
+    let mut lists: Vec<Vec<Value>> = Vec::new();
+    for statement in statements {
+        lists.resize_with(statement.params.len(), Vec::new);
+        for (list, param) in lists.iter_mut().zip(&statement.params) {
+            list.push(param.clone());
+        }
+    }
+    lists.into_iter().map(Value::List).collect()
 }
 
 /// A moment, as a parameter.

@@ -14,7 +14,7 @@ use super::Postgres;
 use super::pool::Pool;
 use crate::store::budget::{Budgets, Spent};
 use crate::store::sql::{self, Row as _, Value};
-use crate::store::{Answer, Fault, NotCommitted};
+use crate::store::{Answer, Fault};
 
 /// What is left to come back of row `b` at `?2`, where one comes back in `?3` and there are `?4`. A
 /// clock that was set back, or that of a standby, refuses nobody for longer than all of it takes.
@@ -66,10 +66,7 @@ fn spent(row: &Row) -> Result<Spent, Fault> {
 /// Takes away the budgets that have come back, in small batches.
 pub(super) async fn sweep(pool: &Pool, now: Timestamp, limit: u32) -> Result<(), Fault> {
     for _ in 0..BATCHES {
-        let gone = pool
-            .once(SWEEP, &[sql::time(now), Value::Int(limit.into())])
-            .await
-            .map_err(NotCommitted::fault)?;
+        let gone = pool.once(SWEEP, &[sql::time(now), Value::Int(limit.into())]).await?;
         if gone.first().map(|row| row.int(0)).transpose()? < Some(limit.into()) {
             break;
         }
@@ -84,12 +81,12 @@ pub(super) fn is_shared(throttle: Throttle) -> bool {
 }
 
 pub(super) async fn take(pool: &Pool, name: &str, limit: Limit, now: Timestamp) -> Result<Spent, Fault> {
-    let rows = pool.once(TAKE, &params(name, limit, now)).await.map_err(NotCommitted::fault)?;
+    let rows = pool.once(TAKE, &params(name, limit, now)).await?;
     spent(rows.first().ok_or_else(|| Fault::Corrupt("no budget was written".to_owned()))?)
 }
 
 pub(super) async fn give_back(pool: &Pool, name: &str, limit: Limit, now: Timestamp) -> Result<(), Fault> {
-    pool.once(GIVE_BACK, &params(name, limit, now)).await.map(drop).map_err(NotCommitted::fault)
+    pool.once(GIVE_BACK, &params(name, limit, now)).await.map(drop)
 }
 
 impl Budgets for Postgres {

@@ -3,19 +3,19 @@
 //! Who asks while others' questions are under way waits for the next turn, and goes together with all
 //! who wait by then; while few ask, each goes alone and at once. So the database is asked less often
 //! the more there is to do. Nobody joins what has been sent already: an answer is never from before
-//! its question.
+//! its question. And nobody waits for what another has locked but who wants it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use keyward_core::change::{Committed, Conflict};
+use keyward_core::change::Committed;
 use keyward_core::id::SessionId;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::pool::{Pool, no_answer, together};
+use super::pool::{Pool, no_answer};
 use crate::store::sql::{self, Row as _, Statement, Value};
 use crate::store::{Fault, Loaded, NotCommitted};
 
@@ -36,19 +36,29 @@ struct Inner<Ask, Answer> {
     go: Go<Ask, Answer>,
 }
 
-/// Asks all of these; an answer for each, in their order.
-type Go<Ask, Answer> = Box<dyn Fn(Vec<Ask>) -> Later<Vec<Answer>> + Send + Sync>;
-type Later<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// What is asked, and who is told.
+type Asked<Ask, Answer> = (Ask, oneshot::Sender<Answer>);
+/// Asks all of these and tells each. That nobody waits for an answer any more is just as well.
+type Go<Ask, Answer> = Box<dyn Fn(Vec<Asked<Ask, Answer>>) -> Later + Send + Sync>;
+type Later = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 struct Waiting<Ask, Answer> {
-    asks: VecDeque<(Ask, oneshot::Sender<Answer>)>,
+    asks: VecDeque<Asked<Ask, Answer>>,
     under_way: usize,
 }
 
+impl<Ask, Answer> Waiting<Ask, Answer> {
+    /// How many wait who have not given up.
+    fn count(&mut self) -> usize {
+        self.asks.retain(|(_, told)| !told.is_closed());
+        self.asks.len()
+    }
+}
+
 impl<Ask: Send + 'static, Answer: Send + 'static> Gather<Ask, Answer> {
-    fn new<F>(pool: &Pool, go: impl Fn(Pool, Vec<Ask>) -> F + Send + Sync + 'static) -> Self
+    fn new<F>(pool: &Pool, go: impl Fn(Pool, Vec<Asked<Ask, Answer>>) -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Vec<Answer>> + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
     {
         let (room, patience) = pool.room_and_patience();
         let pool = pool.clone();
@@ -64,7 +74,7 @@ impl<Ask: Send + 'static, Answer: Send + 'static> Gather<Ask, Answer> {
         let (answer, answered) = oneshot::channel();
         {
             let mut waiting = self.0.waiting();
-            if waiting.asks.len() >= self.0.room {
+            if waiting.asks.len() >= self.0.room && waiting.count() >= self.0.room {
                 return Err(Fault::Unavailable("too many requests wait for the database".to_owned()));
             }
             waiting.asks.push_back((ask, answer));
@@ -91,27 +101,21 @@ impl<Ask: Send + 'static, Answer: Send + 'static> Inner<Ask, Answer> {
 
     /// One turn after the other, for as long as somebody waits.
     async fn take_turns(self: Arc<Self>) {
-        while let Some((asks, answers)) = self.next() {
+        while let Some(asks) = self.next() {
             // Of its own: those who wait later are asked for, whatever becomes of these.
-            let told = tokio::spawn((self.go)(asks)).await.unwrap_or_default();
-            for (answer, told) in answers.into_iter().zip(told) {
-                // That nobody waits for it any more is just as well.
-                let _ = answer.send(told);
-            }
+            let _ = tokio::spawn((self.go)(asks)).await;
         }
     }
 
     /// Those whose turn it is. Without any, this one is over.
-    fn next(&self) -> Option<(Vec<Ask>, Vec<oneshot::Sender<Answer>>)> {
+    fn next(&self) -> Option<Vec<Asked<Ask, Answer>>> {
         let mut waiting = self.waiting();
-        // Nobody waits for the answers of those any more.
-        waiting.asks.retain(|(_, answer)| !answer.is_closed());
-        let crowd = waiting.asks.len().min(CROWD);
+        let crowd = waiting.count().min(CROWD);
         if crowd == 0 {
             waiting.under_way -= 1;
             return None;
         }
-        Some(waiting.asks.drain(..crowd).unzip())
+        Some(waiting.asks.drain(..crowd).collect())
     }
 }
 
@@ -120,68 +124,64 @@ pub(super) type Loads = Gather<SessionId, Result<Option<Loaded>, Fault>>;
 
 impl Loads {
     pub(super) fn by(pool: &Pool) -> Self {
-        Self::new(pool, |pool, ids| async move { load(&pool, &ids).await })
+        Self::new(pool, load)
     }
 }
 
-async fn load(pool: &Pool, ids: &[SessionId]) -> Vec<Result<Option<Loaded>, Fault>> {
-    let read = match ids {
-        [only] => pool.read(sql::SESSION, &[sql::id(*only)]).await,
-        all => pool.read(sql::EACH_SESSION, &[Value::List(all.iter().copied().map(sql::id).collect())]).await,
+async fn load(pool: Pool, asks: Vec<Asked<SessionId, Result<Option<Loaded>, Fault>>>) {
+    let read = match asks.as_slice() {
+        [(only, _)] => pool.read(sql::SESSION, &[sql::id(*only)]).await,
+        all => {
+            let ids = all.iter().map(|(session, _)| sql::id(*session)).collect();
+            pool.read(sql::EACH_SESSION, &[Value::List(ids)]).await
+        }
     };
     let found = read.and_then(|rows| {
         rows.iter().map(|row| Ok((row.bytes(0)?, sql::loaded(row)))).collect::<Result<HashMap<_, _>, _>>()
     });
-    let of = |id: &SessionId| match &found {
-        Ok(found) => found.get(<[u8; 16]>::from(*id).as_slice()).cloned().transpose(),
-        Err(fault) => Err(fault.clone()),
-    };
-    ids.iter().map(of).collect()
+    for (session, told) in asks {
+        let _ = told.send(match &found {
+            Ok(found) => found.get(<[u8; 16]>::from(session).as_slice()).cloned().transpose(),
+            Err(fault) => Err(fault.clone()),
+        });
+    }
 }
 
 /// Those who write how far a session has come, and nothing else: of which session, and by which
 /// statement.
-pub(super) type Advances = Gather<(SessionId, Vec<Statement>), Result<Committed, NotCommitted>>;
+pub(super) type Advances = Gather<(SessionId, Statement), Result<Committed, NotCommitted>>;
 
 impl Advances {
-    pub(super) fn to(pool: &Pool) -> Self {
-        Self::new(pool, |pool, advances| async move { advance(&pool, advances).await })
+    /// None behind a pooler, where only a transaction of its own can be told how long it may take.
+    pub(super) fn to(pool: &Pool) -> Option<Self> {
+        (!pool.is_pooled()).then(|| Self::new(pool, advance))
     }
 }
 
-/// All in one statement, but for those that meet another of the same session: that one is first.
-async fn advance(
-    pool: &Pool,
-    advances: Vec<(SessionId, Vec<Statement>)>,
-) -> Vec<Result<Committed, NotCommitted>> {
+/// In one statement, which waits for nobody: whom it did not move, be it that another has locked that
+/// session or that a condition did not hold, and who comes second with a session, goes alone.
+async fn advance(pool: Pool, asks: Vec<Asked<(SessionId, Statement), Result<Committed, NotCommitted>>>) {
     let mut sessions = HashSet::new();
-    let (mut first, mut alone): (Vec<_>, Vec<_>) =
-        advances.into_iter().enumerate().partition(|(_, (session, _))| sessions.insert(*session));
-    let mut answers = Vec::with_capacity(first.len() + alone.len());
-    // In one order: another node's could wait for these, and these for that one's.
-    first.sort_by_key(|(_, (session, _))| *session);
-    let lists = match first.len() {
-        0 | 1 => None,
-        _ => Some(sql::lists(first.iter().flat_map(|(_, (_, statements))| statements))),
-    };
-    let moved = match lists {
-        Some(lists) => pool.once(sql::ADVANCE_EACH, &lists).await.and_then(|rows| {
-            Ok(Some(rows.iter().map(|row| row.bytes(0)).collect::<Result<HashSet<_>, _>>()?))
-        }),
-        None => Ok(None),
-    };
-    match moved {
-        Ok(Some(moved)) => answers.extend(first.into_iter().map(|(at, (session, _))| {
-            let is_moved = moved.contains(<[u8; 16]>::from(session).as_slice());
-            (at, is_moved.then(Committed::default).ok_or(NotCommitted::Conflict(Conflict::Changed)))
-        })),
-        // Nothing of it is written: somebody locked these in another order.
-        Ok(None) | Err(NotCommitted::Conflict(_)) => alone.extend(first),
-        Err(fault) => answers.extend(first.into_iter().map(|(at, _)| (at, Err(fault.clone())))),
+    let (crowd, mut alone): (Vec<_>, Vec<_>) =
+        asks.into_iter().partition(|((session, _), _)| sessions.insert(*session));
+    let lists = sql::lists(crowd.iter().map(|((_, statement), _)| statement));
+    let moved = pool
+        .once(sql::ADVANCE_EACH, &lists)
+        .await
+        .and_then(|rows| rows.iter().map(|row| row.bytes(0)).collect::<Result<HashSet<_>, _>>());
+    for ((session, statement), told) in crowd {
+        match &moved {
+            Ok(moved) if moved.contains(<[u8; 16]>::from(session).as_slice()) => {
+                let _ = told.send(Ok(Committed::default()));
+            }
+            Ok(_) => alone.push(((session, statement), told)),
+            Err(fault) => {
+                let _ = told.send(Err(fault.clone().into()));
+            }
+        }
     }
-    let writes =
-        alone.into_iter().map(|(at, (_, statements))| async move { (at, pool.write(statements).await) });
-    answers.extend(together(writes.map(|write| Box::pin(write) as _).collect()).await);
-    answers.sort_by_key(|(at, _)| *at);
-    answers.into_iter().map(|(_, answer)| answer).collect()
+    for ((_, statement), told) in alone {
+        let pool = pool.clone();
+        tokio::spawn(async move { told.send(pool.write(vec![statement]).await) });
+    }
 }

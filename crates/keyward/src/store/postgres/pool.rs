@@ -175,6 +175,11 @@ impl Pool {
         (self.0.connections.status().max_size * waiting, wait + answer)
     }
 
+    /// Whether the other end is a transaction pooler.
+    pub(super) fn is_pooled(&self) -> bool {
+        self.0.pooled
+    }
+
     /// The rows that answer this question.
     pub(super) async fn read(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Fault> {
         let mut answers = self.read_each(&[(sql, params)]).await?;
@@ -183,17 +188,14 @@ impl Pool {
 
     /// The rows that a statement answers which writes. It is sent once: where its connection is lost
     /// nobody knows whether it was done.
-    ///
-    /// # Errors
-    /// A conflict where it would have waited for ever for another that waits for it.
-    pub(super) async fn once(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, NotCommitted> {
+    pub(super) async fn once(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Fault> {
         let mut answers = self.ask(&[(sql, params)], Way::Kept, 0).await?;
         Ok(answers.pop().unwrap_or_default())
     }
 
     /// The rows that answer each of these questions, which are asked in one go and in this order.
     pub(super) async fn read_each(&self, questions: &[Question<'_>]) -> Result<Vec<Vec<Row>>, Fault> {
-        self.ask(questions, Way::Kept, ANEW).await.map_err(NotCommitted::fault)
+        self.ask(questions, Way::Kept, ANEW).await
     }
 
     /// The rows that answer a question that may take longer; few of them are asked at once, and the
@@ -201,8 +203,7 @@ impl Pool {
     pub(super) async fn search(&self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Fault> {
         let waited = timeout(self.0.patience.wait, self.0.searches.acquire()).await;
         let _turn = waited.map_err(|_| Fault::Unavailable("too many searches are under way".to_owned()))?;
-        let asked = self.ask(&[(sql, params)], Way::ChosenAnew, ANEW).await;
-        let mut answers = asked.map_err(NotCommitted::fault)?;
+        let mut answers = self.ask(&[(sql, params)], Way::ChosenAnew, ANEW).await?;
         Ok(answers.pop().unwrap_or_default())
     }
 
@@ -213,7 +214,7 @@ impl Pool {
         questions: &[Question<'_>],
         way: Way,
         mut anew: usize,
-    ) -> Result<Vec<Vec<Row>>, NotCommitted> {
+    ) -> Result<Vec<Vec<Row>>, Fault> {
         loop {
             let mut lease = Lease(Some(self.get().await?));
             let connection = lease.connection()?;
@@ -233,15 +234,15 @@ impl Pool {
                 Ok(Err(error)) if is_lost(&error) => {
                     self.lost(lease);
                     if anew == 0 {
-                        return Err(fault(&error).into());
+                        return Err(fault(&error));
                     }
                     anew -= 1;
                 }
                 Ok(Err(error)) => {
                     lease.give_back();
-                    return Err(not_committed(&error, Expect::Anything));
+                    return Err(fault(&error));
                 }
-                Err(_) => return Err(no_answer().into()),
+                Err(_) => return Err(no_answer()),
             }
         }
     }
@@ -494,7 +495,7 @@ type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Begins all of these in their order before any is waited for: what they send goes out in one go,
 /// and is answered in the same order.
-pub(super) async fn together<T>(mut all: Vec<Later<'_, T>>) -> Vec<T> {
+async fn together<T>(mut all: Vec<Later<'_, T>>) -> Vec<T> {
     let mut done = Vec::with_capacity(all.len());
     let mut ready: Vec<Option<T>> = Vec::with_capacity(all.len());
     poll_fn(|cx| {

@@ -10,14 +10,18 @@ use super::{Expect, Plan, Value, agent, id, number, text, time};
 const ADVANCE: &str = "UPDATE session SET newest = ?2, parent = ?3, made_by = ?4, made_at = ?5, seen = ?6, \
      last_active_at = CASE WHEN last_active_at < ?7 THEN ?7 ELSE last_active_at END \
      WHERE id = ?1 AND newest = ?8 AND ended_at IS NULL AND (seen = FALSE OR ?9 = FALSE)";
-/// The same of several, no two of one session, for an engine that has lists; gives which were moved.
-pub(in crate::store) const ADVANCE_EACH: &str = "UPDATE session s SET newest = n.newest, parent = n.parent, \
-     made_by = n.made_by, made_at = n.made_at, seen = n.seen, \
+/// The same of several, no two of one session, for an engine that has lists and lets what is locked be
+/// passed over; gives which were moved.
+pub(in crate::store) const ADVANCE_EACH: &str = "WITH free AS (SELECT id FROM session \
+     WHERE id = ANY (CAST(?1 AS UUID[])) FOR NO KEY UPDATE SKIP LOCKED) \
+     UPDATE session s SET newest = n.newest, parent = n.parent, made_by = n.made_by, made_at = n.made_at, \
+     seen = n.seen, \
      last_active_at = CASE WHEN s.last_active_at < n.active_at THEN n.active_at ELSE s.last_active_at END \
-     FROM unnest(CAST(?1 AS UUID[]), CAST(?2 AS BIGINT[]), CAST(?3 AS BIGINT[]), CAST(?4 AS TEXT[]), \
-     CAST(?5 AS BIGINT[]), CAST(?6 AS BOOLEAN[]), CAST(?7 AS BIGINT[]), CAST(?8 AS BIGINT[]), \
-     CAST(?9 AS BOOLEAN[])) AS n (id, newest, parent, made_by, made_at, seen, active_at, former, unseen) \
-     WHERE s.id = n.id AND s.newest = n.former AND s.ended_at IS NULL \
+     FROM free JOIN unnest(CAST(?1 AS UUID[]), CAST(?2 AS BIGINT[]), CAST(?3 AS BIGINT[]), \
+     CAST(?4 AS TEXT[]), CAST(?5 AS BIGINT[]), CAST(?6 AS BOOLEAN[]), CAST(?7 AS BIGINT[]), \
+     CAST(?8 AS BIGINT[]), CAST(?9 AS BOOLEAN[])) \
+     AS n (id, newest, parent, made_by, made_at, seen, active_at, former, unseen) ON n.id = free.id \
+     WHERE s.id = free.id AND s.newest = n.former AND s.ended_at IS NULL \
      AND (s.seen = FALSE OR n.unseen = FALSE) RETURNING s.id";
 
 impl Plan {

@@ -8,13 +8,14 @@ use keyward_core::change::{Change, Write};
 use keyward_core::event::EventType;
 use keyward_core::id::{EventId, SessionId, UserId};
 use keyward_core::mail::SecretHash;
-use keyward_core::session::{End, EndReason, Transport};
+use keyward_core::session::{End, EndReason, Progress, Transport};
 use keyward_core::time::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Postgres, PostgresOptions, clock};
+use super::{Postgres, PostgresOptions, clock, open_by};
 use crate::store::servers::postgres::{Database, Server};
+use crate::store::sql;
 use crate::store::trail::{EXAMINED, EventQuery, Suspicion, SuspicionKind, Trail as _};
 use crate::store::{Key, Name, Search, SessionSearch, Store, Sweep};
 
@@ -103,8 +104,7 @@ async fn watched(database: &Database, settings: &str) -> Postgres {
     let watch = "?options=-csession_preload_libraries%3Dauto_explain%20-cauto_explain.log_min_duration%3D0\
                  %20-cauto_explain.log_analyze%3Don%20-cauto_explain.log_timing%3Doff\
                  %20-cauto_explain.log_nested_statements%3Don%20-cauto_explain.log_format%3Djson";
-    let options = PostgresOptions::new(format!("{}{watch}{settings}", database.url())).max_connections(1);
-    Postgres::open(&options, false, &clock()).await.expect("it opens")
+    open_by(PostgresOptions::new(format!("{}{watch}{settings}", database.url())).max_connections(1)).await
 }
 
 /// A store whose server tells how it went about what it was asked.
@@ -197,6 +197,7 @@ async fn each_question_is_answered_from_an_index() {
     trail(&mut watched).await;
     jobs(&mut watched).await;
     writes(&mut watched).await;
+    crowds(&mut watched).await;
     assert!(watched.wrong.is_empty(), "{}", watched.wrong.join("\n"));
     assert_eq!(watched.seen.len(), LARGE.len() - 1, "each was asked for but the key: {:?}", watched.seen);
 }
@@ -316,4 +317,27 @@ async fn writes(watched: &mut Watched) {
     write!(watched, FEW, Write::DeleteAccount { user: user(603), version: 0 });
     write!(watched, FEW, Write::SetRoles { user: user(2), version: 0, roles: vec!["user".to_owned()] });
     write!(watched, BATCH, Write::TakeRole { name: "user".to_owned(), limit: 100 });
+}
+
+/// What many ask in one go, be they few or as many as can be.
+async fn crowds(watched: &mut Watched) {
+    for many in [2, 10, 128] {
+        let all = || (1_000..1_000 + many).map(session);
+        let ids = [sql::Value::List(all().map(sql::id).collect())];
+        for _ in 0..7 {
+            let rows = watched.store.pool.read(sql::EACH_SESSION, &ids).await.expect("it answers");
+            assert_eq!(rows.len() as u64, many);
+        }
+        watched.within(many + FEW, &format!("{many} sessions")).await;
+        for _ in 0..7 {
+            let advances: Vec<_> = all().flat_map(|session| sql::plan(advance(session))).collect();
+            watched.store.pool.once(sql::ADVANCE_EACH, &sql::lists(&advances)).await.expect("it answers");
+        }
+        watched.within(2 * many + FEW, &format!("{many} advances")).await;
+    }
+}
+
+fn advance(session: SessionId) -> Change {
+    let after = Progress { newest: 1, ..Progress::opened(at(200_000)) };
+    Change::of([Write::Advance { session, newest: Some(1), unseen: false, after, resting: None }])
 }
