@@ -18,9 +18,9 @@ use crate::store::{Fault, NotCommitted};
 
 /// How many changes are taken into one transaction at most.
 const BATCH: usize = 512;
-/// How long is waited for more, where several came together the last time: about what one flush to a
-/// disk takes, which they then share. It costs the cores far more than to write a change.
-const GATHER: Duration = Duration::from_millis(2);
+/// How long is waited for more, where several came together the last time: a fraction of what one
+/// flush to the disk takes, which they then share.
+const GATHER: Duration = Duration::from_micros(1_000);
 
 /// A change that waits to be written.
 pub(super) struct Job {
