@@ -15,7 +15,7 @@ use keyward_core::id::SessionId;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::pool::{Pool, no_answer};
+use super::pool::{Pool, crowded, no_answer};
 use crate::store::sql::{self, Row as _, Statement, Value};
 use crate::store::{Fault, Loaded, NotCommitted};
 
@@ -75,7 +75,7 @@ impl<Ask: Send + 'static, Answer: Send + 'static> Gather<Ask, Answer> {
         {
             let mut waiting = self.0.waiting();
             if waiting.asks.len() >= self.0.room && waiting.count() >= self.0.room {
-                return Err(Fault::Unavailable("too many requests wait for the database".to_owned()));
+                return Err(crowded());
             }
             waiting.asks.push_back((ask, answer));
             if waiting.under_way < TURNS {

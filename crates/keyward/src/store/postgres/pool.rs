@@ -344,7 +344,7 @@ impl Pool {
     async fn get(&self) -> Result<Object, Fault> {
         self.0.agreement.as_ref().map_or(Ok(()), |agreement| agreement.check())?;
         let Ok(_place) = self.0.queue.try_acquire() else {
-            return Err(Fault::Unavailable("too many requests wait for the database".to_owned()));
+            return Err(crowded());
         };
         self.0.connections.get().await.map_err(|error| {
             Fault::Unavailable(match error {
@@ -429,6 +429,10 @@ impl Drop for Lease {
             drop(Object::take(connection));
         }
     }
+}
+
+pub(super) fn crowded() -> Fault {
+    Fault::Unavailable("too many requests wait for the database".to_owned())
 }
 
 pub(super) fn no_answer() -> Fault {
