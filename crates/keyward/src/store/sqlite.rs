@@ -10,6 +10,7 @@ mod file;
 pub(crate) mod inspect;
 mod migrate;
 pub(crate) mod moved;
+mod queue;
 mod row;
 #[cfg(test)]
 pub(super) mod tests;
@@ -19,7 +20,6 @@ mod writer;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -35,6 +35,7 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
 use self::file::{Opened, Served, file_error, said};
+use self::queue::{Refused, Sender, queue};
 use self::writer::{Job, bind};
 use super::sql::{self, Statement, Value, explorer, search};
 use super::{
@@ -128,7 +129,7 @@ pub(crate) struct Sqlite {
     searcher: Option<Arc<Mutex<Connection>>>,
     next_reader: AtomicUsize,
     reads: AtomicU64,
-    jobs: Option<SyncSender<Job>>,
+    jobs: Option<Sender<Job>>,
     writer: Option<JoinHandle<()>>,
     served: Option<Served>,
 }
@@ -143,10 +144,11 @@ impl Sqlite {
     fn open_with(path: &Path, serve: bool, now: Timestamp, patience: Patience) -> Result<Self, OpenError> {
         let Opened { mut writer, readers, searcher, served } =
             file::open(path, serve, now, READERS, patience.busy)?;
-        let (jobs, waiting) = sync_channel(patience.queue);
+        let (jobs, waiting) = queue(patience.queue);
+        let workers = writer::workers();
         let thread = thread::Builder::new()
             .name("keyward-sqlite".to_owned())
-            .spawn(move || writer::run(&mut writer, &waiting))
+            .spawn(move || writer::run(&mut writer, &waiting, workers.as_ref()))
             .map_err(|e| file_error(path, &e))?;
         Ok(Self {
             readers: readers.into_iter().map(Mutex::new).collect(),
@@ -212,12 +214,12 @@ impl Sqlite {
         let (answer, answered) = oneshot::channel();
         let gone = || NotCommitted::Fault(Fault::Unavailable("the database is closed".to_owned()));
         let jobs = self.jobs.as_ref().ok_or_else(gone)?;
-        match jobs.try_send(Job { statements, answer }) {
+        match jobs.send(Job { statements, answer }) {
             Ok(()) => answered.await.map_err(|_| gone())?,
-            Err(TrySendError::Full(_)) => {
+            Err(Refused::Full) => {
                 Err(Fault::Unavailable("too many changes are waiting to be written".to_owned()).into())
             }
-            Err(TrySendError::Disconnected(_)) => Err(gone()),
+            Err(Refused::Closed) => Err(gone()),
         }
     }
 }

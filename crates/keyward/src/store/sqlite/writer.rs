@@ -5,22 +5,24 @@
 //! no other with it. Whatever happens, whoever waits gets an answer, and the thread goes on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use keyward_core::change::{Committed, Conflict};
 use rusqlite::{CachedStatement, Connection, ErrorCode, Transaction, TransactionBehavior};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
+use super::queue::Receiver;
 use super::{fault, moved};
 use crate::store::sql::{self, Expect, Statement, Value};
 use crate::store::{Fault, NotCommitted};
 
 /// How many changes are taken into one transaction at most.
 const BATCH: usize = 512;
-/// How long is waited for more, where several came together the last time: a fraction of what one
-/// flush to the disk takes, which they then share.
-const GATHER: Duration = Duration::from_micros(1_000);
+/// Where several came together the last time, so many are waited for to share one flush to the disk,
+/// but no longer than this: a fraction of what the flush takes where they come slowly.
+const ENOUGH: usize = 24;
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// A change that waits to be written.
 pub(super) struct Job {
@@ -29,6 +31,23 @@ pub(super) struct Job {
 }
 
 pub(super) type Written = Result<Committed, NotCommitted>;
+
+/// What became of changes that were written together. Whoever asked is told when this is dropped,
+/// wherever that is.
+struct Answers(Vec<(oneshot::Sender<Written>, Written)>);
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        for (answer, written) in self.0.drain(..) {
+            tell(answer, written);
+        }
+    }
+}
+
+/// Whoever asked may have gone: what is written stays written.
+fn tell(answer: oneshot::Sender<Written>, written: Written) {
+    let _ = answer.send(written);
+}
 
 /// Why a whole transaction came to nothing.
 enum Broken {
@@ -47,35 +66,32 @@ impl From<rusqlite::Error> for Broken {
     }
 }
 
-/// Writes whatever comes, until nobody can send any more and all that was sent is written.
-pub(super) fn run(connection: &mut Connection, waiting: &Receiver<Job>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut together = 1;
-    while let Ok(first) = waiting.recv() {
-        batch.push(first);
-        if together > 1 {
-            gather();
-        }
-        batch.extend(waiting.try_iter().take(BATCH - 1));
+/// Writes whatever comes, until nobody can send any more and all that was sent is written. Who waits
+/// is woken by `workers`, if there are any.
+pub(super) fn run(connection: &mut Connection, waiting: &Receiver<Job>, workers: Option<&Handle>) {
+    let (mut batch, mut together) = (Vec::with_capacity(BATCH), 1);
+    while waiting.take(&mut batch, BATCH, if together > 1 { ENOUGH } else { 1 }, PATIENCE) {
         together = batch.len();
         match write(connection, &batch) {
             Ok(results) => {
-                for (job, result) in batch.drain(..).zip(results) {
-                    // Whoever asked may have gone: what is written stays written.
-                    let _ = job.answer.send(result);
+                let answers = Answers(batch.drain(..).map(|job| job.answer).zip(results).collect());
+                match workers {
+                    // Among themselves they wake who waits for a fraction of what it costs this thread.
+                    Some(workers) if together > 1 => drop(workers.spawn(async move { drop(answers) })),
+                    _ => drop(answers),
                 }
             }
-            Err(Broken::Busy(fault)) => refuse(batch.drain(..).chain(waiting.try_iter()), &fault),
+            Err(Broken::Busy(fault)) => refuse(batch.drain(..).chain(waiting.rest()), &fault),
             // Each on its own: the one that can't be written takes no other with it.
             Err(Broken::Other(_)) => one_by_one(connection, &mut batch),
         }
     }
 }
 
-/// Lets others come. Nobody who sends meanwhile has to wake this thread.
-#[expect(clippy::disallowed_methods, reason = "there is nothing to wait for but more of the same")]
-fn gather() {
-    std::thread::sleep(GATHER);
+/// The threads that run the tasks of whoever opens a database. A runtime without such threads stands
+/// still whenever nobody waits in it for a task of its own.
+pub(super) fn workers() -> Option<Handle> {
+    Handle::try_current().ok().filter(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 fn one_by_one(connection: &mut Connection, batch: &mut Vec<Job>) {
@@ -86,14 +102,14 @@ fn one_by_one(connection: &mut Connection, batch: &mut Vec<Job>) {
             Err(Broken::Other(fault)) => Err(fault.into()),
             Err(Broken::Busy(fault)) => return refuse(std::iter::once(job).chain(jobs), &fault),
         };
-        let _ = job.answer.send(result);
+        tell(job.answer, result);
     }
 }
 
 /// Answers at once all who would otherwise wait as long again, one batch after the other.
 fn refuse(jobs: impl Iterator<Item = Job>, fault: &Fault) {
     for job in jobs {
-        let _ = job.answer.send(Err(fault.clone().into()));
+        tell(job.answer, Err(fault.clone().into()));
     }
 }
 

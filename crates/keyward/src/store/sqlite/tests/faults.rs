@@ -10,6 +10,7 @@ use keyward_core::id::{EventId, SessionId, UserId};
 use keyward_core::session::Progress;
 use keyward_core::time::Timestamp;
 use rusqlite::Connection;
+use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -248,6 +249,37 @@ async fn what_was_accepted_is_written_though_nobody_waits_for_it() {
     let_go(&held);
     closing.join().expect("it closes");
     assert_eq!(numbers(&open(&folder)).await.len(), 50);
+}
+
+/// Three who write, at least two of them together, and are told, in another runtime than the one that
+/// this store was opened in.
+fn are_told(folder: &Folder, store: &Sqlite) {
+    let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let held = hold(folder);
+    let all = async {
+        tokio::join!(store.commit(add(1)), store.commit(add(2)), store.commit(add(3)), async {
+            let_go(&held);
+        })
+    };
+    let told = runtime.block_on(async { timeout(SOON, all).await });
+    assert!(matches!(told, Ok((Ok(_), Ok(_), Ok(_), ()))), "{told:?}");
+}
+
+#[test]
+fn who_writes_is_told_though_the_runtime_of_the_store_is_gone() {
+    let (folder, runtime) = (Folder::new(), Builder::new_multi_thread().worker_threads(1).build());
+    let runtime = runtime.expect("a runtime");
+    let store = runtime.block_on(async { open(&folder) });
+    drop(runtime);
+    are_told(&folder, &store);
+}
+
+#[test]
+fn who_writes_is_told_though_the_runtime_of_the_store_stands_still() {
+    let (folder, runtime) = (Folder::new(), Builder::new_current_thread().build().expect("a runtime"));
+    let store = runtime.block_on(async { open(&folder) });
+    are_told(&folder, &store);
+    drop(runtime);
 }
 
 #[tokio::test]
