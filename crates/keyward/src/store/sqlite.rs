@@ -232,7 +232,7 @@ impl Drop for Sqlite {
         drop(self.searcher.take());
         drop(self.jobs.take());
         if let Some(writer) = self.writer.take() {
-            // The thread ends by itself once the channel is closed and empty.
+            // The thread ends by itself once the queue is closed and empty.
             let _ = writer.join();
         }
         drop(self.served.take());

@@ -237,7 +237,11 @@ impl Cluster {
             let (from, to) = (SLOTS / primaries * n, SLOTS / primaries * (n + 1));
             let to = if n + 1 == primaries { SLOTS } else { to };
             leader.say(&format!("CLUSTER ADDSLOTSRANGE {from} {}", to - 1));
-            leader.say(&format!("CLUSTER SET-CONFIG-EPOCH {}", n + 1));
+        }
+        // No two of one epoch: a primary that gives itself another one, and dies before its replica
+        // hears of it, is never followed.
+        for (epoch, server) in (1..).zip(&self.0) {
+            server.say(&format!("CLUSTER SET-CONFIG-EPOCH {epoch}"));
         }
         self.meet();
         for (n, replica) in others.iter().enumerate() {

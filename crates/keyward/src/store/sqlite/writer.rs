@@ -19,10 +19,11 @@ use crate::store::{Fault, NotCommitted};
 
 /// How many changes are taken into one transaction at most.
 const BATCH: usize = 512;
-/// Where several came together the last time, so many are waited for to share one flush to the disk,
-/// but no longer than this: a fraction of what the flush takes where they come slowly.
+/// For how many is waited, where several came together the last time: they share one flush to the
+/// disk, and of those who ask all the time some are left to keep the cores busy meanwhile.
 const ENOUGH: usize = 24;
-const PATIENCE: Duration = Duration::from_millis(1);
+/// How long is waited for them: as long as a few flushes of a fast disk, or a part of one of a slow.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// A change that waits to be written.
 pub(super) struct Job {
@@ -33,7 +34,7 @@ pub(super) struct Job {
 pub(super) type Written = Result<Committed, NotCommitted>;
 
 /// What became of changes that were written together. Whoever asked is told when this is dropped,
-/// wherever that is.
+/// be it by a task that runs or by one that never will.
 struct Answers(Vec<(oneshot::Sender<Written>, Written)>);
 
 impl Drop for Answers {
@@ -44,9 +45,10 @@ impl Drop for Answers {
     }
 }
 
-/// Whoever asked may have gone: what is written stays written.
+/// Whoever asked may have gone, or be one whose waking panics: what is written stays written, and the
+/// others are told all the same.
 fn tell(answer: oneshot::Sender<Written>, written: Written) {
-    let _ = answer.send(written);
+    let _ = catch_unwind(AssertUnwindSafe(|| answer.send(written)));
 }
 
 /// Why a whole transaction came to nothing.
@@ -66,36 +68,36 @@ impl From<rusqlite::Error> for Broken {
     }
 }
 
-/// Writes whatever comes, until nobody can send any more and all that was sent is written. Who waits
-/// is woken by `workers`, if there are any.
+/// Writes whatever comes, until nobody can send any more and all that was sent is written. Those who
+/// wrote together are woken by `workers`, if there are any.
 pub(super) fn run(connection: &mut Connection, waiting: &Receiver<Job>, workers: Option<&Handle>) {
-    let (mut batch, mut together) = (Vec::with_capacity(BATCH), 1);
-    while waiting.take(&mut batch, BATCH, if together > 1 { ENOUGH } else { 1 }, PATIENCE) {
+    let mut together = 1;
+    while let Some(batch) = waiting.take(BATCH, if together > 1 { ENOUGH } else { 1 }, GATHER) {
         together = batch.len();
         match write(connection, &batch) {
             Ok(results) => {
-                let answers = Answers(batch.drain(..).map(|job| job.answer).zip(results).collect());
+                let answers = Answers(batch.into_iter().map(|job| job.answer).zip(results).collect());
                 match workers {
                     // Among themselves they wake who waits for a fraction of what it costs this thread.
                     Some(workers) if together > 1 => drop(workers.spawn(async move { drop(answers) })),
                     _ => drop(answers),
                 }
             }
-            Err(Broken::Busy(fault)) => refuse(batch.drain(..).chain(waiting.rest()), &fault),
+            Err(Broken::Busy(fault)) => refuse(batch.into_iter().chain(waiting.rest()), &fault),
             // Each on its own: the one that can't be written takes no other with it.
-            Err(Broken::Other(_)) => one_by_one(connection, &mut batch),
+            Err(Broken::Other(_)) => one_by_one(connection, batch),
         }
     }
 }
 
-/// The threads that run the tasks of whoever opens a database. A runtime without such threads stands
-/// still whenever nobody waits in it for a task of its own.
+/// The threads that run the tasks of whoever opens a database: they have to run for anybody to be
+/// told. A runtime without such threads stands still whenever nobody waits in it for a task of its own.
 pub(super) fn workers() -> Option<Handle> {
     Handle::try_current().ok().filter(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
-fn one_by_one(connection: &mut Connection, batch: &mut Vec<Job>) {
-    let mut jobs = batch.drain(..);
+fn one_by_one(connection: &mut Connection, batch: Vec<Job>) {
+    let mut jobs = batch.into_iter();
     while let Some(job) = jobs.next() {
         let result = match write(connection, std::slice::from_ref(&job)) {
             Ok(results) => results.into_iter().next().unwrap_or_else(|| Err(broke_off().into())),

@@ -76,7 +76,7 @@ async fn a_primary_dies_and_its_replica_takes_over() {
     let mut rounds = 0;
     while !crowd.refresh(&mut told).await {
         rounds += 1;
-        assert!(rounds < 1_000, "it comes back by itself: {told:?}");
+        assert!(rounds < 200, "it comes back by itself: {told:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(told.unavailable > 0, "a third of the sessions was there");

@@ -2,6 +2,7 @@
 
 use std::future::ready;
 use std::sync::Arc;
+use std::task::{Context, Wake};
 use std::time::Duration;
 
 use keyward_core::change::{Change, Committed, Conflict, Write};
@@ -249,6 +250,27 @@ async fn what_was_accepted_is_written_though_nobody_waits_for_it() {
     let_go(&held);
     closing.join().expect("it closes");
     assert_eq!(numbers(&open(&folder)).await.len(), 50);
+}
+
+#[tokio::test]
+async fn one_who_panics_when_woken_keeps_nothing_from_the_others() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("woken");
+        }
+    }
+    let folder = Folder::new();
+    let store = open(&folder);
+    let held = hold(&folder);
+    let mut panics = store.commit(add(1));
+    let polled = panics.as_mut().poll(&mut Context::from_waker(&Arc::new(Panics).into()));
+    assert!(polled.is_pending(), "it is held");
+    let others = async { tokio::join!(store.commit(add(2)), store.commit(add(3)), async { let_go(&held) }) };
+    let told = timeout(SOON, others).await;
+    assert!(matches!(told, Ok((Ok(_), Ok(_), ()))), "{told:?}");
+    store.commit(add(4)).await.expect("the writer goes on");
+    assert_eq!(numbers(&store).await, [1, 2, 3, 4]);
 }
 
 /// Three who write, at least two of them together, and are told, in another runtime than the one that
