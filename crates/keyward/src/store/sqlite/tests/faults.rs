@@ -1,8 +1,8 @@
 //! What becomes of changes when a disk, another process or a change itself fails?
 
 use std::future::ready;
-use std::sync::Arc;
-use std::task::{Context, Wake};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use keyward_core::change::{Change, Committed, Conflict, Write};
@@ -158,6 +158,32 @@ async fn while_another_process_holds_it_whoever_waits_is_told() {
     let_go(&held);
     store.commit(add(2)).await.expect("it goes on");
     assert_eq!(numbers(&store).await, [1, 2]);
+}
+
+#[tokio::test]
+async fn whoever_waits_by_then_is_told_with_the_first() {
+    struct LetsGo(Mutex<Connection>);
+    impl Wake for LetsGo {
+        fn wake(self: Arc<Self>) {
+            let_go(&self.0.lock().expect("one thread"));
+        }
+    }
+    let folder = Folder::new();
+    let store = open_with(&folder, 1_000, Duration::from_secs(1));
+    // Who is told first lets go: any other that was not told by then would be written.
+    let first = Arc::new(LetsGo(Mutex::new(hold(&folder)))).into();
+    let mut waiting: Vec<_> = (0..600).map(|id| store.commit(add(id))).collect();
+    for (n, change) in waiting.iter_mut().enumerate() {
+        let waker = if n == 0 { &first } else { Waker::noop() };
+        assert!(change.as_mut().poll(&mut Context::from_waker(waker)).is_pending(), "it is held");
+    }
+    // The first as the last, as it would be woken by another one otherwise.
+    for change in waiting.into_iter().rev() {
+        let told = timeout(SOON, change).await.expect("told");
+        assert!(is_unavailable(&told), "{told:?}");
+    }
+    store.commit(add(1)).await.expect("it goes on");
+    assert_eq!(numbers(&store).await, [1]);
 }
 
 #[tokio::test]
