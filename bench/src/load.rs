@@ -118,6 +118,7 @@ enum What {
 }
 
 /// How long each answer took.
+#[derive(Default)]
 pub(crate) struct Outcome {
     sorted: Vec<u32>,
     elapsed: Duration,
@@ -126,6 +127,14 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// What came of asking on: the chains are as far as they have come there.
+    pub(crate) fn add(&mut self, later: Self) {
+        self.sorted.extend(later.sorted);
+        self.sorted.sort_unstable();
+        self.elapsed += later.elapsed;
+        self.chains = later.chains;
+    }
+
     pub(crate) fn per_second(&self) -> f64 {
         self.sorted.len() as f64 / self.elapsed.as_secs_f64()
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::load::{self, Chain, Load};
+use crate::load::{self, Chain, Load, Outcome};
 use crate::place::{Place, Store};
 use crate::report::Report;
 use crate::server::{Server, Setup};
@@ -24,17 +24,18 @@ pub(crate) async fn run(store: Store, algorithm: &str, report: &mut Report) {
         chains.push(Chain::open(server.port, i).await);
     }
 
-    let mut cpu = Cpu::of(|| server.cpu());
     let asked = |path: &str| chains.iter().map(|c| load::get(path, &c.cookies())).collect::<Vec<_>>();
-    let constant_get = Load::each(server.port, asked("/constant")).run(CONNECTIONS, RUN).await;
-    let constant_cpu = cpu.each(&constant_get);
-    let session = Load::each(server.port, asked("/api/auth/session")).run(CONNECTIONS, RUN).await;
-    let session_cpu = cpu.each(&session);
+    let (mut constant, mut session) = (Case::default(), Case::default());
+    for _ in 0..TURNS {
+        constant.turn(&server, Load::each(server.port, asked("/constant"))).await;
+        session.turn(&server, Load::each(server.port, asked("/api/auth/session"))).await;
+    }
+    let (constant_cpu, session_cpu) = (constant.cpu_of_each(), session.cpu_of_each());
     report.ratio(
         &format!("GET session, cookie, {algorithm}{over}"),
-        &session,
+        &session.outcome,
         "the constant route",
-        constant_get.per_second(),
+        constant.outcome.per_second(),
         0.75,
     );
     report.line(&format!(
@@ -47,19 +48,25 @@ pub(crate) async fn run(store: Store, algorithm: &str, report: &mut Report) {
         "times",
     );
 
-    let refreshes = chains.iter().map(|c| c.request("/constant")).collect();
-    let constant_post = Load::each(server.port, refreshes).run(CONNECTIONS, RUN).await;
-    let (what, commit) = limits::commit(&place, CONNECTIONS, RUN).await;
-    let signature = limits::signatures(algorithm, Duration::from_secs(2));
-    let unavoidable = 1.0 / (1.0 / constant_post.per_second() + 1.0 / commit + 1.0 / signature);
+    let (mut constant, mut refresh) = (Case::default(), Case::default());
+    let (mut bare, mut commit, mut signature, mut beneath) = ("", 0.0, 0.0, 0.0);
+    for _ in 0..TURNS {
+        let requests = chains.iter().map(|c| c.request("/constant")).collect();
+        constant.turn(&server, Load::each(server.port, requests)).await;
+        let committed = limits::commit(&place, CONNECTIONS, TURN).await;
+        (bare, commit) = (committed.0, commit + committed.1 / f64::from(TURNS));
+        signature += limits::signatures(algorithm, TURN / 2) / f64::from(TURNS);
+        let before = place.cpu();
+        refresh.turn(&server, Load::refreshing(server.port, chains)).await;
+        beneath += place.cpu() - before;
+        chains = std::mem::take(&mut refresh.outcome.chains);
+    }
+    let constant = constant.outcome.per_second();
+    let unavoidable = 1.0 / (1.0 / constant + 1.0 / commit + 1.0 / signature);
     report.line(&format!(
-        "limits beside it: constant POST {:.0}/s, {what} {commit:.0}/s, {algorithm} signature {signature:.0}/s, one after the other {unavoidable:.0}/s",
-        constant_post.per_second()
+        "limits beside it: constant POST {constant:.0}/s, {bare} {commit:.0}/s, {algorithm} signature {signature:.0}/s, one after the other {unavoidable:.0}/s"
     ));
-    let mut cpu = Cpu::of(|| server.cpu());
-    let mut beneath = Cpu::of(|| place.cpu());
-    let refresh = Load::refreshing(server.port, chains).run(CONNECTIONS, RUN).await;
-    let refresh_cpu = cpu.each(&refresh);
+    let refresh_cpu = refresh.cpu_of_each();
     report.line(&format!("the server's cores work {refresh_cpu:.1} µs for a refresh"));
     if algorithm == "ES256" && store == Store::Sqlite {
         report.at_most(
@@ -70,35 +77,52 @@ pub(crate) async fn run(store: Store, algorithm: &str, report: &mut Report) {
         );
     }
     if store != Store::Sqlite {
-        report.line(&format!("and those of what it rests in {:.1} µs", beneath.each(&refresh)));
+        let beneath = refresh.of_each(beneath);
+        report.line(&format!("and those of what it rests in {beneath:.1} µs"));
     }
     report.ratio(
         &format!("POST refresh, {algorithm}{over}"),
-        &refresh,
+        &refresh.outcome,
         "its parts one after the other",
         unavoidable,
         0.60,
     );
-    report.at_most(&format!("p95 of refresh, {algorithm}{over}"), refresh.percentile(95.0), 50.0, "ms");
+    report.at_most(
+        &format!("p95 of refresh, {algorithm}{over}"),
+        refresh.outcome.percentile(95.0),
+        50.0,
+        "ms",
+    );
     server.stop().await;
 }
 
-/// How much cores work for one request.
-struct Cpu<F> {
-    so_far: F,
-    before: f64,
+/// What takes turns with what it is compared with: what a core does in a second differs by a tenth
+/// from one second to the next where it is not alone in its machine.
+#[derive(Default)]
+struct Case {
+    outcome: Outcome,
+    /// How much the server's cores have worked for it, in seconds.
+    cpu: f64,
 }
 
-impl<F: Fn() -> f64> Cpu<F> {
-    fn of(so_far: F) -> Self {
-        let before = so_far();
-        Self { so_far, before }
+const TURNS: u32 = 6;
+const TURN: Duration = RUN.checked_div(TURNS).expect("some turns");
+
+impl Case {
+    async fn turn(&mut self, server: &Server, load: Load) {
+        let before = server.cpu();
+        let outcome = load.run(CONNECTIONS, TURN).await;
+        self.cpu += server.cpu() - before;
+        self.outcome.add(outcome);
     }
 
-    /// In microseconds, for each since the last time; the warm-up is a sixth more.
-    fn each(&mut self, outcome: &load::Outcome) -> f64 {
-        let now = (self.so_far)();
-        let used = now - std::mem::replace(&mut self.before, now);
-        used * 1e6 / (outcome.per_second() * RUN.as_secs_f64() * 7.0 / 6.0)
+    /// How much the server's cores worked for one request, in microseconds.
+    fn cpu_of_each(&self) -> f64 {
+        self.of_each(self.cpu)
+    }
+
+    /// What so many seconds are for one request, in microseconds; the warm-up is a sixth more.
+    fn of_each(&self, seconds: f64) -> f64 {
+        seconds * 1e6 / (self.outcome.per_second() * RUN.as_secs_f64() * 7.0 / 6.0)
     }
 }

@@ -48,6 +48,9 @@ pub(super) async fn redis(database: &Database, redis: &Server, callers: usize, r
     });
     let table = Table::make(database);
     let shared = connect(redis).await;
+    let keys: Vec<String> = (0..ROWS).map(|id| format!("bare:{id}")).collect();
+    let unlinked = redis::cmd("UNLINK").arg(&keys).exec_async(&mut shared.clone()).await;
+    unlinked.expect("none is left of the last time");
     let rate = each(callers, run, move |id, generation| {
         let (table, mut connection) = (table.clone(), shared.clone());
         async move {

@@ -5,7 +5,7 @@
 //! or a revocation.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use keyward_core::access_token::{self, Invalid, Verified};
@@ -46,7 +46,7 @@ pub(crate) struct Access {
     noted: AtomicBool,
     view: Mutex<Option<View>>,
     /// What services behind the edge are told of it ([`crate::edge`]).
-    pub(crate) assertion: Mutex<Option<Assertion>>,
+    assertion: Mutex<Option<Assertion>>,
 }
 
 /// Tells by whom a token is presented. It is asked only where that has to be written down.
@@ -317,7 +317,12 @@ impl Access {
         *self.view() = None;
     }
 
-    fn view(&self) -> std::sync::MutexGuard<'_, Option<View>> {
+    /// What services behind the edge were told of it last.
+    pub(crate) fn assertion(&self) -> MutexGuard<'_, Option<Assertion>> {
+        self.assertion.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn view(&self) -> MutexGuard<'_, Option<View>> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

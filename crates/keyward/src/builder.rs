@@ -19,6 +19,7 @@ use crate::mail::deliver::Delivery;
 use crate::master_key::{self, MasterKeyError};
 use crate::metrics::Metrics;
 use crate::settings::{Origin, Settings};
+use crate::signing;
 use crate::store::Store;
 use crate::store::postgres::{self, Moves, Postgres, PostgresError, PostgresOptions};
 use crate::store::redis::{self, Redis, RedisOpenError, Terms};
@@ -288,6 +289,8 @@ impl Builder {
         let hashing =
             Hashing::new(self.settings.hashing_threads, HASHING_QUEUE, self.clock.clone(), hash_seconds)
                 .map_err(|e| StartError::Failed(format!("no thread for passwords: {e}")))?;
+        let signing =
+            signing::threads().map_err(|e| StartError::Failed(format!("no thread for signatures: {e}")))?;
         let nobody = PasswordHash::dummy(&self.settings.cost);
         let background = self.settings.background;
         let engine = Arc::new(Engine::new(Parts {
@@ -299,6 +302,7 @@ impl Builder {
             mac_keys,
             chain,
             hashing,
+            signing,
             nobody,
             delivery,
             metrics,

@@ -35,7 +35,7 @@ const SAID: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(crate) struct Edge {
-    realm: Realm,
+    realm: Arc<Realm>,
     /// Sessions of which a copy was noticed and that have not ended yet, and by whom it was presented.
     thefts: Mutex<HashMap<SessionId, Client>>,
     /// From when on each complaint may be logged again, in microseconds of the monotonic clock.
@@ -80,11 +80,11 @@ impl Complaint {
 impl Edge {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            realm: Realm {
+            realm: Arc::new(Realm {
                 issuer: settings.issuer().to_owned(),
                 audience: settings.edge_audience().to_owned(),
                 leeway: settings.policy.leeway,
-            },
+            }),
             thefts: Mutex::default(),
             again: Default::default(),
         }
@@ -116,13 +116,11 @@ impl Engine {
     /// longer than the token is good.
     ///
     /// # Errors
-    /// `store_unavailable` where there is no key to sign with.
-    pub(crate) fn assertion(&self, access: &Access) -> Result<Arc<str>, Error> {
+    /// `store_unavailable` where there is no key to sign with; `overloaded`.
+    pub(crate) async fn assertion(&self, access: &Access) -> Result<Arc<str>, Error> {
         let now = self.clock.now();
-        let ring = self.ring();
-        let key = ring.active().ok_or_else(flow::no_key)?;
-        let mut kept = access.assertion.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = &*kept
+        let key = self.active_key()?;
+        if let Some(known) = &*access.assertion()
             // One by a key that was revoked since is worth nothing.
             && *known.kid == *key.kid()
             && (known.made_at..known.made_at.after(SERVED)).contains(&now)
@@ -137,9 +135,10 @@ impl Engine {
             expires_at: now.after(LIFE).min(end),
             ..claims.clone()
         };
-        let jwt = access_token::sign_assertion(&claims, &self.edge.realm, key).map_err(flow::cannot_sign)?;
+        let kid = key.kid().into();
+        let jwt = self.sign(key, claims, &self.edge.realm, access_token::sign_assertion).await?;
         let jwt: Arc<str> = jwt.as_str().into();
-        *kept = Some(Assertion { kid: key.kid().into(), made_at: now, jwt: Arc::clone(&jwt) });
+        *access.assertion() = Some(Assertion { kid, made_at: now, jwt: Arc::clone(&jwt) });
         Ok(jwt)
     }
 

@@ -38,6 +38,7 @@ use crate::pace::Pace;
 use crate::page::assets::Assets;
 use crate::service_keys::ServiceKeys;
 use crate::settings::Settings;
+use crate::signing::Signing;
 use crate::store::{Fault, News, NotCommitted, Store};
 use crate::subscription;
 use crate::tally::Tallies;
@@ -53,7 +54,7 @@ pub(crate) struct Engine {
     pub(crate) master: MasterKey,
     /// Whether that was given, and not made beside the database.
     pub(crate) has_own_key: bool,
-    pub(crate) realm: Realm,
+    pub(crate) realm: Arc<Realm>,
     pub(crate) chain: Chain,
     pub(crate) feed: Arc<Feed>,
     pub(crate) edge: Edge,
@@ -61,6 +62,7 @@ pub(crate) struct Engine {
     pub(crate) tallies: Tallies,
     pub(crate) figures: Figures,
     pub(crate) hashing: Hashing,
+    pub(crate) signing: Signing,
     pub(crate) throttles: Throttles,
     pub(crate) verified: AccessCache,
     pub(crate) bounces: Bounces,
@@ -97,6 +99,7 @@ pub(crate) struct Parts {
     pub(crate) mac_keys: MacKeys,
     pub(crate) chain: Chain,
     pub(crate) hashing: Hashing,
+    pub(crate) signing: Signing,
     pub(crate) nobody: PasswordHash,
     pub(crate) delivery: Delivery,
     pub(crate) metrics: Metrics,
@@ -105,7 +108,7 @@ pub(crate) struct Parts {
 
 impl Engine {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { store, clock, settings, master, mac_keys, chain, hashing, nobody, .. } = parts;
+        let Parts { store, clock, settings, master, mac_keys, chain, hashing, signing, nobody, .. } = parts;
         let (delivery, metrics, log_drops, has_own_key) =
             (parts.delivery, parts.metrics, parts.log_drops, parts.has_own_key);
         let idle =
@@ -113,11 +116,11 @@ impl Engine {
         let notes = Notes::new(idle, store.ping_apart().is_some());
         Self {
             store,
-            realm: Realm {
+            realm: Arc::new(Realm {
                 issuer: settings.issuer().to_owned(),
                 audience: settings.audience.clone(),
                 leeway: settings.policy.leeway,
-            },
+            }),
             feed: Arc::new(Feed::new(clock::random())),
             edge: Edge::new(&settings),
             notes,
@@ -142,6 +145,7 @@ impl Engine {
             has_own_key,
             chain,
             hashing,
+            signing,
             nobody,
             delivery,
             metrics,

@@ -30,7 +30,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyward_core::access_token::{self, ClaimedEmail, ClaimedPhone, Claims, SignError};
+use keyward_core::access_token::{self, ClaimedEmail, ClaimedPhone, Claims};
 use keyward_core::account::Account;
 use keyward_core::change::{Change, Committed, Conflict};
 use keyward_core::denial::Denial;
@@ -161,7 +161,7 @@ enum RefreshPart {
 impl Engine {
     /// Writes the tokens that a decision brings. `progress` is the session's, as decided; `names`
     /// is the generation that the access token names.
-    fn grant(
+    async fn grant(
         &self,
         mut loaded: Arc<Loaded>,
         roles: &Roles,
@@ -200,9 +200,7 @@ impl Engine {
             roles: personal.roles.then(|| account.roles.clone()),
             permissions: personal.permissions.then(|| permissions.to_vec()),
         };
-        let ring = self.ring();
-        let key = ring.active().ok_or_else(no_key)?;
-        let access_token = access_token::sign(&claims, &self.realm, key).map_err(cannot_sign)?;
+        let access_token = self.sign(self.active_key()?, claims, &self.realm, access_token::sign).await?;
         let refresh_token = (refresh == RefreshPart::New).then(|| {
             self.mac_keys().seal(&RefreshToken {
                 session: session.id,
@@ -260,14 +258,6 @@ pub(crate) fn refresh_at(
 pub(crate) fn jti() -> String {
     use base64::Engine as _;
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(clock::random::<12>())
-}
-
-pub(crate) fn cannot_sign(error: SignError) -> Error {
-    Fault::Unavailable(error.to_string()).into()
-}
-
-pub(crate) fn no_key() -> Error {
-    Fault::Unavailable("there is no key to sign with".to_owned()).into()
 }
 
 pub(crate) fn unreadable(_: InvalidHash) -> Error {

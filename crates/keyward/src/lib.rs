@@ -189,9 +189,11 @@ mod schema;
 mod service_keys;
 mod session;
 mod settings;
+mod signing;
 mod store;
 mod subscription;
 mod tally;
+mod threads;
 mod throttle;
 
 use std::sync::Arc;

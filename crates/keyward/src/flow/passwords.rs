@@ -224,7 +224,7 @@ impl Engine {
             let (names, issued_at) = (access.token.claims.generation, access.token.claims.issued_at);
             let progress = loaded.session.known_or_proved(names, issued_at, now, &self.settings.policy);
             let roles = self.roles(loaded.role_table_version).await?;
-            return self.grant(loaded.into(), &roles, &progress, names, RefreshPart::Kept, now);
+            return self.grant(loaded.into(), &roles, &progress, names, RefreshPart::Kept, now).await;
         }
         Err(crowded())
     }

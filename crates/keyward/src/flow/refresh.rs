@@ -194,7 +194,8 @@ impl Engine {
         Err(Denied::from(Denial::StoreUnavailable).retry_in(half).into())
     }
 
-    /// Commits, and meanwhile writes the tokens that are handed out once that is done.
+    /// Commits, and meanwhile writes the tokens that are handed out once that is done. Who else has
+    /// something to commit goes first: they share a flush to the disk, and the cores sign during it.
     async fn committed(
         &self,
         change: Change,
@@ -206,7 +207,10 @@ impl Engine {
         let (committed, grant) = tokio::join! {
             biased;
             self.decided(change),
-            self.granted(loaded, progress, names, refresh, now),
+            async {
+                tokio::task::yield_now().await;
+                self.granted(loaded, progress, names, refresh, now).await
+            },
         };
         if committed?.is_none() {
             return Ok(None);
@@ -224,7 +228,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Grant, Error> {
         let roles = self.roles(loaded.role_table_version).await?;
-        self.grant(loaded, &roles, progress, names, refresh, now)
+        self.grant(loaded, &roles, progress, names, refresh, now).await
     }
 
     /// What to say of a genuine token whose session has no record any more.

@@ -16,9 +16,9 @@ use crate::client::Client;
 use crate::clock;
 use crate::engine::{About as _, Engine};
 use crate::error::{Denied, Error};
-use crate::hashing::Busy;
 use crate::metrics::LoginMethod;
 use crate::store::{Loaded, Name};
+use crate::threads::Busy;
 
 /// How many failures a minute, from one network to one account, are rows of their own.
 const FAILURES: u32 = 10;
@@ -256,7 +256,7 @@ impl Engine {
         }
         let progress = Progress::opened(now);
         let loaded = Loaded { session, account, role_table_version: roles.version };
-        self.grant(loaded.into(), &roles, &progress, progress.newest, RefreshPart::New, now).map(Some)
+        self.grant(loaded.into(), &roles, &progress, progress.newest, RefreshPart::New, now).await.map(Some)
     }
 
     /// The session which a browser held before this person signed in anew.

@@ -148,7 +148,7 @@ impl Sqlite {
         let workers = writer::workers();
         let thread = thread::Builder::new()
             .name("keyward-sqlite".to_owned())
-            .spawn(move || writer::run(&mut writer, &waiting, workers.as_ref()))
+            .spawn(move || writer::run(&mut writer, &waiting, writer::GATHER, workers.as_ref()))
             .map_err(|e| file_error(path, &e))?;
         Ok(Self {
             readers: readers.into_iter().map(Mutex::new).collect(),

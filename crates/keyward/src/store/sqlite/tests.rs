@@ -5,6 +5,7 @@ mod files;
 mod pages;
 mod plans;
 mod processes;
+mod together;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -19,11 +19,11 @@ use crate::store::{Fault, NotCommitted};
 
 /// How many changes are taken into one transaction at most.
 const BATCH: usize = 512;
-/// For how many is waited, where several came together the last time: they share one flush to the
-/// disk, and of those who ask all the time some are left to keep the cores busy meanwhile.
-const ENOUGH: usize = 24;
+/// For how many is waited at most. They share one flush to the disk, and of those who ask all the time
+/// some are left to keep the cores busy meanwhile.
+pub(super) const ENOUGH: usize = 24;
 /// How long is waited for them: as long as a few flushes of a fast disk, or a part of one of a slow.
-const GATHER: Duration = Duration::from_millis(1);
+pub(super) const GATHER: Duration = Duration::from_millis(1);
 
 /// A change that waits to be written.
 pub(super) struct Job {
@@ -68,11 +68,17 @@ impl From<rusqlite::Error> for Broken {
     }
 }
 
-/// Writes whatever comes, until nobody can send any more and all that was sent is written. Those who
-/// wrote together are woken by `workers`, if there are any.
-pub(super) fn run(connection: &mut Connection, waiting: &Receiver<Job>, workers: Option<&Handle>) {
+/// Writes whatever comes, until nobody can send any more and all that was sent is written. Once
+/// there is something, it waits until as much is there as the last time, but no longer than `gather`:
+/// who wrote together is likely to come back together. They are woken by `workers`, if there are any.
+pub(super) fn run(
+    connection: &mut Connection,
+    waiting: &Receiver<Job>,
+    gather: Duration,
+    workers: Option<&Handle>,
+) {
     let mut together = 1;
-    while let Some(batch) = waiting.take(BATCH, if together > 1 { ENOUGH } else { 1 }, GATHER) {
+    while let Some(batch) = waiting.take(BATCH, together.min(ENOUGH), gather) {
         together = batch.len();
         match write(connection, &batch) {
             Ok(results) => {

@@ -119,7 +119,10 @@ async fn pass(call: &Call, method: Option<&Method>, demands: &Demands<'_>) -> An
     demands.are_met_by(call, &access.token.claims)?;
     let mut response = Response::new(Body::empty());
     // A page's script could ask, too, and keep what it reads: only who is known to be a proxy is told.
-    let assertion = method.map(|_| engine.assertion(&access)).transpose()?;
+    let assertion = match method {
+        Some(_) => Some(engine.assertion(&access).await?),
+        None => None,
+    };
     identify(&access, assertion.as_deref().unwrap_or_default(), response.headers_mut());
     response.extensions_mut().insert(Opened(access.session()));
     Ok(response)
