@@ -3,6 +3,7 @@
 mod servers;
 
 use std::path::Path;
+use std::sync::Barrier;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -33,21 +34,26 @@ pub(crate) async fn commit(place: &Place, callers: usize, run: Duration) -> (&'s
     }
 }
 
-/// How often a second so many callers get this done: what it is for the row of that number, as it is
-/// in that generation.
+/// How often a second so many callers get this done, after a sixth of the time to get warm: what it is
+/// for the row of that number, as it is in that generation.
 async fn each<F>(callers: usize, run: Duration, once: impl Fn(i64, i64) -> F + Clone + Send + 'static) -> f64
 where
     F: Future<Output = ()> + Send,
 {
-    let until = Instant::now() + run;
+    let from = Instant::now() + run / 6;
+    let until = from + run;
     let tasks: Vec<_> = (0..callers)
         .map(|i| {
             let once = once.clone();
             tokio::spawn(async move {
                 let (mut id, mut generation, mut done) = (i as i64, 0, 0u64);
-                while Instant::now() < until {
+                loop {
+                    let begun = Instant::now();
+                    if begun >= until {
+                        break;
+                    }
                     once(id, generation).await;
-                    done += 1;
+                    done += u64::from(begun >= from);
                     id += callers as i64;
                     if id >= ROWS {
                         id = i as i64;
@@ -119,14 +125,16 @@ fn write(mut connection: rusqlite::Connection, waiting: &Receiver<Job>) {
 /// How many signatures a second all cores make.
 pub(crate) fn signatures(algorithm: &str, run: Duration) -> f64 {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let ready = &Barrier::new(cores);
     let counts: Vec<u64> = std::thread::scope(|scope| {
-        let signers: Vec<_> = (0..cores).map(|_| scope.spawn(|| signatures_of_one(algorithm, run))).collect();
+        let one = || signatures_of_one(algorithm, run, ready);
+        let signers: Vec<_> = (0..cores).map(|_| scope.spawn(one)).collect();
         signers.into_iter().map(|signer| signer.join().expect("a signer")).collect()
     });
     counts.iter().sum::<u64>() as f64 / run.as_secs_f64()
 }
 
-fn signatures_of_one(algorithm: &str, run: Duration) -> u64 {
+fn signatures_of_one(algorithm: &str, run: Duration, ready: &Barrier) -> u64 {
     let random = SystemRandom::new();
     let message = [7u8; 600];
     let sign: Box<dyn Fn()> = if algorithm == "RS256" {
@@ -141,6 +149,7 @@ fn signatures_of_one(algorithm: &str, run: Duration) -> u64 {
             std::hint::black_box(key.sign(&random, &message).expect("signed"));
         })
     };
+    ready.wait();
     let until = Instant::now() + run;
     let mut count = 0;
     while Instant::now() < until {

@@ -122,6 +122,8 @@ enum What {
 pub(crate) struct Outcome {
     sorted: Vec<u32>,
     elapsed: Duration,
+    /// How many answers there were, with those of the time to get warm.
+    pub(crate) answers: u64,
     /// The chains, as far as they have come.
     pub(crate) chains: Vec<Chain>,
 }
@@ -132,6 +134,7 @@ impl Outcome {
         self.sorted.extend(later.sorted);
         self.sorted.sort_unstable();
         self.elapsed += later.elapsed;
+        self.answers += later.answers;
         self.chains = later.chains;
     }
 
@@ -186,24 +189,28 @@ impl Load {
                 tokio::spawn(async move { load.ask(i, begun + warm, begun + warm + run).await })
             })
             .collect();
-        let (mut sorted, mut chains) = (Vec::new(), Vec::new());
+        let (mut sorted, mut chains, mut answers) = (Vec::new(), Vec::new(), 0);
         for task in tasks {
-            let (took, chain) = task.await.expect("a connection");
+            let (took, chain, answered) = task.await.expect("a connection");
             sorted.extend(took);
+            answers += answered;
             chains.extend(chain);
         }
         sorted.sort_unstable();
         let elapsed = if load.times == u64::MAX { run } else { begun.elapsed() };
-        Outcome { sorted, elapsed, chains }
+        Outcome { sorted, elapsed, answers, chains }
     }
 
-    async fn ask(&self, i: usize, from: Instant, until: Instant) -> (Vec<u32>, Option<Chain>) {
+    /// How long each answer took that was asked for from then on, the chain, and how many answers there
+    /// were in all.
+    async fn ask(&self, i: usize, from: Instant, until: Instant) -> (Vec<u32>, Option<Chain>, u64) {
         let mut connection = Connection::open(self.port).await;
         let mut took = Vec::with_capacity(1 << 16);
         let (mut request, mut chain) = match &self.what {
             What::Same(requests) => (requests[i % requests.len()].clone(), None),
             What::Chains(chains) => (chains[i].request(REFRESH), Some(chains[i].clone())),
         };
+        let mut answers = 0;
         for _ in 0..self.times {
             let asked = Instant::now();
             if asked >= until {
@@ -211,6 +218,7 @@ impl Load {
             }
             let (status, body) = connection.ask(&request).await;
             let answered = Instant::now();
+            answers += 1;
             assert!(self.any_status || status < 300, "{status} {}", String::from_utf8_lossy(body));
             if let Some(chain) = &mut chain {
                 chain.refresh_token = member(body, "refresh_token").expect("each refresh rotates");
@@ -220,7 +228,7 @@ impl Load {
                 took.push(u32::try_from((answered - asked).as_micros()).unwrap_or(u32::MAX));
             }
         }
-        (took, chain)
+        (took, chain, answers)
     }
 }
 

@@ -61,6 +61,7 @@ pub(crate) async fn run(store: Store, algorithm: &str, report: &mut Report) {
         beneath += place.cpu() - before;
         chains = std::mem::take(&mut refresh.outcome.chains);
     }
+    let constant_cpu = constant.cpu_of_each();
     let constant = constant.outcome.per_second();
     let unavoidable = 1.0 / (1.0 / constant + 1.0 / commit + 1.0 / signature);
     report.line(&format!(
@@ -121,8 +122,8 @@ impl Case {
         self.of_each(self.cpu)
     }
 
-    /// What so many seconds are for one request, in microseconds; the warm-up is a sixth more.
+    /// What so many seconds are for one request, in microseconds.
     fn of_each(&self, seconds: f64) -> f64 {
-        seconds * 1e6 / (self.outcome.per_second() * RUN.as_secs_f64() * 7.0 / 6.0)
+        seconds * 1e6 / self.outcome.answers as f64
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Access {
     noted: AtomicBool,
     view: Mutex<Option<View>>,
     /// What services behind the edge are told of it ([`crate::edge`]).
-    assertion: Mutex<Option<Assertion>>,
+    pub(crate) assertion: tokio::sync::Mutex<Option<Assertion>>,
 }
 
 /// Tells by whom a token is presented. It is asked only where that has to be written down.
@@ -286,7 +286,7 @@ impl Access {
             checked: AtomicU64::new(NEVER),
             noted: AtomicBool::new(false),
             view: Mutex::new(None),
-            assertion: Mutex::new(None),
+            assertion: tokio::sync::Mutex::default(),
         }
     }
 
@@ -315,11 +315,6 @@ impl Access {
     /// What was read for showing it is no longer so.
     pub(crate) fn forget_view(&self) {
         *self.view() = None;
-    }
-
-    /// What services behind the edge were told of it last.
-    pub(crate) fn assertion(&self) -> MutexGuard<'_, Option<Assertion>> {
-        self.assertion.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn view(&self) -> MutexGuard<'_, Option<View>> {

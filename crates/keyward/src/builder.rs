@@ -290,7 +290,7 @@ impl Builder {
             Hashing::new(self.settings.hashing_threads, HASHING_QUEUE, self.clock.clone(), hash_seconds)
                 .map_err(|e| StartError::Failed(format!("no thread for passwords: {e}")))?;
         let signing =
-            signing::threads().map_err(|e| StartError::Failed(format!("no thread for signatures: {e}")))?;
+            signing::start().map_err(|e| StartError::Failed(format!("no thread for signatures: {e}")))?;
         let nobody = PasswordHash::dummy(&self.settings.cost);
         let background = self.settings.background;
         let engine = Arc::new(Engine::new(Parts {

@@ -116,11 +116,13 @@ impl Engine {
     /// longer than the token is good.
     ///
     /// # Errors
-    /// `store_unavailable` where there is no key to sign with; `overloaded`.
+    /// `store_unavailable` where there is no key to sign with.
     pub(crate) async fn assertion(&self, access: &Access) -> Result<Arc<str>, Error> {
         let now = self.clock.now();
         let key = self.active_key()?;
-        if let Some(known) = &*access.assertion()
+        // Held while it is signed: whoever else asks for the same is told the same.
+        let mut kept = access.assertion.lock().await;
+        if let Some(known) = &*kept
             // One by a key that was revoked since is worth nothing.
             && *known.kid == *key.kid()
             && (known.made_at..known.made_at.after(SERVED)).contains(&now)
@@ -138,7 +140,7 @@ impl Engine {
         let kid = key.kid().into();
         let jwt = self.sign(key, claims, &self.edge.realm, access_token::sign_assertion).await?;
         let jwt: Arc<str> = jwt.as_str().into();
-        *access.assertion() = Some(Assertion { kid, made_at: now, jwt: Arc::clone(&jwt) });
+        *kept = Some(Assertion { kid, made_at: now, jwt: Arc::clone(&jwt) });
         Ok(jwt)
     }
 

@@ -39,7 +39,7 @@ impl Hashing {
     ///
     /// Fails where the system gives no thread.
     pub(crate) fn new(threads: usize, queue: usize, clock: Clock, seconds: Histogram) -> io::Result<Self> {
-        let threads = Threads::new("keyward-hash", threads, queue)?;
+        let threads = Threads::new("keyward-hash", threads, Some(queue))?;
         Ok(Self { threads, hashes: Arc::default(), clock, seconds })
     }
 

@@ -1,36 +1,49 @@
 //! Where is work done that takes a core for long? On threads of its own, so many and no more.
 //!
 //! On a worker of the runtime it would hold up every other request. Here it is done in the order in
-//! which it came, and what waits is bounded.
+//! which it came, and as much waits as there is room for.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use tokio::sync::oneshot;
+use keyward_core::denial::Denial;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::error::{Denied, Error};
 
 /// Nothing was done, as more waits than the queue holds: `503 overloaded`, try again in a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("more work waits than the queue holds")]
 pub(crate) struct Busy;
 
+impl From<Busy> for Error {
+    fn from(_: Busy) -> Self {
+        Denied::from(Denial::Overloaded).retry_in(Duration::from_secs(1)).into()
+    }
+}
+
 /// Threads that each keep an `M` for what they do. Dropped, it waits for the work under way.
 pub(crate) struct Threads<M> {
     /// Taken before the threads are awaited: without a sender they end.
-    queue: Option<SyncSender<Job<M>>>,
+    queue: Option<Sender<Job<M>>>,
+    /// A permit for each that may wait for a thread.
+    room: Arc<Semaphore>,
     threads: Vec<JoinHandle<()>>,
 }
 
 type Job<M> = Box<dyn FnOnce(&mut M) + Send>;
 
 impl<M: Default + 'static> Threads<M> {
-    /// So many threads of this name, and room for so much work to wait for one: 1 of each at least.
+    /// So many threads of this name, and room for so much work to wait for one, or for all that comes:
+    /// 1 of each at least.
     ///
     /// Fails where the system gives no thread.
-    pub(crate) fn new(name: &str, threads: usize, room: usize) -> io::Result<Self> {
-        let (sender, jobs) = sync_channel(room.max(1));
+    pub(crate) fn new(name: &str, threads: usize, room: Option<usize>) -> io::Result<Self> {
+        let (sender, jobs) = channel();
         let jobs = Arc::new(Mutex::new(jobs));
         let threads = (0..threads.max(1))
             .map(|n| {
@@ -38,7 +51,8 @@ impl<M: Default + 'static> Threads<M> {
                 thread::Builder::new().name(format!("{name}-{n}")).spawn(move || work(&jobs))
             })
             .collect::<io::Result<_>>()?;
-        Ok(Self { queue: Some(sender), threads })
+        let room = Arc::new(Semaphore::new(room.unwrap_or(Semaphore::MAX_PERMITS).max(1)));
+        Ok(Self { queue: Some(sender), room, threads })
     }
 
     /// What comes of this work. Where nobody waits for it any more when its turn comes it is not
@@ -47,14 +61,16 @@ impl<M: Default + 'static> Threads<M> {
         &self,
         work: impl FnOnce(&mut M) -> T + Send + 'static,
     ) -> Result<T, Busy> {
+        let place = Arc::clone(&self.room).try_acquire_owned().map_err(|_| Busy)?;
         let (answer, answered) = oneshot::channel();
         let job: Job<M> = Box::new(move |kept| {
+            drop(place);
             if !answer.is_closed() {
                 let _ = answer.send(work(kept));
             }
         });
         let queue = self.queue.as_ref().ok_or(Busy)?;
-        queue.try_send(job).map_err(|_| Busy)?;
+        queue.send(job).map_err(|_| Busy)?;
         // An answer that never came was dropped by a panic, and there is nothing else to tell.
         answered.await.map_err(|_| Busy)
     }
@@ -91,7 +107,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     fn threads(threads: usize, room: usize) -> Threads<u32> {
-        Threads::new("test", threads, room).expect("threads")
+        Threads::new("test", threads, Some(room)).expect("threads")
     }
 
     fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {

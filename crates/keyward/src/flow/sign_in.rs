@@ -15,10 +15,9 @@ use crate::Keyward;
 use crate::client::Client;
 use crate::clock;
 use crate::engine::{About as _, Engine};
-use crate::error::{Denied, Error};
+use crate::error::Error;
 use crate::metrics::LoginMethod;
 use crate::store::{Loaded, Name};
-use crate::threads::Busy;
 
 /// How many failures a minute, from one network to one account, are rows of their own.
 const FAILURES: u32 = 10;
@@ -310,11 +309,5 @@ impl Engine {
         } else {
             format!("account {}", account.id)
         })
-    }
-}
-
-impl From<Busy> for Error {
-    fn from(_: Busy) -> Self {
-        Denied::from(Denial::Overloaded).retry_in(std::time::Duration::from_secs(1)).into()
     }
 }

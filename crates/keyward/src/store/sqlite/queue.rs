@@ -71,6 +71,14 @@ impl<T> Sender<T> {
     }
 }
 
+#[cfg(test)]
+impl<T> Sender<T> {
+    /// How many the receiver sleeps for, if it does.
+    pub(super) fn wanted(&self) -> Option<usize> {
+        self.0.lock().wanted
+    }
+}
+
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         self.0.close();
@@ -147,7 +155,7 @@ mod tests {
         thread::scope(|scope| {
             let taker = scope.spawn(|| receiver.take(10, 3, NEVER));
             let sleeps_for = |wanted| {
-                while sender.0.lock().wanted != Some(wanted) && !taker.is_finished() {
+                while sender.wanted() != Some(wanted) && !taker.is_finished() {
                     thread::yield_now();
                 }
             };
@@ -155,7 +163,7 @@ mod tests {
             assert_eq!(sender.send(0), Ok(()));
             sleeps_for(3);
             assert_eq!(sender.send(1), Ok(()));
-            assert!(sender.0.lock().wanted == Some(3) || taker.is_finished(), "it is not woken for two");
+            assert!(sender.wanted() == Some(3) || taker.is_finished(), "it is not woken for two");
             assert_eq!(sender.send(2), Ok(()));
             assert_eq!(taker.join().expect("it ends"), Some(vec![0, 1, 2]));
         });
@@ -174,7 +182,7 @@ mod tests {
         assert_eq!(sender.send(1), Ok(()));
         thread::scope(|scope| {
             let taker = scope.spawn(|| (receiver.take(10, 9, NEVER), receiver.take(10, 9, NEVER)));
-            while sender.0.lock().wanted != Some(9) && !taker.is_finished() {
+            while sender.wanted() != Some(9) && !taker.is_finished() {
                 thread::yield_now();
             }
             drop(sender);

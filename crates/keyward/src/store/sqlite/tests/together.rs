@@ -21,7 +21,7 @@ async fn for_as_many_as_came_together_the_last_time_and_for_no_more_than_is_enou
         let opened = file::open(&folder.file(), false, Timestamp::default(), 1, SOON);
         let mut writer = opened.expect("it opens").writer;
         let (jobs, waiting) = queue(1_000);
-        let send = |count| -> Vec<oneshot::Receiver<Written>> {
+        let send = |count: usize| -> Vec<oneshot::Receiver<Written>> {
             let send = |_| {
                 let (answer, answered) = oneshot::channel();
                 assert!(jobs.send(Job { statements: Vec::new(), answer }).is_ok());
@@ -38,7 +38,16 @@ async fn for_as_many_as_came_together_the_last_time_and_for_no_more_than_is_enou
         let together = send(first);
         let thread = thread::spawn(move || run(&mut writer, &waiting, NEVER, None));
         are_written(together).await;
-        are_written(send(then)).await;
+        let mut some = send(then - 1);
+        let waits = async {
+            while jobs.wanted() != Some(then) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(SOON, waits).await.expect("the others are waited for");
+        assert!(some.iter_mut().all(|answered| answered.try_recv().is_err()), "not written one by one");
+        some.extend(send(1));
+        are_written(some).await;
         drop(jobs);
         thread.join().expect("it ends");
     }
