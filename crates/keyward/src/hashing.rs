@@ -89,16 +89,57 @@ impl Hashing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::pin::pin;
+    use std::sync::mpsc;
+    use std::task::{Context, Poll, Waker};
+
+    fn hashing(queue: usize) -> Hashing {
+        Hashing::new(1, queue, Clock::system(), Histogram::new([1.0])).expect("threads")
+    }
+
+    fn cheap() -> Cost {
+        Cost::new(8, 1, 1).expect("in range")
+    }
+
+    fn password(text: &str) -> Password {
+        Password::try_from(text.to_owned()).expect("short enough")
+    }
 
     #[tokio::test]
     async fn what_is_hashed_is_verified_and_counted_on_a_thread_that_keeps_its_memory() {
-        let hashing = Hashing::new(1, 8, Clock::system(), Histogram::new([1.0])).expect("threads");
-        let cheap = Cost::new(8, 1, 1).expect("in range");
-        let password = |text: &str| Password::try_from(text.to_owned()).expect("short enough");
-        let kept = hashing.hash(password("right"), [1; 16], cheap).await.expect("room");
+        let hashing = hashing(8);
+        let kept = hashing.hash(password("right"), [1; 16], cheap()).await.expect("room");
         assert!(hashing.verify(password("right"), kept.clone()).await.expect("room").right);
         assert!(!hashing.verify(password("wrong"), kept).await.expect("room").right);
         assert_eq!(hashing.hashes(), 3);
         assert_eq!(hashing.threads.run(|memory| memory.size_kib()).await, Ok(8));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_is_busy_and_who_left_is_not_hashed_for() {
+        let hashing = hashing(2);
+        let (began, has_begun) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let waker = &mut Context::from_waker(Waker::noop());
+        let mut holds = pin!(hashing.run(move |_| {
+            began.send(()).expect("test");
+            released.recv().expect("test");
+        }));
+        assert!(holds.as_mut().poll(waker).is_pending());
+        has_begun.recv().expect("the thread took it");
+
+        let hash = || Box::pin(hashing.hash(password("a"), [1; 16], cheap()));
+        let (mut waits, mut leaves) = (hash(), hash());
+        assert!(waits.as_mut().poll(waker).is_pending());
+        assert!(leaves.as_mut().poll(waker).is_pending());
+        assert!(matches!(hash().as_mut().poll(waker), Poll::Ready(Err(Busy))));
+        drop(leaves);
+        assert_eq!(hashing.hashes(), 1);
+
+        release.send(()).expect("test");
+        holds.await.expect("room");
+        waits.await.expect("room");
+        hash().await.expect("room again");
+        assert_eq!(hashing.hashes(), 3);
     }
 }
