@@ -15,6 +15,10 @@ use crate::{CONNECTIONS, RUN, limits};
 const EXPRESS_GET: f64 = 147.0 / 7.0;
 const EXPRESS_REFRESH: f64 = 490.0 / 7.0;
 
+/// Into how many turns a run is cut.
+const TURNS: u32 = 6;
+const TURN: Duration = RUN.checked_div(TURNS).expect("some turns");
+
 pub(crate) async fn run(store: Store, algorithm: &str, report: &mut Report) {
     let place = Place::of(store);
     let over = store.over();
@@ -105,9 +109,6 @@ struct Case {
     /// How much the server's cores have worked for it, in seconds.
     cpu: f64,
 }
-
-const TURNS: u32 = 6;
-const TURN: Duration = RUN.checked_div(TURNS).expect("some turns");
 
 impl Case {
     async fn turn(&mut self, server: &Server, load: Load) {

@@ -118,10 +118,10 @@ impl Engine {
     /// # Errors
     /// `store_unavailable` where there is no key to sign with.
     pub(crate) async fn assertion(&self, access: &Access) -> Result<Arc<str>, Error> {
-        let now = self.clock.now();
-        let key = self.active_key()?;
         // Held while it is signed: whoever else asks for the same is told the same.
         let mut kept = access.assertion.lock().await;
+        let now = self.clock.now();
+        let key = self.active_key()?;
         if let Some(known) = &*kept
             // One by a key that was revoked since is worth nothing.
             && *known.kid == *key.kid()
