@@ -171,7 +171,13 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
+    use keyward_core::key::Algorithm;
+    use keyward_core::password::Cost;
+
     use super::*;
+    use crate::access::Reach;
+    use crate::flow::sign_up::SignedUp;
+    use crate::{Keyward, MasterKey};
 
     #[test]
     fn what_is_written_of_an_assertion_is_not_the_assertion() {
@@ -188,5 +194,25 @@ mod tests {
         assert!(!edge.may_say(Complaint::NoMethod, at(64)));
         assert!(edge.may_say(Complaint::NotTrusted, at(64)));
         assert!(edge.may_say(Complaint::NoMethod, at(65)));
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_an_assertion_while_it_is_signed_is_told_the_same() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let cost = Cost::new(8, 1, 1).expect("a cost");
+        let settings =
+            Settings { background: false, cost, algorithm: Algorithm::Rs256, ..Settings::default() };
+        let keyward = Keyward::builder(settings)
+            .sqlite(folder.path().join("keyward.db"))
+            .master_key(MasterKey::from_bytes(&[7; 32]));
+        let keyward = keyward.open().await.expect("opens");
+        let password = "Password1".to_owned().try_into().expect("short");
+        let ada = keyward.sign_up("ada@example.com", None, password, &Client::operator()).await;
+        let SignedUp::In(grant) = ada.expect("signed up") else { panic!("not signed in") };
+        let engine = &keyward.engine;
+        let access = engine.authenticate(grant.access_token(), None, &Client::operator, Reach::Store).await;
+        let access = access.expect("good");
+        let (one, other) = tokio::join!(engine.assertion(&access), engine.assertion(&access));
+        assert!(Arc::ptr_eq(&one.expect("signed"), &other.expect("the same")));
     }
 }
