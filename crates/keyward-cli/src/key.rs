@@ -56,7 +56,8 @@ pub(crate) enum Verb {
         #[arg(long, requires = "refresh")]
         yes: bool,
         /// The key, as `keyward key list` calls it
-        #[arg(value_name = "KEY")]
+        // One key in 64 begins with a hyphen.
+        #[arg(value_name = "KEY", allow_hyphen_values = true)]
         key: String,
     },
 }

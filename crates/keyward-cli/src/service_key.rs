@@ -37,6 +37,8 @@ pub(crate) enum Verb {
     /// Revoke a service key: nobody gets in with it any more
     Revoke {
         /// The key, by its name or its id
+        // The console makes keys of names that begin with a hyphen, too.
+        #[arg(allow_hyphen_values = true)]
         key: String,
     },
 }

@@ -247,8 +247,14 @@ fn everybody_is_signed_out_only_where_that_is_meant() {
 fn a_key_that_is_not_there_can_not_be_revoked() {
     let home = Home::new();
     home.done(&["migrate"]);
-    let ran = home.run(&["key", "revoke", "nope"]);
-    assert!(ran.refused(1).contains("`keyward key list` shows them"), "{ran:?}");
+    let hyphened =
+        ["-tcXQ2vT0dY1hRkUu7lqS3mNf8oGzE5wBpJxI4aKZ9M", "--cXQ2vT0dY1hRkUu7lqS3mNf8oGzE5wBpJxI4aKZ9Mh"];
+    for key in [&["nope"][..], &hyphened].concat() {
+        let ran = home.run(&["key", "revoke", key]);
+        assert!(ran.refused(1).contains("`keyward key list` shows them"), "{ran:?}");
+    }
+    let ran = home.run(&["key", "revoke", "--refresh", "--yes", "-1"]);
+    assert!(ran.refused(2).contains("those have numbers"), "{ran:?}");
     let keys = home.json(&["key", "list", "--json"]);
     let mut states: Vec<_> =
         keys["keys"].as_array().expect("a list").iter().map(|k| text(&k["state"])).collect();
@@ -345,6 +351,7 @@ fn a_service_key_is_printed_once_and_listed_without() {
         (&["create", "billing"][..], 1, "name: another service key has this name"),
         (&["create", "a\tb"], 1, "name: this has to be 1 to 64 letters"),
         (&["revoke", "nobody"], 1, "`keyward service-key list` shows them"),
+        (&["revoke", "-nobody"], 1, "`keyward service-key list` shows them"),
     ] {
         let ran = home.run(&[&["service-key"], arguments].concat());
         assert!(ran.refused(code).contains(part), "{ran:?}");
