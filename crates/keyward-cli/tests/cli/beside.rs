@@ -316,6 +316,11 @@ fn the_master_key_is_changed_while_the_server_runs() {
     let home = home.with("KEYS__MASTER_KEY", new).with("KEYS__PREVIOUS_MASTER_KEY_FILE", &old);
     let server = Server::start(&home);
     let session = server.login(EMAIL);
+    // A mail that waits is a secret, too.
+    let database = rusqlite::Connection::open(home.path("keyward-data/keyward.db")).expect("a database");
+    let mails = || database.query_row("SELECT count(*) FROM outbox", [], |row| row.get(0));
+    until(PATIENCE, "the mail to confirm an address", || mails().is_ok_and(|waiting: i64| waiting == 0));
+    drop(database);
     let said = home.done(&["key", "rotate", "--master"]);
     assert_eq!(
         said,

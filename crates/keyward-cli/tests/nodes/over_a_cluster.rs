@@ -19,7 +19,8 @@ fn a_primary_is_killed_and_its_replica_takes_over() {
     cluster.0[3].stop();
     cluster.0[0].say("CLIENT KILL TYPE replica");
     load.until_rotated(18);
-    let theirs: Vec<_> = (0..12).map(|number| login(nodes[number % 2].address())).collect();
+    // A third of them is of that primary.
+    let theirs: Vec<_> = (0..36).map(|number| login(nodes[number % 2].address())).collect();
     let before = node::adopted(&mut nodes);
     cluster.0[0].kill();
     cluster.0[3].go_on();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::asking::{GIVE_UP, login, refreshed, sign_out, verdict, verified, verified_once};
+use crate::asking::{GIVE_UP, login, refresh, refreshed, sign_out, verdict, verified, verified_once};
 use crate::client::Load;
 use crate::faults::{refused_to_a_crowd, takes, took};
 use crate::node;
@@ -31,13 +31,17 @@ fn redis_loses_everything_and_its_last_moments() {
     assert!(emptied >= 8.0, "each of them was taken over from its token: {emptied}");
     // All of them go on after what is saved, which is what it knows from then on; and somebody leaves.
     let left = login(nodes[0].address());
+    let saved = login(nodes[0].address());
     redis.say("SAVE");
     sign_out(nodes[0].address(), &left);
+    let ahead = refresh(nodes[0].address(), &saved).body;
+    assert!(ahead["refresh_token"].is_string(), "the first of a session rotates at once: {ahead}");
     load.until_rotated(16);
     redis.kill();
     redis.start_again();
     load.until_answered(600);
     assert_eq!(refreshed(nodes[1].address(), &left), "session_revoked", "though its key is back");
+    assert_eq!(refreshed(nodes[1].address(), &ahead), "200");
     let went_back = node::adopted(&mut nodes) - emptied;
     assert!(went_back >= 1.0, "some were ahead of what was saved: {went_back}");
     let counts = load.end("Redis was emptied three times, and went back to what it had saved");

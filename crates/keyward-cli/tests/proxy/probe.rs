@@ -54,7 +54,8 @@ const IDENTITY: [&str; 8] = [
     "X-Auth-Permissions",
     "X-Auth-Assertion",
 ];
-const EVIL: &str = "evil";
+/// No token holds this by chance.
+const EVIL: &str = "e.v.i.l";
 const ELSEWHERE: &str = "https://evil.example";
 
 /// The application was told that it is this person, and nothing else.
@@ -396,7 +397,7 @@ fn spoofed_method(stand: &Stand) -> String {
     let evil = ask("GET", "/tasks").navigation().header("X-Forwarded-Uri", "/evil");
     let evil = evil.header("X-Original-URL", "/evil").header("X-Forwarded-Host", "evil.example");
     let reply = browser.send(evil);
-    assert!(reply.all("location").iter().all(|to| !to.contains(EVIL)), "{reply:?}");
+    assert!(reply.all("location").iter().all(|to| !to.contains("evil")), "{reply:?}");
     untouched(stand);
     "403, marked".to_owned()
 }

@@ -88,7 +88,7 @@ async fn a_primary_dies_and_its_replica_takes_over() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slots_move_while_their_sessions_are_refreshed() {
     let cluster = Cluster::start(3, 0);
-    let place = Apart::new(cluster.urls(), WEEK);
+    let place = Apart::patient(cluster.urls(), WEEK);
     let mut crowd = Crowd::of(12, place.open().await).await;
     let mut told = Told::default();
     crowd.refresh(&mut told).await;
@@ -111,12 +111,12 @@ async fn slots_move_while_their_sessions_are_refreshed() {
 async fn one_url_may_name_any_node_of_a_cluster() {
     let cluster = server::cluster();
     for server in &cluster.0 {
-        let place = Apart::new(vec![server.url()], WEEK);
+        let place = Apart::patient(vec![server.url()], WEEK);
         let mut crowd = Crowd::of(8, place.open().await).await;
         let mut told = Told::default();
         assert!(crowd.refresh(&mut told).await, "wherever their slots are");
         // Also where the first of several does not answer.
-        let place = Apart::new(vec!["redis://127.0.0.1:1".into(), server.url()], WEEK);
+        let place = Apart::patient(vec!["redis://127.0.0.1:1".into(), server.url()], WEEK);
         Crowd::of(1, place.open().await).await;
     }
 }

@@ -12,10 +12,11 @@ async fn no_header_of_identity_that_came_in_goes_out() {
     let tokens = app.signup(ADA).await;
     for name in NAMES {
         for alias in [name.to_owned(), name.replace('-', "_"), name.replace('-', ".")] {
-            let spoof = ask("GET").header(&alias, "evil").header(&alias, "evil2").bearer(&tokens.access);
+            // No token holds that by chance.
+            let spoof = ask("GET").header(&alias, "e!vil").header(&alias, "e!vil2").bearer(&tokens.access);
             let reply = app.send(spoof.header("connection", format!("close, {alias}, cookie"))).await;
             passes(&reply);
-            assert!(!format!("{:?}", reply.headers).contains("evil"), "{alias}");
+            assert!(!format!("{:?}", reply.headers).contains("e!vil"), "{alias}");
             let reply = app.send(ask("GET").header(&alias, &tokens.user)).await;
             reply.refused(401, "missing_token");
         }
