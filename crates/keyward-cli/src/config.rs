@@ -251,6 +251,11 @@ fn text_of_file(path: Option<&Path>, cwd: &Path) -> Result<Option<(PathBuf, Stri
     match std::fs::read_to_string(cwd.join(name)) {
         Ok(text) => Ok(Some((name.to_owned(), text))),
         Err(error) if path.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        // Whether there is one can't be told.
+        Err(error) if path.is_none() && cwd.join(name).symlink_metadata().is_err() => {
+            let message = format!("this folder can't be entered: {error}; start in one of this user's own");
+            Err(Problem::new("", Source::File(cwd.to_owned(), 0), message))
+        }
         Err(error) => {
             Err(Problem::new("", Source::File(name.to_owned(), 0), format!("can't be read: {error}")))
         }
