@@ -170,10 +170,12 @@ fn where_nothing_may_be_written_nothing_is_changed() {
         assert!(home.snapshot() == before, "{arguments:?} changed something: {ran:?}");
     };
     let commands = [&["serve"][..], &["migrate"], &["user", "list"], &["key", "rotate"]];
-    // A folder of somebody else's.
-    mode("", 0o000);
-    let ran = home.run(&["serve"]);
-    assert!(ran.refused(2).contains(": this folder can't be entered: Permission denied"), "{ran:?}");
+    // A folder of somebody else's, in which only root can start it.
+    if is_root() {
+        mode("", 0o000);
+        let ran = home.run(&["serve"]);
+        assert!(ran.refused(2).contains(": this folder can't be entered: Permission denied"), "{ran:?}");
+    }
     // Before there is anything.
     mode("", 0o500);
     refused(&["serve"], "keyward-data/master.key: Permission denied");

@@ -49,7 +49,6 @@ async fn decide_alike(
 }
 
 pub(crate) fn it_decides_as_memory_does(fresh: impl Fn() -> Later<'static, Box<dyn Told>>) {
-    // Long enough that no key of Redis ends before the time that is told does.
     let limit = (1u32..8, 60_000u64..600_000)
         .prop_map(|(count, per)| Limit::new(count, Duration::from_millis(per)).expect("a limit"));
     let step = prop_oneof![Just(0u64), 0..2_000_000u64, 0..60_000_000u64, Just(1u64)];

@@ -137,6 +137,8 @@ async fn every_key_ends_with_its_budget_and_is_small() {
         let longest = Limit::new(1, 30 * DAY).expect("a limit");
         server.ask::<()>(&redis::Cmd::del(&key)).await;
         node.take(name, longest).await.expect("it answers");
+        let left: i64 = server.ask(redis::cmd("PTTL").arg(&key)).await;
+        assert!(u128::try_from(left).is_ok_and(|left| left > (29 * DAY).as_millis()), "{left}");
     }
     let keys: Vec<String> = server.ask(redis::cmd("KEYS").arg("*")).await;
     assert_eq!(keys, [key]);
