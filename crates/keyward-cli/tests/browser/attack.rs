@@ -76,6 +76,7 @@ async fn an_injected_script_finds_no_token() {
     assert!(asked.iter().any(|line| line == "GET /api/auth/session 200"), "{asked:?}");
     // And those that came meanwhile: it refreshed, and signed in anew.
     secrets.extend(self::secrets(&tab).await);
+    assert!(secrets.iter().any(|secret| holds_refresh_token(secret)), "what is looked for is known");
     for piece in found["loot"].as_array().expect("a list") {
         let piece = piece.as_str().unwrap_or_default();
         assert!(!holds_refresh_token(piece), "a refresh token: {piece}");
@@ -209,11 +210,11 @@ async fn a_neighbour_can_plant_nothing() {
     assert!(sent > 1, "the planted ones were sent as well");
 }
 
-/// Any at all; documents that only say what one begins with hold none, nor does a public key that holds
-/// these four characters by chance.
+/// Any at all. Documents that only say what one begins with hold none, nor do public keys, in which these
+/// four characters may stand by chance: 90 more, and no others, are in a token.
 fn holds_refresh_token(text: &str) -> bool {
     let is_of_one = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
-    let token = |rest: &str| rest.bytes().take_while(is_of_one).count() > 60;
+    let token = |rest: &str| rest.bytes().take_while(is_of_one).count() == 90;
     text.split("kwr_").skip(1).any(token)
 }
 
