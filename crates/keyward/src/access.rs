@@ -151,11 +151,15 @@ impl Engine {
     }
 
     /// The session of a token that is ours, be it expired or not.
-    pub(crate) fn session_of_access_token(&self, token: &str) -> Option<SessionId> {
+    ///
+    /// # Errors
+    /// `token_stale` for one of a revoked key: it may be ours, but what it says is not believed.
+    pub(crate) fn session_of_access_token(&self, token: &str) -> Result<Option<SessionId>, Denial> {
         match access_token::verify(token, &self.ring(), &self.realm, self.clock.now()) {
-            Ok(token) => Some(token.claims.session),
-            Err(Invalid::Expired(token)) => Some(token.claims.session),
-            Err(_) => None,
+            Ok(token) => Ok(Some(token.claims.session)),
+            Err(Invalid::Expired(token)) => Ok(Some(token.claims.session)),
+            Err(Invalid::KeyRevoked) => Err(Denial::TokenStale),
+            Err(_) => Ok(None),
         }
     }
 

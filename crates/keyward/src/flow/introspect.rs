@@ -104,7 +104,8 @@ impl Engine {
     pub(crate) async fn revoke_token(&self, token: &str, client: &Client) -> Result<(), Error> {
         let session = match self.open_refresh_token(token).await? {
             Some(token) => Some(token.session),
-            None => self.session_of_access_token(token),
+            // One of a revoked key is good for nothing already.
+            None => self.session_of_access_token(token).ok().flatten(),
         };
         let Some(session) = session else { return Ok(()) };
         match self.end_any(session, client).await {

@@ -279,7 +279,8 @@ pub(crate) fn by_access_cookie(engine: &Engine, cookies: &Cookies<'_>) -> bool {
 /// expired or not: what a logout ends, and what a login takes the place of.
 ///
 /// # Errors
-/// `ambiguous_credentials` where they speak of several.
+/// `ambiguous_credentials` where they speak of several; `token_stale` where nothing but a bearer token of
+/// a revoked key does, whose session may go on.
 pub(crate) async fn session_spoken_of(
     engine: &Engine,
     names: Names,
@@ -287,10 +288,9 @@ pub(crate) async fn session_spoken_of(
     refresh_token: Option<&str>,
 ) -> Result<Option<SessionId>, Error> {
     let cookies = names.read(headers);
-    let by_access = |token| engine.session_of_access_token(token);
     let mut sessions: Vec<SessionId> = counting_access_cookies(engine, &cookies)
         .into_iter()
-        .filter_map(|(token, _)| by_access(token))
+        .filter_map(|(token, _)| engine.session_of_access_token(token).ok().flatten())
         .collect();
     match refresh_cookie(engine, &cookies).await {
         Ok(token) => sessions.extend(engine.session_of_refresh_token(token, Transport::Cookie).await?),
@@ -303,17 +303,14 @@ pub(crate) async fn session_spoken_of(
         [only] => return Ok(Some(*only)),
         _ => return Err(Denial::AmbiguousCredentials.into()),
     }
-    match bearer(headers) {
-        Ok(token) => {
-            if let Some(session) = by_access(token) {
-                return Ok(Some(session));
-            }
-        }
-        Err(error) => told_apart(error)?,
-    }
-    match refresh_token {
-        Some(token) => engine.session_of_refresh_token(token, Transport::Bearer).await,
-        None => Ok(None),
+    let by_access = match bearer(headers) {
+        Ok(token) => engine.session_of_access_token(token),
+        Err(error) => told_apart(error).map(|()| Ok(None))?,
+    };
+    match (by_access, refresh_token) {
+        (Ok(Some(session)), _) => Ok(Some(session)),
+        (_, Some(token)) => engine.session_of_refresh_token(token, Transport::Bearer).await,
+        (by_access, None) => Ok(by_access?),
     }
 }
 

@@ -19,10 +19,11 @@ struct SignedOut {
 pub(crate) const POST: Operation = Operation {
     summary: "Sign out here",
     about: "Ends the session of the access or refresh token that is presented, even of an expired access token, and \
-        clears the cookies that came with it. Without any session the answer is the same.",
+        clears the cookies that came with it. Without any session the answer is the same. A bearer token of a revoked \
+        key says nothing of its session: refresh, and ask again.",
     takes: &[Field::text("refresh_token", "The refresh token of an app", "kwr_AQEBkg…").optional()],
     answers: &[Told::json::<SignedOut>(200, "Signed out").with(CLEARS_COOKIES), LEFT],
-    refuses: &[Denial::AmbiguousCredentials],
+    refuses: &[Denial::AmbiguousCredentials, Denial::TokenStale],
     ..Operation::NONE
 };
 

@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::{ADA, App, Browser, MINUTE, post, text};
+use keyward::Client;
+
+use crate::support::{ADA, App, Browser, MINUTE, Tokens, jwt_header, post, text};
 
 #[tokio::test]
 async fn an_app_signs_out_by_either_token_even_an_expired_one() {
@@ -31,6 +33,25 @@ async fn an_app_signs_out_by_either_token_even_an_expired_one() {
         app.send(ask).await.ok(200);
         assert_eq!(app.events(), Vec::<String>::new());
     }
+}
+
+#[tokio::test]
+async fn by_a_token_of_a_revoked_key_nobody_is_told_to_be_signed_out() {
+    let app = App::new().await;
+    let tokens = app.signup(ADA).await;
+    let kid = jwt_header(&tokens.access)["kid"].as_str().expect("kid").to_owned();
+    app.keyward.revoke_key(&kid, &Client::operator()).await.expect("revoked");
+    app.events();
+    let ask = post("/api/auth/logout").bearer(&tokens.access);
+    app.send(ask.clone()).await.refused(401, "token_stale");
+    assert_eq!(app.events(), Vec::<String>::new());
+    // The session is known by its refresh token, or by what that brings.
+    let fresh = Tokens::of(&app.refresh(&tokens.refresh).await.ok(200));
+    let other = app.login(ADA).await;
+    app.send(post("/api/auth/logout").bearer(&fresh.access)).await.ok(200);
+    app.refresh(&tokens.refresh).await.refused(401, "session_revoked");
+    app.send(ask.json(json!({"refresh_token": other.refresh}))).await.ok(200);
+    app.refresh(&other.refresh).await.refused(401, "session_revoked");
 }
 
 #[tokio::test]
